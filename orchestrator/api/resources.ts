@@ -1,0 +1,38 @@
+import type {
+  ConfigMap,
+  EndpointSlice,
+  Endpoints,
+  Event,
+  KubeObject,
+  Lease,
+  Namespace,
+  Node,
+  Pod,
+  ResourceRef,
+  Secret,
+  Service,
+  ServiceAccount,
+} from './types.ts'
+
+function core<T extends KubeObject>(resource: string, kind: string, namespaced = true): ResourceRef<T> {
+  return { group: '', version: 'v1', resource, kind, namespaced }
+}
+
+function grouped<T extends KubeObject>(group: string, resource: string, kind: string): ResourceRef<T> {
+  return { group, version: 'v1', resource, kind, namespaced: true }
+}
+
+/** Typed names of the resources that our own components ask for. */
+export const resources = {
+  namespaces: core<Namespace>('namespaces', 'Namespace', false),
+  nodes: core<Node>('nodes', 'Node', false),
+  pods: core<Pod>('pods', 'Pod'),
+  events: core<Event>('events', 'Event'),
+  configMaps: core<ConfigMap>('configmaps', 'ConfigMap'),
+  secrets: core<Secret>('secrets', 'Secret'),
+  serviceAccounts: core<ServiceAccount>('serviceaccounts', 'ServiceAccount'),
+  services: core<Service>('services', 'Service'),
+  endpoints: core<Endpoints>('endpoints', 'Endpoints'),
+  endpointSlices: grouped<EndpointSlice>('discovery.k8s.io', 'endpointslices', 'EndpointSlice'),
+  leases: grouped<Lease>('coordination.k8s.io', 'leases', 'Lease'),
+} as const
