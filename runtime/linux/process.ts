@@ -68,7 +68,8 @@ export function spawn(program: number, argv0: string, inherit: ReadonlyMap<numbe
       spawnAttributes = Buffer.alloc(512)
       attributesInit(spawnAttributes)
       const ignoredByNode = Buffer.alloc(128)
-      ignoredByNode.writeUInt32LE((1 << 12) | (1 << 24)) // SIGPIPE, SIGXFSZ
+      // SIGPIPE and SIGXFSZ, which Node ignores, and 32 and 33, which glibc would set to be ignored.
+      ignoredByNode.writeBigUInt64LE((1n << 12n) | (1n << 24n) | (1n << 31n) | (1n << 32n))
       setDefault(spawnAttributes, ignoredByNode)
       setMask(spawnAttributes, Buffer.alloc(128))
       setFlags(spawnAttributes, 0x4 | 0x8) // SETSIGDEF | SETSIGMASK
@@ -87,6 +88,11 @@ export function makePipe(nonblocking = false): { read: number; write: number } {
   const pair = Buffer.alloc(8)
   pipe2(pair, (constants.O_NONBLOCK * (nonblocking ? 1 : 0)) | 0o2000000)
   return { read: pair.readInt32LE(0), write: pair.readInt32LE(4) }
+}
+
+/** Makes reads and writes of the open file behind `fd` return EAGAIN instead of waiting. */
+export function setNonblocking(fd: number): void {
+  fcntl(fd, 4, constants.O_RDWR | constants.O_NONBLOCK) // F_SETFL
 }
 
 /** mkfifo(3) with mode 0600. */
