@@ -2,8 +2,8 @@ import koffi, { type LibraryHandle } from 'koffi'
 import { CoracleError, type Facts } from '../base/errors.ts'
 import { errnoName } from './errno.ts'
 
-/** An argument of a C call. A Buffer is passed as a pointer to its bytes, `null` as NULL. */
-export type Argument = number | bigint | string | Uint8Array | null
+/** An argument of a C call. A Buffer is passed as a pointer to its bytes, `null` as NULL, a list as `char **`. */
+export type Argument = number | bigint | string | Uint8Array | null | readonly (string | null)[]
 
 /** A bound C function. Synchronous: it blocks the thread that calls it. */
 export interface CFunction {

@@ -1,0 +1,65 @@
+import type { Report } from '../tape/play.ts'
+import { readReports, startPlayer } from '../tape/play.ts'
+import { launcherError, playFailed } from './errors.ts'
+import type { TapeMarks } from './protocol.ts'
+
+export interface PlayRequest {
+  tape: Uint8Array
+  marks: TapeMarks
+  argv0?: string
+  /** The reading end, taken over; the writing end stays the caller's. */
+  reportRead: number
+  reportWrite: number
+  inherit: ReadonlyMap<number, number>
+  /** Told the pid of the player itself at once. */
+  onPlayer?: (pid: number) => void
+}
+
+export interface Played {
+  pid: number
+  /** What the tape reported at its gate: the descriptor of a terminal's master, or 0. */
+  result: number
+  /** Resolves when the process has become the user's; rejects with PLAY_FAILED if a step after the gate fails. */
+  running: Promise<void>
+}
+
+/**
+ * Plays a tape up to its gate, or, without a gate, until execve. Rejects with PLAY_FAILED when a step fails.
+ * `afterStart` runs once the player has its copies of the descriptors: the place to close ours, without which the end
+ * of the reports is never seen.
+ */
+export function playBirth(request: PlayRequest, afterStart: () => void): Promise<Played> {
+  const { marks, inherit, argv0 } = request
+  const player = startPlayer(request.tape, request.reportWrite, { inherit, ...(argv0 ? { argv0 } : {}) })
+  request.onPlayer?.(player)
+  afterStart()
+  return new Promise((resolve, reject) => {
+    let pid = 0
+    let failed: Report | undefined
+    let atGate = marks.ready < 0
+    const running = Promise.withResolvers<void>()
+    // Whoever waits for the gate only must not be told of a rejection that nobody handles.
+    running.promise.catch(() => {})
+    const onReport = (report: Report) => {
+      if (report.result < 0) failed ??= report
+      else if (report.index === marks.clone) pid = report.result
+      else if (report.index === marks.ready) {
+        atGate = true
+        resolve({ pid, result: report.result, running: running.promise })
+      }
+    }
+    readReports(request.reportRead, onReport).then(() => {
+      const silent = pid === 0 || !atGate
+      const reason = 'the process was killed before it was ready; is the memory limit too low?'
+      const lost = silent ? launcherError('PLAY_FAILED', `play tape: ${reason}`) : undefined
+      const error = failed ? playFailed(failed) : lost
+      if (error) {
+        reject(error)
+        running.reject(error)
+      } else {
+        resolve({ pid, result: 0, running: running.promise })
+        running.resolve()
+      }
+    }, reject)
+  })
+}

@@ -1,0 +1,40 @@
+import { type Exit, reapOne } from '../linux/process.ts'
+
+/**
+ * Waits for the launcher's own children, without polling and without a thread: SIGCHLD says that there is something
+ * to reap, and since signals merge, everything is reaped each time. An exit that nobody has asked for yet is kept:
+ * a process can end before its pid is known here.
+ */
+export class Children {
+  readonly #waiting = new Map<number, (exit: Exit) => void>()
+  readonly #ended = new Map<number, Exit>()
+  readonly #onSignal = () => this.#reap()
+
+  constructor() {
+    process.on('SIGCHLD', this.#onSignal)
+  }
+
+  /** The exit of one child. */
+  wait(pid: number): Promise<Exit> {
+    const ended = this.#ended.get(pid)
+    if (ended) {
+      this.#ended.delete(pid)
+      return Promise.resolve(ended)
+    }
+    return new Promise((resolve) => this.#waiting.set(pid, resolve))
+  }
+
+  close(): void {
+    process.off('SIGCHLD', this.#onSignal)
+  }
+
+  #reap(): void {
+    for (let exit = reapOne(); exit; exit = reapOne()) {
+      const tell = this.#waiting.get(exit.pid)
+      if (tell) {
+        this.#waiting.delete(exit.pid)
+        tell(exit)
+      } else this.#ended.set(exit.pid, exit)
+    }
+  }
+}
