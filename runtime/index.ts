@@ -18,6 +18,7 @@ import type { Session } from './launcher/client-session.ts'
 import type { RuntimeEvent } from './launcher/protocol.ts'
 import type { LinuxResources } from './spec/types.ts'
 
+export { capabilityNames } from './birth/capabilities.ts'
 export { defaultSeccompProfile } from './birth/seccomp-profile.ts'
 export type { CgroupStats } from './cgroups/types.ts'
 export type { CreateOptions, SandboxOptions } from './container/create.ts'

@@ -17,3 +17,14 @@ export async function lockExclusively(fd: number): Promise<void> {
     await flock.async(fd, LOCK_EX)
   }
 }
+
+/** Takes the lock if nobody has it; false when somebody does. Throws `KERNEL` for anything else. */
+export function tryLock(fd: number): boolean {
+  try {
+    flock(fd, LOCK_EX | LOCK_NB)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'EAGAIN') return false
+    throw error
+  }
+}
