@@ -1,0 +1,77 @@
+/** One request from its bytes to its answer: who, what, may they, do it. */
+
+import { messageOf } from '../../runtime/base/errors.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import { forbidden, StatusError, toStatus, unauthorized } from '../api/status.ts'
+import type { User } from '../api/user.ts'
+import { type Attributes, type Authorizer, refusalOf } from '../auth/authorize.ts'
+import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { headerOf, type Incoming } from './incoming.ts'
+import { answerOpenApi } from './openapi/serve.ts'
+import { answerPath, type HealthChecks, isOpenPath } from './paths.ts'
+import type { Registry } from './registry.ts'
+import { type RequestInfo, requestInfoOf } from './request-info.ts'
+import { handleResource } from './resource-handler.ts'
+
+export interface Serving {
+  readonly registry: Registry
+  readonly authorizer: Authorizer
+  readonly checks: HealthChecks
+  readonly log: Log
+}
+
+/** Who asks when nobody has to be anybody. */
+export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+
+/** The answer to any request. Never throws: what goes wrong is a Status. */
+export async function handle(
+  serving: Serving,
+  incoming: Omit<Incoming, 'user'> & { user: User | null },
+): Promise<Answer | StreamedAnswer> {
+  try {
+    const { user, path } = incoming
+    if (!user && !isOpenPath(path)) throw unauthorized()
+    const known: Incoming = { ...incoming, user: user ?? anonymous }
+    const info = requestInfoOf(incoming.method, path, incoming.query)
+    if (user) refuseUnlessAllowed(serving.authorizer, attributesOf(known, info))
+    if (info.type === 'resource') return await handleResource(serving.registry, known, info)
+    return await answerOther(serving, known)
+  } catch (error) {
+    if (!(error instanceof StatusError)) {
+      serving.log.error('a request failed', {
+        method: incoming.method,
+        path: incoming.path,
+        error: messageOf(error),
+        stack: (error as Error).stack,
+      })
+    }
+    return statusAnswer(toStatus(error))
+  }
+}
+
+const notFoundPage: Answer = { status: 404, contentType: 'text/plain; charset=utf-8', body: '404 page not found\n' }
+const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf-8', body: 'Method Not Allowed\n' }
+
+async function answerOther({ registry, checks }: Serving, incoming: Incoming): Promise<Answer> {
+  const { path, method, query } = incoming
+  const accept = headerOf(incoming, 'accept')
+  const answer =
+    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
+    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') })
+  if (!answer) return notFoundPage
+  return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+/** What an authorizer is asked. */
+export function attributesOf({ user, path }: Pick<Incoming, 'user' | 'path'>, info: RequestInfo): Attributes {
+  if (info.type === 'path') return { user, verb: info.verb, path }
+  const { group, resource, subresource, namespace, name, verb } = info
+  return { user, verb, path, resource: { group, resource, subresource, name, ...(namespace ? { namespace } : {}) } }
+}
+
+/** Throws FORBIDDEN. */
+export function refuseUnlessAllowed(authorizer: Authorizer, attributes: Attributes): void {
+  if (authorizer.isAllowed(attributes)) return
+  const { group = '', resource = '', name = '' } = attributes.resource ?? {}
+  throw forbidden({ group, resource }, name, refusalOf(attributes))
+}
