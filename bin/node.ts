@@ -120,11 +120,10 @@ async function startApi(options: NodeOptions, nodeIP: string) {
   const { directory, listen, log, nodeName } = options
   const server = await startServer({ dataDir: directory.root, listen, advertise: [nodeIP, nodeName], log, clock })
   const admin = await server.pki.issueClient({ commonName: 'kubernetes-admin', organizations: ['system:masters'] })
-  await writeKubeconfig(directory.kubeconfig, {
+  writeKubeconfig(directory.kubeconfig, {
     server: server.url,
     caPem: server.pki.caPem,
-    user: 'kubernetes-admin',
-    ...admin,
+    user: admin,
   })
   return server
 }

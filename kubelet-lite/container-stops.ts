@@ -33,7 +33,7 @@ export class ContainerStops {
     const { events, clock, log, runtime } = this.#options
     if (!before) {
       const fieldPath = `spec.containers{${container.name}}`
-      events.event(pod, { type: 'Normal', reason: 'Killing', message: why, fieldPath })
+      events.record(pod, { type: 'Normal', reason: 'Killing', message: why, fieldPath })
     }
     const graceSeconds = Math.max(0, (deadline - clock.now()) / 1000)
     const done = (

@@ -1,5 +1,5 @@
 /** The downward API: what a pod may learn about itself (Kubernetes docs: concepts/workloads/pods/downward-api). */
-import { parseQuantity, milliUnits } from '../orchestrator/api/quantity.ts'
+import { milliUnits, parseQuantity } from '../orchestrator/api/quantity.ts'
 import type { Container, Pod } from '../orchestrator/api/types.ts'
 import { stepFailed } from './errors.ts'
 

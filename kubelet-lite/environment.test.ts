@@ -53,7 +53,10 @@ describe('environment', () => {
   })
   it('missing: CreateContainerConfigError with the name, unless it is optional', async () => {
     const ref = (more: object) => [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'none', key: 'k', ...more } } }]
-    expect(await fails({ env: ref({}) })).toMatchObject({ code: 'CreateContainerConfigError', message: 'configmap "none" not found' })
+    expect(await fails({ env: ref({}) })).toMatchObject({
+      code: 'CreateContainerConfigError',
+      message: 'configmap "none" not found',
+    })
     expect(await variables({ env: ref({ optional: true }) })).toEqual({})
     const key = [{ name: 'X', valueFrom: { configMapKeyRef: { name: 'settings', key: 'none' } } }]
     expect((await fails({ env: key })).message).toBe("couldn't find key none in ConfigMap n/settings")

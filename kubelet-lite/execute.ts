@@ -68,7 +68,7 @@ function report(executor: Executor, at: { pod: Pod; container: string; reason: s
   // Pull failures, mounts and sandboxes have event reasons of their own; all others are `Failed`, as upstream says it.
   const own = at.reason === 'FailedMount' || at.reason === 'FailedCreatePodSandBox'
   const prefix = at.reason === 'FailedCreatePodSandBox' ? 'Failed to create pod sandbox: ' : ''
-  executor.events.event(at.pod, {
+  executor.events.record(at.pod, {
     type: 'Warning',
     reason: own ? at.reason : 'Failed',
     message: own ? prefix + at.message : `Error: ${at.message}`,
@@ -154,9 +154,9 @@ async function startContainer(executor: Executor, start: Start): Promise<void> {
   const config = await containerConfig({ ...executor, ...start, podIPs: sandbox.ips, podMounts: mounts })
   const created = await asStep('CreateContainerError', () => executor.runtime.createContainer(sandbox.id, config))
   const { name } = container
-  executor.events.event(pod, { type: 'Normal', reason: 'Created', message: `Created container: ${name}`, fieldPath })
+  executor.events.record(pod, { type: 'Normal', reason: 'Created', message: `Created container: ${name}`, fieldPath })
   await asStep('RunContainerError', () => executor.runtime.startContainer(created.id))
-  executor.events.event(pod, { type: 'Normal', reason: 'Started', message: `Started container ${name}`, fieldPath })
+  executor.events.record(pod, { type: 'Normal', reason: 'Started', message: `Started container ${name}`, fieldPath })
   const { runtime, events } = executor
   const hook = { runtime, events, pod, spec: container, container: created, podIP: sandbox.ips[0] ?? '' }
   if (!(await runPostStart(hook)))

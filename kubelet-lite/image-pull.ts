@@ -16,7 +16,8 @@ export async function ensureImage(
 ): Promise<void> {
   const image = container.image ?? ''
   const fieldPath = `spec.containers{${container.name}}`
-  const tell = (reason: string, message: string) => at.events.event(pod, { type: 'Normal', reason, message, fieldPath })
+  const tell = (reason: string, message: string) =>
+    at.events.record(pod, { type: 'Normal', reason, message, fieldPath })
   const present = await imageStatus(at.images, image)
   if (present && container.imagePullPolicy !== 'Always') {
     return tell('Pulled', `Container image "${image}" already present on machine`)

@@ -35,7 +35,7 @@ async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; 
   const outcome = await tryHandler(how.hook, handler)
   if (!outcome.ok) {
     const fieldPath = `spec.containers{${spec.name}}`
-    target.events.event(target.pod, {
+    target.events.record(target.pod, {
       type: 'Warning',
       reason: how.reason,
       message: outcome.output || how.reason,

@@ -29,7 +29,8 @@ const aContainer = (change: Partial<Container> = {}): Container => ({
   logPath: '',
   ...change,
 })
-const exited = (exitCode: number, change: Partial<Container> = {}) => aContainer({ state: 'exited', exitCode, ...change })
+const exited = (exitCode: number, change: Partial<Container> = {}) =>
+  aContainer({ state: 'exited', exitCode, ...change })
 const spec = (name: string, change: Partial<ContainerSpec> = {}): ContainerSpec => ({ name, image: 'image', ...change })
 const aPod = (change: Partial<NonNullable<Pod['spec']>> = {}): Pod => ({
   metadata: { uid: 'u', name: 'p', namespace: 'default' },
@@ -72,7 +73,10 @@ describe('plan', () => {
   it('sandbox: replaced under the next attempt when it is gone, after its containers have ended', () => {
     const dead = { sandboxes: [aSandbox({ ready: false })] }
     expect(planned(aPod(), { ...dead, containers: [aContainer()] })).toEqual(['stop web-0 by 0'])
-    expect(planned(aPod(), { ...dead, containers: [exited(137)] })).toEqual(['stopSandbox sandbox-0', 'createSandbox 1'])
+    expect(planned(aPod(), { ...dead, containers: [exited(137)] })).toEqual([
+      'stopSandbox sandbox-0',
+      'createSandbox 1',
+    ])
   })
   it('container: started in a ready sandbox, left alone when it runs', () => {
     expect(planned(aPod(), { sandboxes: [aSandbox()] })).toEqual(['start web 0'])
@@ -83,11 +87,11 @@ describe('plan', () => {
     expect(planned(aPod(), half)).toEqual(['remove web-0', 'start web 0'])
   })
   it('restart: by policy and exit code', () => {
-    const after = (code: number) => ({ sandboxes: [aSandbox()], containers: [exited(code)] })
-    expect(planned(aPod(), after(0))).toEqual(['start web 1'])
-    expect(planned(aPod({ restartPolicy: 'OnFailure' }), after(1))).toEqual(['start web 1'])
-    expect(planned(aPod({ restartPolicy: 'OnFailure' }), after(0))).toEqual(['stopSandbox sandbox-0'])
-    expect(planned(aPod({ restartPolicy: 'Never' }), after(1))).toEqual(['stopSandbox sandbox-0'])
+    const afterExit = (code: number) => ({ sandboxes: [aSandbox()], containers: [exited(code)] })
+    expect(planned(aPod(), afterExit(0))).toEqual(['start web 1'])
+    expect(planned(aPod({ restartPolicy: 'OnFailure' }), afterExit(1))).toEqual(['start web 1'])
+    expect(planned(aPod({ restartPolicy: 'OnFailure' }), afterExit(0))).toEqual(['stopSandbox sandbox-0'])
+    expect(planned(aPod({ restartPolicy: 'Never' }), afterExit(1))).toEqual(['stopSandbox sandbox-0'])
   })
   it('restart: waits for the crash backoff and says until when', () => {
     const result = plans(

@@ -47,7 +47,10 @@ describe('readLog', () => {
     expect(await read({ tailLines: 0 })).toBe('')
   })
   it('tailLines: over more than one block', async () => {
-    writeFileSync(path, Array.from({ length: 5000 }, (_each, index) => line(1, `line ${index} ${'x'.repeat(40)}`)).join(''))
+    writeFileSync(
+      path,
+      Array.from({ length: 5000 }, (_each, index) => line(1, `line ${index} ${'x'.repeat(40)}`)).join(''),
+    )
     expect((await read({ tailLines: 4000 })).split('\n')[0]).toMatch(/^line 1000 /)
   })
   it('since and limitBytes', async () => {

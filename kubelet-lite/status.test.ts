@@ -52,7 +52,12 @@ const conditionOf = (of: ReturnType<typeof status>, type: string) => of.conditio
 describe('podStatus', () => {
   it('Running: with its addresses, a running state and all conditions true', () => {
     const found = status()
-    expect(found).toMatchObject({ phase: 'Running', podIP: '10.244.0.7', hostIP: '192.0.2.1', startTime: '2026-01-02T03:04:05Z' })
+    expect(found).toMatchObject({
+      phase: 'Running',
+      podIP: '10.244.0.7',
+      hostIP: '192.0.2.1',
+      startTime: '2026-01-02T03:04:05Z',
+    })
     expect(found.containerStatuses?.[0]).toMatchObject({
       ready: true,
       started: true,
@@ -76,13 +81,19 @@ describe('podStatus', () => {
     const waiting = new Map([['web', { reason: 'CrashLoopBackOff', message: 'back-off' }]])
     const found = status({ observed: { sandboxes: [sandbox], containers: [exited(3)] }, waiting })
     expect(found.phase).toBe('Running')
-    expect(found.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: 'CrashLoopBackOff', message: 'back-off' } })
+    expect(found.containerStatuses?.[0]?.state).toEqual({
+      waiting: { reason: 'CrashLoopBackOff', message: 'back-off' },
+    })
     expect(found.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
   })
   it('restarted: the run before is lastState', () => {
     const containers = [exited(1), aContainer({ attempt: 1 })]
     const found = status({ observed: { sandboxes: [sandbox], containers }, ready: new Set(['web-1']) })
-    expect(found.containerStatuses?.[0]).toMatchObject({ restartCount: 1, ready: true, lastState: { terminated: { exitCode: 1 } } })
+    expect(found.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      ready: true,
+      lastState: { terminated: { exitCode: 1 } },
+    })
   })
   it('Succeeded and Failed: by exit codes, once nothing runs again', () => {
     const pod = aPod({ restartPolicy: 'Never' })

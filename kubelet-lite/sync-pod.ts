@@ -155,7 +155,7 @@ async function cleanUp(at: PodSync, pod: Pod, observed: ObservedPod): Promise<vo
 }
 
 async function refuse(at: PodSync, pod: Pod, refusal: { reason: string; message: string }): Promise<SyncOutcome> {
-  at.executor.events.event(pod, { type: 'Warning', ...refusal })
+  at.executor.events.record(pod, { type: 'Warning', ...refusal })
   const startTime = new Date(at.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
   await at.statuses.write(pod, { ...pod.status, phase: 'Failed', startTime, ...refusal })
   return {}

@@ -20,7 +20,12 @@ const isRoot = process.getuid?.() === 0
 const total: Counts = { passed: 0, failed: 0, skipped: 0 }
 
 function run(program: string, args: readonly string[], timeoutMs: number): boolean {
-  const { status } = spawnSync(program, args, { cwd: root, stdio: 'inherit', timeout: timeoutMs, killSignal: 'SIGKILL' })
+  const { status } = spawnSync(program, args, {
+    cwd: root,
+    stdio: 'inherit',
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  })
   return status === 0
 }
 
@@ -41,7 +46,15 @@ function suite(project: string, timeoutMs: number): void {
   const report = join(scratch, `${project}.json`)
   const ok = run(
     bin('vitest'),
-    ['run', '--project', project, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`, '--passWithNoTests'],
+    [
+      'run',
+      '--project',
+      project,
+      '--reporter=dot',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      '--passWithNoTests',
+    ],
     timeoutMs,
   )
   const counts = readCounts(report)

@@ -129,7 +129,7 @@ export class Prober {
       const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
       const fieldPath = `spec.containers{${spec.name}}`
       const message = `${name} probe failed: ${outcome.output}`
-      this.#options.events.event(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
+      this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
     }
     return outcome.ok
   }

@@ -5,6 +5,8 @@ import type { ApiClient } from '../client/api-client.ts'
 import { Informer } from '../client/informer.ts'
 import { type Controller, type ControllerOptions, Reconciler } from './reconciler.ts'
 
+const lookAgainMs = 200
+
 /** Empties a namespace that is being deleted, and lets it go when nothing is left in it (upstream: namespace controller). */
 export function namespaceController(options: ControllerOptions): Controller {
   const { client } = options
@@ -17,17 +19,11 @@ export function namespaceController(options: ControllerOptions): Controller {
   const reconcile = async (name: string) => {
     const namespace = namespaces.get(name)
     if (namespace?.metadata?.deletionTimestamp === undefined) return
-    if ((await empty(client, name)) > 0) throw new StillThere(name)
-    await finalize(client, namespace)
+    // Pods take their time to end: that is no failure.
+    if ((await empty(client, name)) > 0) reconciler.addAfter(name, lookAgainMs)
+    else await finalize(client, namespace)
   }
   return reconciler.with([namespaces])
-}
-
-/** Not a failure: pods take their time to end. The reconciler looks again. */
-class StillThere extends Error {
-  constructor(name: string) {
-    super(`namespace ${name} is not empty yet`)
-  }
 }
 
 /** Deletes all that is in the namespace; returns how many objects were still there. */

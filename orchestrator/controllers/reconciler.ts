@@ -1,5 +1,4 @@
 import type { Clock } from '../../runtime/base/clock.ts'
-import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { WorkQueue } from '../client/work-queue.ts'
@@ -27,16 +26,17 @@ export class Reconciler {
   readonly #queue: WorkQueue
 
   constructor(options: ReconcilerOptions) {
-    const { reconcile, log, name, clock } = options
-    this.#queue = new WorkQueue({
-      clock,
-      work: reconcile,
-      onError: (key, error) => log.debug(`${name} ${key}: ${messageOf(error)}`),
-    })
+    const { name, clock, log } = options
+    this.#queue = new WorkQueue({ name, clock, log, process: options.reconcile })
   }
 
   add(key: string): void {
     this.#queue.add(key)
+  }
+
+  /** Looks again after this time: for what is neither done nor wrong yet. */
+  addAfter(key: string, milliseconds: number): void {
+    this.#queue.addAfter(key, milliseconds)
   }
 
   /** The controller that consists of this loop and the caches that feed it. */

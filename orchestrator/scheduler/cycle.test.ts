@@ -49,7 +49,10 @@ describe('decide', () => {
   })
   it('scores: kept node by node and plugin by plugin', () => {
     const { scores } = decideAmong([aNode('a')], aPod())
-    expect(Object.keys(scores.get('a') ?? {})).toEqual(['NodeResourcesLeastAllocated', 'NodeResourcesBalancedAllocation'])
+    expect(Object.keys(scores.get('a') ?? {})).toEqual([
+      'NodeResourcesLeastAllocated',
+      'NodeResourcesBalancedAllocation',
+    ])
   })
   it("explainFailure: counts reasons in Kubernetes' words", () => {
     const nodes = [aNode('a'), aNode('b'), aNode('c', { spec: { unschedulable: true } })]

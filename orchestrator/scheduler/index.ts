@@ -170,7 +170,7 @@ export class Scheduler {
     try {
       await bind(this.#options.client, pod, nodeName)
       const message = `Successfully assigned ${namespace}/${name} to ${nodeName}`
-      this.#events.event(pod, { type: 'Normal', reason: 'Scheduled', message })
+      this.#events.record(pod, { type: 'Normal', reason: 'Scheduled', message })
     } catch (error) {
       this.#cache.remove(uid)
       const gone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'CONFLICT')
@@ -186,7 +186,7 @@ export class Scheduler {
     const { client, clock, log } = this.#options
     const { namespace = '', name = '' } = pod.metadata ?? {}
     const message = explainFailure(decision)
-    this.#events.event(pod, { type: 'Warning', reason: 'FailedScheduling', message })
+    this.#events.record(pod, { type: 'Warning', reason: 'FailedScheduling', message })
     const old = pod.status?.conditions?.find((each) => each.type === 'PodScheduled')
     if (old?.status === 'False' && old.message === message) return
     const lastTransitionTime = new Date(clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest'
 import type { Pod } from '../api/types.ts'
 import { SchedulingQueue } from './queue.ts'
 
-const aPod = (name: string, priority = 0): Pod => ({ metadata: { name, uid: name }, spec: { priority, containers: [] } })
+const aPod = (name: string, priority = 0): Pod => ({
+  metadata: { name, uid: name },
+  spec: { priority, containers: [] },
+})
 const drained = (queue: SchedulingQueue, now = 0) => {
   const names: (string | undefined)[] = []
   for (let pod = queue.next(now); pod; pod = queue.next(now)) names.push(pod.metadata?.name)

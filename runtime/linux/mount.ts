@@ -49,6 +49,8 @@ function mountPoints(): string[] {
   const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
   return lines.flatMap((line) => {
     const point = line.split(' ')[4]
-    return point === undefined ? [] : [point.replace(/\\(\d{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))]
+    return point === undefined
+      ? []
+      : [point.replace(/\\(\d{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))]
   })
 }

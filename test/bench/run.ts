@@ -31,7 +31,9 @@ function table(all: readonly BenchRow[]): string {
     row.met === undefined ? '' : row.met ? 'yes' : 'NO',
   ])
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)))
-  return [head, ...lines].map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')).join('\n')
+  return [head, ...lines]
+    .map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '))
+    .join('\n')
 }
 
 function number(value: number): string {

@@ -1,5 +1,5 @@
 /** Time to Ready, to the first pod Running, and what each process costs at rest. */
-import { readFileSync, readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { Cluster, eventually, sleep } from '../e2e/cluster.ts'
 import { type Bench, type BenchRow, rowOf, sampleOf } from './rows.ts'
 
@@ -33,7 +33,9 @@ async function run(): Promise<BenchRow[]> {
     await cluster.ok(['wait', '--for=jsonpath={.status.phase}=Running', `pod/bench-${round}`, '--timeout=30s'])
     running.push(performance.now() - applied)
     await sleep(3000)
-    for (const [name, bytes] of Object.entries(residentMemory(cluster))) (memory[name] ??= []).push(bytes / 1e6)
+    for (const [name, bytes] of Object.entries(residentMemory(cluster))) {
+      memory[name] = [...(memory[name] ?? []), bytes / 1e6]
+    }
     await cluster.ok(['delete', 'pod', `bench-${round}`, '--now'])
   }
   await eventually('the last pod to go', async () => (await cluster.ok(['get', 'pods', '-o', 'name'])) === '')
@@ -42,7 +44,13 @@ async function run(): Promise<BenchRow[]> {
     rowOf({ name: 'up to Ready', unit: 'ms', ours: sampleOf(again), peers: {}, goal: 1500 }),
     rowOf({ name: 'kubectl apply to Running, with kubectl wait', unit: 'ms', ours: sampleOf(running), peers: {} }),
     ...Object.entries(memory).map(([name, values]) =>
-      rowOf({ name: `resident memory: ${name}`, unit: 'MB', ours: sampleOf(values), peers: {}, ...(name === 'all' ? { goal: 250 } : {}) }),
+      rowOf({
+        name: `resident memory: ${name}`,
+        unit: 'MB',
+        ours: sampleOf(values),
+        peers: {},
+        ...(name === 'all' ? { goal: 250 } : {}),
+      }),
     ),
   ]
 }

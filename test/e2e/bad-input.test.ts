@@ -25,7 +25,14 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
   const post = async (body: string, query = '') => {
     const file = join(cluster.dataDir, 'body')
     writeFileSync(file, body)
-    const { stdout } = await cluster.kubectl(['create', '--raw', `/api/v1/namespaces/default/pods${query}`, '-f', file, '-v=8'])
+    const { stdout } = await cluster.kubectl([
+      'create',
+      '--raw',
+      `/api/v1/namespaces/default/pods${query}`,
+      '-f',
+      file,
+      '-v=8',
+    ])
     return stdout
   }
   const refused = async (manifest: string) => {
@@ -45,7 +52,9 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     )
 
   it('an unknown field: refused strictly, with its path', async () => {
-    const { code, stderr } = await cluster.kubectl(['apply', '-f', '-'], { input: pod('{ containers: [], colour: red }') })
+    const { code, stderr } = await cluster.kubectl(['apply', '-f', '-'], {
+      input: pod('{ containers: [], colour: red }'),
+    })
     expect(code).toBe(1)
     expect(stderr).toMatch(/strict decoding error: unknown field "spec\.colour"/)
   })
@@ -62,8 +71,12 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     expect(text).toMatch(/quantities must match the regular expression/)
   })
   it('a request above its limit', async () => {
-    const text = await refused(pod(oneContainer('image: x, resources: { requests: { cpu: "2" }, limits: { cpu: "1" } }')))
-    expect(text).toContain('spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1')
+    const text = await refused(
+      pod(oneContainer('image: x, resources: { requests: { cpu: "2" }, limits: { cpu: "1" } }')),
+    )
+    expect(text).toContain(
+      'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+    )
   })
   it('no containers, no image', async () => {
     expect(await refused(pod('{ containers: [] }'))).toMatch(/spec\.containers: Required value/)
@@ -77,11 +90,18 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     )
   })
   it('a namespace that is not there', async () => {
-    const { stderr } = await cluster.kubectl(['apply', '-n', 'nowhere', '-f', '-'], { input: pod(oneContainer('image: x')) })
+    const { stderr } = await cluster.kubectl(['apply', '-n', 'nowhere', '-f', '-'], {
+      input: pod(oneContainer('image: x')),
+    })
     expect(stderr).toMatch(/namespaces "nowhere" not found/)
   })
   it('a body of 10 MB: 413', async () => {
-    const body = JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'big' }, data: { a: 'x'.repeat(10e6) } })
+    const body = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'big' },
+      data: { a: 'x'.repeat(10e6) },
+    })
     const file = join(cluster.dataDir, 'big.json')
     writeFileSync(file, body)
     const { code, stderr } = await cluster.kubectl(['create', '-f', file])
@@ -105,10 +125,15 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
   })
   it('a ConfigMap that is not there: CreateContainerConfigError, and it runs once the map comes', async () => {
     const env = 'env: [{ name: A, valueFrom: { configMapKeyRef: { name: later, key: a } } }]'
-    await cluster.apply(pod(oneContainer(`image: "coracle.local/busybox:1", command: [sleep, "1000"], ${env}`), 'waits'))
+    await cluster.apply(
+      pod(oneContainer(`image: "coracle.local/busybox:1", command: [sleep, "1000"], ${env}`), 'waits'),
+    )
     expect(await waitingFor('waits', 'CreateContainerConfigError')).toBe('configmap "later" not found')
     await cluster.apply('{apiVersion: v1, kind: ConfigMap, metadata: {name: later}, data: {a: b}}')
-    await eventually('Running', async () => (await cluster.json<Pod>(['get', 'pod', 'waits'])).status?.phase === 'Running')
+    await eventually(
+      'Running',
+      async () => (await cluster.json<Pod>(['get', 'pod', 'waits'])).status?.phase === 'Running',
+    )
     await cluster.ok(['delete', 'pod', 'waits', '--now'])
   })
   it('a program that is not in the image: the cause by name', async () => {
@@ -123,7 +148,9 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
   })
   it('a program that fails again and again: CrashLoopBackOff', async () => {
     await cluster.apply(pod(oneContainer('image: "coracle.local/busybox:1", command: ["false"]'), 'crash'))
-    expect(await waitingFor('crash', 'CrashLoopBackOff')).toMatch(/^back-off 10s restarting failed container=main pod=crash_default/)
+    expect(await waitingFor('crash', 'CrashLoopBackOff')).toMatch(
+      /^back-off 10s restarting failed container=main pod=crash_default/,
+    )
     await cluster.ok(['delete', 'pod', 'crash', '--now'])
   })
   it('a pod that no node can take: Pending, with the reason', async () => {
@@ -146,7 +173,9 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
   })
   it('afterwards nothing of it is left on the node', async () => {
     await eventually('no record', async () => {
-      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) => each.isDirectory())
+      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
+        each.isDirectory(),
+      )
       return left.length === 0
     })
     expect(await cluster.ok(['get', 'nodes'])).toMatch(/Ready/)

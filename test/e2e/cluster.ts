@@ -1,5 +1,5 @@
 /** One node as a user starts it, in a network namespace of its own, and the kubectls to talk to it. */
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -110,7 +110,9 @@ export class Cluster implements AsyncDisposable {
   async up(): Promise<void> {
     this.#output = ''
     const args = ['up', '--data-dir', this.dataDir, '--node-name', this.nodeName, '--listen', '127.0.0.1:6443']
-    const child = spawn('nsenter', [`--net=/run/netns/${this.#netns}`, coracle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn('nsenter', [`--net=/run/netns/${this.#netns}`, coracle, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#process = child
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (this.#output += String(chunk)))
     await eventually('coracle up', async () => /^ready after/m.test(this.#output) || exited(child), {
@@ -136,14 +138,20 @@ export class Cluster implements AsyncDisposable {
 
   /** A long-running program in the node's network namespace; the caller kills it. */
   spawnInside(program: string, args: readonly string[], env: NodeJS.ProcessEnv = this.environment()): ChildProcess {
-    return spawn('nsenter', [`--net=/run/netns/${this.#netns}`, program, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env })
+    return spawn('nsenter', [`--net=/run/netns/${this.#netns}`, program, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env,
+    })
   }
 
   environment(): NodeJS.ProcessEnv {
     return { ...process.env, KUBECONFIG: this.kubeconfig, HOME: this.dataDir }
   }
 
-  kubectl(args: readonly string[], options: { input?: string; program?: string; timeoutMs?: number } = {}): Promise<Output> {
+  kubectl(
+    args: readonly string[],
+    options: { input?: string; program?: string; timeoutMs?: number } = {},
+  ): Promise<Output> {
     const program = options.program ?? preferredKubectl() ?? 'kubectl'
     return this.inside(program, args, { ...options, env: this.environment() })
   }
@@ -170,7 +178,9 @@ export class Cluster implements AsyncDisposable {
 
   /** What the node left on this machine; empty after `down`. */
   leftovers(): string[] {
-    const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(this.dataDir))
+    const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(this.dataDir))
     const groups = readdirSync('/sys/fs/cgroup')
       .flatMap((name) => [`/sys/fs/cgroup/${name}/${this.cgroupRoot}`, `/sys/fs/cgroup/${this.cgroupRoot}`])
       .filter(existsSync)
@@ -192,7 +202,8 @@ export class Cluster implements AsyncDisposable {
     const { code, stdout, stderr } = await this.down()
     const left = this.leftovers()
     spawnSync('ip', ['netns', 'del', this.#netns])
-    if (code !== 0 || left.length > 0) throw new Error(`after coracle down (exit ${code}): ${left.join('\n')}\n${stdout}${stderr}`)
+    if (code !== 0 || left.length > 0)
+      throw new Error(`after coracle down (exit ${code}): ${left.join('\n')}\n${stdout}${stderr}`)
     rmSync(this.dataDir, { recursive: true, force: true })
   }
 }

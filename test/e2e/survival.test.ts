@@ -90,11 +90,15 @@ describe.skipIf(preferredKubectl() === undefined)('survival', () => {
     expect(new Set(pods.map((pod) => pod.status?.podIP)).size).toBe(20)
     expect(pods.map((pod) => pod.status?.containerStatuses?.[0]?.restartCount)).toEqual(pods.map(() => 0))
     // One sandbox and one container a pod, and nothing else.
-    const records = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) => each.isDirectory())
+    const records = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
+      each.isDirectory(),
+    )
     expect(records.length).toBe(40)
     await cluster.ok(['delete', 'pods', '--all', '--now'], { timeoutMs: 90_000 })
     await eventually('an empty node', async () => {
-      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) => each.isDirectory())
+      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
+        each.isDirectory(),
+      )
       return left.length === 0
     })
   })
