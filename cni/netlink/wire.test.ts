@@ -16,7 +16,7 @@ import {
 } from './wire.ts'
 
 describe('encodeRequest', () => {
-  it('bytes: as `ip link add br0 type bridge` sends them (strace)', () => {
+  it('bytes: a bridge br0, as linux/rtnetlink.h lays it out', () => {
     const attributes = [attributeText(3, 'br0'), nested(18, attributeText(1, 'bridge'))]
     const body = Buffer.alloc(16)
     const bytes = encodeRequest({ type: 16, flags: NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE, body, attributes }, 7)

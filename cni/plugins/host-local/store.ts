@@ -13,7 +13,7 @@ import {
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { errnoOf } from '../../../runtime/base/errors.ts'
-import { lockExclusively } from '../../../runtime/linux/flock.ts'
+import { lockFile } from '../../../runtime/linux/flock.ts'
 import { type Address, formatAddress, parseAddress } from '../../address.ts'
 
 /**
@@ -39,16 +39,16 @@ export interface Owner {
   ifname: string
 }
 
-const lockFile = 'lock'
+const lockName = 'lock'
 const lastPrefix = 'last_reserved_ip.'
 const temporary = '.reserving'
 
 /** Runs `act`, which is synchronous, while holding the lock of the network's folder. */
 export async function withStore<Result>(directory: string, act: (store: AddressStore) => Result): Promise<Result> {
   mkdirSync(directory, { recursive: true, mode: 0o755 })
-  const lock = openSync(join(directory, lockFile), 'a', 0o600)
+  const lock = openSync(join(directory, lockName), 'a', 0o600)
   try {
-    await lockExclusively(lock)
+    await lockFile(lock, 'exclusive')
     return act(storeIn(directory))
   } finally {
     closeSync(lock)

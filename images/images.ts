@@ -1,0 +1,37 @@
+import type { Credentials } from './auth.ts'
+import type { BuildOptions } from './build.ts'
+import type { ImageRecord } from './image-record.ts'
+import type { ImageConfig } from './manifest.ts'
+import type { PullProgress } from './pull.ts'
+import type { Overlay } from './snapshot.ts'
+
+export interface PullRequest {
+  auth?: Credentials
+  signal?: AbortSignal
+  onProgress?: (progress: PullProgress) => void
+}
+
+/** The images of this host, and the writable layers of its containers. Errors carry the codes of `errors.ts`. */
+export interface Images {
+  /** Fetches and unpacks an image; what is there is not fetched again. */
+  pull(ref: string, request?: PullRequest): Promise<ImageRecord>
+  /** All images of an archive: OCI or Docker's, also packed with gzip or zstd. */
+  load(file: string): Promise<ImageRecord[]>
+  /** Composes an image from files of this host. */
+  build(options: BuildOptions): Promise<ImageRecord>
+  list(): Promise<ImageRecord[]>
+  /** By name, by id (`sha256:…` of the configuration) or by manifest digest. */
+  inspect(ref: string): Promise<ImageRecord | undefined>
+  /** Takes a name away, or an image with all its names when given its id; then removes what nobody needs. */
+  remove(ref: string): Promise<void>
+  /** The writable layer of a container, and what it lies on. The same again for the same container. */
+  prepare(containerId: string, ref: string): Promise<{ overlay: Overlay; config: ImageConfig }>
+  /** Removes the writable layer of a container, if there is one. */
+  discard(containerId: string): Promise<void>
+  /** Containers that have a writable layer. */
+  containers(): Promise<string[]>
+  /** Removes blobs and layers that no image and no container needs. False when work in progress forbids it. */
+  collect(): Promise<boolean>
+  /** Waits for what is under way. */
+  close(): Promise<void>
+}

@@ -1,0 +1,74 @@
+import { closeSync, openSync } from 'node:fs'
+import { open, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from '../runtime/base/errors.ts'
+import { lockFile } from '../runtime/linux/flock.ts'
+import { imageError } from './errors.ts'
+import { type Descriptor, mediaTypes, parseManifest } from './manifest.ts'
+
+export const referenceName = 'org.opencontainers.image.ref.name'
+
+/** An image under one of its names; without a name it is found by its id only. */
+export interface Entry extends Descriptor {
+  reference: string | undefined
+}
+
+/**
+ * Which names mean which manifest: `index.json` of the layout. Several processes may use it: a change is read, made and
+ * written while holding `lock` (flock), and the new file is renamed over the old one.
+ */
+export interface IndexFile {
+  read(): Promise<Entry[]>
+  change(edit: (entries: Entry[]) => Entry[]): Promise<void>
+}
+
+/** Creates the files of an empty layout if they are not there. Image specification, image-layout.md. */
+export async function openIndexFile(root: string): Promise<IndexFile> {
+  const file = join(root, 'index.json')
+  const read = async () => entriesOf(await readFile(file))
+  const change = async (edit: (entries: Entry[]) => Entry[]) => {
+    const lock = openSync(join(root, 'lock'), 'a', 0o600)
+    try {
+      await lockFile(lock, 'exclusive')
+      await writeDurably(file, documentOf(edit(await readIfThere(file))))
+    } finally {
+      closeSync(lock)
+    }
+  }
+  await writeFile(join(root, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
+  await change((entries) => entries)
+  return { read, change }
+}
+
+async function readIfThere(file: string): Promise<Entry[]> {
+  try {
+    return entriesOf(await readFile(file))
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}
+
+function entriesOf(bytes: Uint8Array): Entry[] {
+  const index = parseManifest(bytes, 'index.json of the image store')
+  if (index.kind !== 'index') throw imageError('IMAGE_MANIFEST_INVALID', 'read index.json of the image store: no index')
+  return index.manifests.map((descriptor) => ({ ...descriptor, reference: descriptor.annotations?.[referenceName] }))
+}
+
+function documentOf(entries: readonly Entry[]): string {
+  const manifests = entries.map(({ reference, ...descriptor }) => ({
+    ...descriptor,
+    ...(reference === undefined ? {} : { annotations: { ...descriptor.annotations, [referenceName]: reference } }),
+  }))
+  return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+}
+
+async function writeDurably(file: string, text: string): Promise<void> {
+  const temporary = `${file}.tmp`
+  {
+    await using handle = await open(temporary, 'w', 0o644)
+    await handle.writeFile(text)
+    await handle.sync()
+  }
+  await rename(temporary, file)
+}

@@ -1,0 +1,69 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Clock, systemClock } from '../runtime/base/clock.ts'
+import type { Log } from '../runtime/base/log.ts'
+import { ifIdle } from './garbage.ts'
+import type { Images } from './images.ts'
+import { openIndexFile } from './index-file.ts'
+import { ImageLibrary } from './library.ts'
+import { RegistryClient } from './registry.ts'
+import { SingleFlight } from './single-flight.ts'
+import { Slots } from './slots.ts'
+import { Snapshots } from './snapshot.ts'
+import { openBlobStore } from './store.ts'
+
+export type { Credentials } from './auth.ts'
+export type { BuildOptions } from './build.ts'
+export { type ImageErrorCode, imageErrors } from './errors.ts'
+export { busyboxImage, nodeImage } from './host-images.ts'
+export type { ImageRecord } from './image-record.ts'
+export type { Images, PullRequest } from './images.ts'
+export type { ImageConfig } from './manifest.ts'
+export type { PullProgress } from './pull.ts'
+export { formatReference, parseReference, type Reference } from './reference.ts'
+export type { Overlay } from './snapshot.ts'
+
+export interface ImagesOptions {
+  /** Folder of the store, an OCI image layout; created if it is not there. Several processes may use it. */
+  root: string
+  log: Log
+  /** Registries (`host` or `host:port`) that may be spoken to without TLS; loopback always may. */
+  insecureRegistries?: readonly string[]
+  /** Most bytes of one layer without compression; default 64 GiB. */
+  maximumLayerBytes?: number
+  clock?: Clock
+}
+
+const defaultMaximumLayerBytes = 64 * 1024 ** 3
+const simultaneousDownloads = 6
+
+/** Opens the store. */
+export async function openImages(options: ImagesOptions): Promise<Images> {
+  const { root, log } = options
+  await mkdir(root, { recursive: true, mode: 0o700 })
+  const blobs = await openBlobStore(root)
+  const index = await openIndexFile(root)
+  const snapshots = new Snapshots({
+    root,
+    log,
+    pathOf: blobs.pathOf,
+    maximumLayerBytes: options.maximumLayerBytes ?? defaultMaximumLayerBytes,
+  })
+  await snapshots.prepareFolders()
+  const puller = {
+    registry: new RegistryClient({
+      clock: options.clock ?? systemClock,
+      insecureRegistries: options.insecureRegistries ?? [],
+    }),
+    blobs,
+    snapshots,
+    flights: new SingleFlight<void>(),
+    downloads: new Slots(simultaneousDownloads),
+  }
+  await ifIdle(root, async () => {
+    await snapshots.sweep()
+    await rm(join(root, 'ingest'), { recursive: true, force: true })
+    await mkdir(join(root, 'ingest'))
+  })
+  return new ImageLibrary({ root, log, blobs, index, snapshots, puller })
+}

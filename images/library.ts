@@ -1,0 +1,196 @@
+import { messageOf } from '../runtime/base/errors.ts'
+import type { Log } from '../runtime/base/log.ts'
+import { loadArchive } from './archive.ts'
+import { withArchive } from './archive-files.ts'
+import { type BuildOptions, buildImage } from './build.ts'
+import { chainIds, type Digest, isDigest } from './digest.ts'
+import { imageError } from './errors.ts'
+import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
+import { type Image, type ImageRecord, readImage, recordOf } from './image-record.ts'
+import type { Images, PullRequest } from './images.ts'
+import type { Entry, IndexFile } from './index-file.ts'
+import type { Descriptor, ImageConfig } from './manifest.ts'
+import { type Puller, pullImage } from './pull.ts'
+import { formatReference, parseReference } from './reference.ts'
+import type { Overlay, Snapshots } from './snapshot.ts'
+import type { BlobStore } from './store.ts'
+
+export interface Parts {
+  root: string
+  log: Log
+  blobs: BlobStore
+  index: IndexFile
+  snapshots: Snapshots
+  puller: Puller
+}
+
+/** The verbs of `Images`, over the parts that do the work. */
+export class ImageLibrary implements Images {
+  readonly #parts: Parts
+  /** Documents never change, so each is read and checked once. */
+  readonly #read = new Map<Digest, Image>()
+  readonly #working = new Set<Promise<unknown>>()
+
+  constructor(parts: Parts) {
+    this.#parts = parts
+  }
+
+  pull(ref: string, request: PullRequest = {}): Promise<ImageRecord> {
+    const reference = parseReference(ref)
+    const { auth, signal, onProgress } = request
+    return this.#work(async () => {
+      const started = performance.now()
+      const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress })
+      const record = await this.#add(pulled)
+      const milliseconds = Math.round(performance.now() - started)
+      this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
+      return record
+    })
+  }
+
+  load(file: string): Promise<ImageRecord[]> {
+    const { root, blobs } = this.#parts
+    return this.#work(() =>
+      withArchive(file, `${root}/ingest`, async (files) => {
+        const records: ImageRecord[] = []
+        for (const loaded of await loadArchive(files, blobs, file)) records.push(await this.#addUnpacked(loaded))
+        return records
+      }),
+    )
+  }
+
+  build(options: BuildOptions): Promise<ImageRecord> {
+    return this.#work(async () => this.#addUnpacked(await buildImage(this.#parts.blobs, options)))
+  }
+
+  async list(): Promise<ImageRecord[]> {
+    const byDigest = Map.groupBy(await this.#parts.index.read(), ({ digest }) => digest)
+    const records: ImageRecord[] = []
+    for (const [digest, entries] of byDigest) {
+      try {
+        records.push(recordOf(await this.#image(digest), entries))
+      } catch (error) {
+        // One damaged image must not hide the others; using it tells the reason.
+        this.#parts.log.warn('image cannot be read', { digest, reason: messageOf(error) })
+      }
+    }
+    return records
+  }
+
+  async inspect(ref: string): Promise<ImageRecord | undefined> {
+    const found = await this.#find(ref)
+    return found && recordOf(found.image, found.entries)
+  }
+
+  async remove(ref: string): Promise<void> {
+    const found = await this.#find(ref)
+    if (!found) throw imageError('IMAGE_NOT_FOUND', `remove image ${ref}: this host does not have it`)
+    const name = isDigest(ref) ? undefined : formatReference(parseReference(ref))
+    await this.#parts.index.change((entries) => {
+      const left = entries.filter(
+        ({ digest, reference }) => !(digest === found.digest && (!name || reference === name)),
+      )
+      // The name with the digest came along with a tag, and goes with the last one.
+      const named = left.some(({ digest, reference }) => digest === found.digest && !reference?.includes('@'))
+      return named ? left : left.filter(({ digest }) => digest !== found.digest)
+    })
+    await this.collect()
+  }
+
+  prepare(containerId: string, ref: string): Promise<{ overlay: Overlay; config: ImageConfig }> {
+    const { snapshots } = this.#parts
+    return this.#work(async () => {
+      const found = await this.#find(ref)
+      if (!found) {
+        throw imageError('IMAGE_NOT_FOUND', `prepare container ${containerId}: this host has no image ${ref}`, {
+          hint: 'pull or load it first',
+        })
+      }
+      const { layers, document } = found.image
+      await snapshots.ensure(layers, async () => {})
+      const chain = chainIds(document.diffIds)
+      const overlay = await snapshots.prepare(containerId, { reference: ref, manifest: found.digest, chain })
+      return { overlay, config: document.config }
+    })
+  }
+
+  discard(containerId: string): Promise<void> {
+    return this.#work(() => this.#parts.snapshots.discard(containerId))
+  }
+
+  containers(): Promise<string[]> {
+    return this.#parts.snapshots.containers()
+  }
+
+  async collect(): Promise<boolean> {
+    const { root, index, blobs, snapshots, log } = this.#parts
+    const done = await ifIdle(root, async () => collectGarbage({ entries: await index.read(), blobs, snapshots }))
+    if (!done) log.debug('images: removal of unused layers is put off, work is in progress')
+    this.#read.clear()
+    return done
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#working)
+  }
+
+  /** Guards against removal of what `act` is about to use, also by other processes. */
+  #work<Result>(act: () => Promise<Result>): Promise<Result> {
+    const work = whileWorking(this.#parts.root, act)
+    this.#working.add(work)
+    const forget = () => this.#working.delete(work)
+    work.then(forget, forget)
+    return work
+  }
+
+  async #addUnpacked(added: { descriptor: Descriptor; references: string[] }): Promise<ImageRecord> {
+    const { layers } = await this.#image(added.descriptor.digest)
+    await this.#parts.snapshots.ensure(layers, async () => {})
+    return this.#add(added)
+  }
+
+  /** From here on the image is visible. A name means one image: it is taken from the one that had it. */
+  async #add({ descriptor, references }: { descriptor: Descriptor; references: string[] }): Promise<ImageRecord> {
+    const names: (string | undefined)[] = references.length === 0 ? [undefined] : references
+    let mine: Entry[] = []
+    await this.#parts.index.change((entries) => {
+      const others = entries.filter(({ digest, reference }) =>
+        reference === undefined ? digest !== descriptor.digest : !names.includes(reference),
+      )
+      const all = [...others, ...names.map((reference) => ({ ...descriptor, reference }))]
+      mine = all.filter(({ digest }) => digest === descriptor.digest)
+      return all
+    })
+    return recordOf(await this.#image(descriptor.digest), mine)
+  }
+
+  async #image(digest: Digest): Promise<Image> {
+    const known = this.#read.get(digest)
+    if (known) return known
+    const image = await readImage(this.#parts.blobs, digest)
+    this.#read.set(digest, image)
+    return image
+  }
+
+  async #find(ref: string): Promise<{ digest: Digest; entries: Entry[]; image: Image } | undefined> {
+    const entries = await this.#parts.index.read()
+    const digest = isDigest(ref) ? await this.#byId(ref, entries) : byName(ref, entries)
+    if (!digest) return undefined
+    return { digest, entries: entries.filter((entry) => entry.digest === digest), image: await this.#image(digest) }
+  }
+
+  async #byId(id: Digest, entries: readonly Entry[]): Promise<Digest | undefined> {
+    for (const { digest } of entries) {
+      if (digest === id || (await this.#image(digest)).manifest.config.digest === id) return digest
+    }
+    return undefined
+  }
+}
+
+/** With a digest, the tag does not matter: that is how such names are pulled. */
+function byName(ref: string, entries: readonly Entry[]): Digest | undefined {
+  const wanted = parseReference(ref)
+  const names = [formatReference(wanted)]
+  if (wanted.digest) names.push(formatReference({ ...wanted, tag: undefined }))
+  return entries.find(({ reference }) => reference !== undefined && names.includes(reference))?.digest
+}

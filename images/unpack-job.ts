@@ -1,0 +1,125 @@
+import { closeSync, createReadStream, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
+import { createGunzip } from 'node:zlib'
+import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
+import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
+import { type LayerReport, LayerWriter } from './apply-layer.ts'
+import { type Digest, finish, newHash } from './digest.ts'
+import { imageError } from './errors.ts'
+import type { Compression } from './manifest.ts'
+import { TarReader } from './tar-reader.ts'
+import { unpackZstd } from './zstd.ts'
+
+/** One layer to unpack. */
+export interface UnpackJob {
+  /** File of the blob, whose own digest has been verified when it was stored. */
+  blob: string
+  compression: Compression
+  /** Digest of the layer without compression. */
+  diffId: Digest
+  /** An empty folder that nobody else writes to. */
+  directory: string
+  /** Most bytes that the layer may have without compression. */
+  maximumBytes: number
+}
+
+const chunkBytes = 1 << 18
+
+/**
+ * Unpacks a layer; the folder is good only if this returns. Throws `IMAGE_LAYER_INVALID`, `IMAGE_DIGEST_MISMATCH`,
+ * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`.
+ */
+export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise<LayerReport> {
+  const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
+  const writer = new LayerWriter(root)
+  try {
+    const reader = new TarReader(writer)
+    const hash = newHash()
+    let bytes = 0
+    for await (const chunk of uncompressed(job)) {
+      signal?.throwIfAborted()
+      bytes += chunk.length
+      if (bytes > job.maximumBytes) throw tooLarge(job)
+      hash.update(chunk)
+      reader.write(chunk)
+    }
+    reader.end()
+    const actual = finish(hash)
+    if (actual !== job.diffId) {
+      throw imageError(
+        'IMAGE_DIGEST_MISMATCH',
+        `unpack layer: the configuration promises ${job.diffId}, it is ${actual}`,
+      )
+    }
+    return writer.finish()
+  } catch (error) {
+    if (error instanceof CoracleError && error.code !== 'KERNEL') throw error
+    const facts = errnoOf(error) === undefined ? {} : { errno: errnoOf(error) ?? '' }
+    throw imageError('IMAGE_LAYER_INVALID', `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
+  } finally {
+    writer.close()
+    closeSync(root)
+  }
+}
+
+function uncompressed({ blob, compression }: UnpackJob): AsyncIterable<Buffer> {
+  const file = createReadStream(blob, { highWaterMark: chunkBytes })
+  switch (compression) {
+    case 'none':
+      return file as AsyncIterable<Buffer>
+    case 'zstd':
+      return unpackZstd(file as AsyncIterable<Buffer>)
+    case 'gzip': {
+      const gunzip = createGunzip({ chunkSize: chunkBytes })
+      file.on('error', (error) => gunzip.destroy(error))
+      return file.pipe(gunzip) as AsyncIterable<Buffer>
+    }
+  }
+}
+
+/**
+ * Gives folders that a layer has only made on the way the looks of the topmost layer below that has them: overlayfs shows
+ * those of the uppermost, and a layer with `tmp/x` must not take the sticky bit from /tmp. `lower` begins at the top.
+ */
+export function inheritFolders(
+  directory: string,
+  o: { folders: readonly Uint8Array[]; lower: readonly string[] },
+): void {
+  const roots = [directory, ...o.lower].map((path) => openSync(path, O_RDONLY | O_DIRECTORY))
+  const [own = -1, ...below] = roots
+  try {
+    for (const folder of o.folders) {
+      const path = folder.length === 0 ? Buffer.from('.') : folder
+      const found = below.map((root) => openFolder(root, path)).find((fd) => fd !== undefined)
+      const target = openFolder(own, path)
+      try {
+        if (found !== undefined && target !== undefined) copyLooks(found, target)
+      } finally {
+        for (const fd of [found, target]) if (fd !== undefined) closeSync(fd)
+      }
+    }
+  } finally {
+    for (const fd of roots) closeSync(fd)
+  }
+}
+
+function openFolder(root: number, path: Uint8Array): number | undefined {
+  try {
+    return openBelow(root, path, { flags: O_RDONLY | O_DIRECTORY | O_NOFOLLOW, symlinks: 'refuse' })
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+}
+
+function copyLooks(from: number, to: number): void {
+  const stat = fstatSync(from, { bigint: true })
+  fchownSync(to, Number(stat.uid), Number(stat.gid))
+  fchmodSync(to, Number(stat.mode) & 0o7777)
+  futimes(to, stat.mtimeNs)
+}
+
+function tooLarge({ diffId, maximumBytes }: UnpackJob) {
+  return imageError('IMAGE_TOO_LARGE', `unpack layer ${diffId}: it has more than ${maximumBytes} bytes`, {
+    hint: 'raise the limit for layers if the image is trusted',
+  })
+}
