@@ -100,3 +100,11 @@ function apply(attributes: MountAttributes, [set, clear]: Change): void {
   attributes.set = (attributes.set & ~clear) | set
   attributes.clear = (attributes.clear & ~set) | clear
 }
+
+/** Every option that is understood, for `features`. */
+export function mountOptionNames(): string[] {
+  const attributes = Object.keys(changes)
+  const spreads = Object.keys(propagations)
+  const recursive = [...attributes, ...spreads].map((name) => `r${name}`)
+  return ['bind', 'rbind', ...attributes, ...spreads, ...recursive, ...nothing].toSorted()
+}

@@ -37,7 +37,9 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
       setLimits(at, path, resources)
     },
     membership: (path) => ({
-      join: folders(path).map((folder) => `${folder}/cgroup.procs`),
+      // `tasks`, not `cgroup.procs`: a single thread that moves itself needs no lock over all processes of the machine,
+      // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+      join: folders(path).map((folder) => `${folder}/tasks`),
       views: used(path).map((controller) => ({ name: controller, folder: at(controller, path) })),
     }),
     exists: (path) => existsSync(at('memory', path)),

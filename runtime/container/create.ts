@@ -6,13 +6,14 @@ import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { ContainerRecord, LogOptions } from '../launcher/protocol.ts'
-import { emptyFolderOf, folderOf, writeWhole } from '../launcher/records.ts'
+import { emptyFolderOf, folderOf } from '../launcher/records.ts'
 import type { LinuxResources, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
 import type { Workplace } from './player.ts'
+import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateOf } from './state.ts'
 
 export interface CreateOptions {
@@ -60,8 +61,8 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     ...(bundle === undefined ? {} : { bundle }),
     ...(log ? { log } : {}),
   }
-  return bear(place, record, spec.linux?.resources ?? {}, (folder) => {
-    writeWhole(`${folder}/config.json`, { spec, rootfs, bundle })
+  return bear(place, record, spec.linux?.resources ?? {}, () => {
+    saveConfig(place.root, id, { spec, rootfs, bundle })
     return birthOf(place, id, { spec, bundle, rootfs })
   })
 }
@@ -70,9 +71,9 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
 export function birthOf(
   place: Pick<Workplace, 'root'> & { player?: Workplace['player'] },
   id: string,
-  options: { spec: OciSpec; bundle?: string | undefined; rootfs?: { overlay: Overlay } | undefined },
+  config: SavedConfig,
 ): Birth {
-  const { spec, bundle, rootfs } = options
+  const { spec, bundle, rootfs } = config
   const folder = folderOf(place.root, id)
   const propagation = spec.linux?.rootfsPropagation
   const path = rootfs ? `${folder}/rootfs` : rootPath(spec.root?.path ?? '', bundle)
@@ -108,12 +109,12 @@ async function bear(
   place: Workplace,
   record: ContainerRecord,
   resources: LinuxResources,
-  recordTape: (folder: string) => Birth,
+  recordTape: () => Birth,
 ): Promise<ContainerState> {
-  const folder = makeFolder(place.root, record.id)
+  makeFolder(place.root, record.id)
   try {
     for (const warning of cgroups().create(record.cgroupPath, resources)) place.warn(warning)
-    const { tape, warnings, clone, ready } = recordTape(folder)
+    const { tape, warnings, clone, ready } = recordTape()
     for (const warning of warnings) place.warn(`${record.id}: ${warning}`)
     try {
       await place.player.create(record, { tape: tape.encode(), marks: { clone, ready } })
@@ -137,7 +138,7 @@ function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace
 }
 
 /** `<root>/<id>` with the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
-function makeFolder(root: string, id: string): string {
+function makeFolder(root: string, id: string): void {
   if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
     throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
   }
@@ -150,7 +151,6 @@ function makeFolder(root: string, id: string): string {
     throw containerError('ALREADY_EXISTS', `create ${id}: a container with this id exists already`, { id })
   }
   mkdirSync(`${folder}/rootfs`)
-  return folder
 }
 
 /** `linux.cgroupsPath` below the root of the hierarchies; `..` would lead out of it. */

@@ -7,7 +7,7 @@ import { readRecord } from '../launcher/records.ts'
 import type { OciCapabilities, OciProcess, OciSpec } from '../spec/types.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { explainExec } from './explain-exec.ts'
-import { savedConfig } from './start.ts'
+import { savedConfig } from './saved-config.ts'
 import { requireState } from './state.ts'
 
 export interface ExecOptions {
@@ -50,7 +50,7 @@ export async function attach(place: LauncherPlace, id: string, options: { stdin?
 }
 
 /** The container's own process with the wishes of `options`. */
-function execProcess(spec: OciSpec, options: ExecOptions): OciProcess {
+export function execProcess(spec: OciSpec, options: ExecOptions): OciProcess {
   const own: Partial<OciProcess> = spec.process ?? {}
   const { args, env = own.env ?? [], cwd = own.cwd ?? '/', user, terminal, capabilities = own.capabilities } = options
   const { consoleSize: _, ...rest } = own

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import type { CoracleError } from '../base/errors.ts'
 import { containerError } from './errors.ts'
-import type { SavedConfig } from './start.ts'
+import type { SavedConfig } from './saved-config.ts'
 
 /**
  * What is really missing when execve says ENOENT, EACCES or ENOEXEC, from looking at the file: the kernel says ENOENT

@@ -1,19 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
-import { folderOf } from '../launcher/records.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { birthOf } from './create.ts'
 import { explainExec } from './explain-exec.ts'
 import type { Workplace } from './player.ts'
+import { savedConfig } from './saved-config.ts'
 import { type ContainerState, requireState, stateOf } from './state.ts'
-
-/** What create keeps beside the state, to be read by start, exec and explain. */
-export type SavedConfig = Parameters<typeof birthOf>[2]
-
-/** The configuration of a container that exists. */
-export function savedConfig(root: string, id: string): SavedConfig {
-  return JSON.parse(readFileSync(`${folderOf(root, id)}/config.json`, 'utf8')) as SavedConfig
-}
 
 /** Opens the gate of a created container. Throws NOT_FOUND, WRONG_STATE, EXEC_FAILED (with what is missing), TAPE_STEP_FAILED. */
 export async function start(place: Workplace, id: string): Promise<ContainerState> {

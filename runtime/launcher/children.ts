@@ -9,6 +9,8 @@ export class Children {
   readonly #waiting = new Map<number, (exit: Exit) => void>()
   readonly #ended = new Map<number, Exit>()
   readonly #onSignal = () => this.#reap()
+  /** A handler for a signal does not keep a process alive; somebody who waits for a child must. */
+  #awake: NodeJS.Timeout | undefined
 
   constructor() {
     process.on('SIGCHLD', this.#onSignal)
@@ -21,11 +23,18 @@ export class Children {
       this.#ended.delete(pid)
       return Promise.resolve(ended)
     }
+    this.#awake ??= setInterval(() => {}, 2 ** 30)
     return new Promise((resolve) => this.#waiting.set(pid, resolve))
   }
 
   close(): void {
     process.off('SIGCHLD', this.#onSignal)
+    this.#sleep()
+  }
+
+  #sleep(): void {
+    clearInterval(this.#awake)
+    this.#awake = undefined
   }
 
   #reap(): void {
@@ -36,5 +45,6 @@ export class Children {
         tell(exit)
       } else this.#ended.set(exit.pid, exit)
     }
+    if (this.#waiting.size === 0) this.#sleep()
   }
 }

@@ -54,7 +54,7 @@ export async function openSession(
     const answer = JSON.parse(payload.toString()) as Answer
     if ('ok' in answer) opened.resolve(Number(answer.ok.pid))
     if ('error' in answer) opened.reject(fromRecord(answer.error))
-    if ('exit' in answer) exit.resolve(answer.exit)
+    if ('exit' in answer) void deliverAll([stdout, stderr]).then(() => exit.resolve(answer.exit))
   }
   socket.on('data', frameReader(onFrame))
   socket.on('error', () => socket.destroy())
@@ -62,8 +62,7 @@ export async function openSession(
     const lost = launcherError('LAUNCHER_LOST', `${request.op} in ${request.id}: the connection is gone`)
     opened.reject(lost)
     exit.reject(lost)
-    stdout.push(null)
-    stderr?.push(null)
+    for (const stream of [stdout, stderr]) if (stream && !stream.readableEnded) stream.push(null)
   })
   if (options.tape) writeFrame(socket, 'tape', options.tape)
   writeJson(socket, { call: 1, ...request })
@@ -87,4 +86,16 @@ export async function openSession(
     exit: exit.promise,
     close: () => void socket.destroy(),
   }
+}
+
+/** Ends the streams, and resolves when whoever reads them has everything. One that nobody reads holds nothing up. */
+async function deliverAll(streams: readonly (Readable | undefined)[]): Promise<void> {
+  const ends = streams.map((stream) => {
+    if (!stream) return undefined
+    const isRead = stream.listenerCount('data') + stream.listenerCount('readable') > 0
+    const end = isRead ? new Promise<void>((resolve) => stream.once('end', resolve).once('close', resolve)) : undefined
+    stream.push(null)
+    return end
+  })
+  await Promise.all(ends)
 }

@@ -51,8 +51,8 @@ export function sealedMemfd(name: string, bytes: Uint8Array): number {
 let spawnAttributes: Buffer | undefined
 
 /**
- * Starts the program in descriptor `program` with exactly the descriptors of `inherit` (child's number → ours) in
- * addition to those without close-on-exec, an empty environment, default signal dispositions (Node ignores SIGPIPE,
+ * Starts the program in descriptor `program` with the descriptors of `inherit` (child's number → ours; Node marks even
+ * its own 0, 1 and 2 close-on-exec), an empty environment, default signal dispositions (Node ignores SIGPIPE,
  * which would be inherited) and no blocked signals. Returns the pid. Throws `KERNEL`.
  */
 export function spawn(program: number, argv0: string, inherit: ReadonlyMap<number, number>): number {
@@ -61,7 +61,7 @@ export function spawn(program: number, argv0: string, inherit: ReadonlyMap<numbe
   try {
     // A source that is also another entry's target would be overwritten before its turn: lift all sources first.
     const lifted = [...inherit].map(([target, source], at) => [target, source, 1000 + at] as const)
-    const clash = lifted.some(([, source]) => inherit.has(source))
+    const clash = lifted.some(([target, source]) => source !== target && inherit.has(source))
     if (clash) for (const [, source, high] of lifted) actionsDup2(actions, source, high)
     for (const [target, source, high] of lifted) actionsDup2(actions, clash ? high : source, target)
     if (!spawnAttributes) {

@@ -16,6 +16,13 @@ export interface Report {
   result: number
 }
 
+/** Our own streams, for a process that shall share them. */
+export const ownStreams: readonly (readonly [number, number])[] = [
+  [0, 0],
+  [1, 1],
+  [2, 2],
+]
+
 export const reportBytes = 16
 
 let program: number | undefined
