@@ -2,21 +2,25 @@
 
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
-import { forbidden, StatusError, toStatus, unauthorized } from '../api/status.ts'
+import { StatusError, toStatus, unauthorized } from '../api/status.ts'
 import type { User } from '../api/user.ts'
-import { type Attributes, type Authorizer, refusalOf } from '../auth/authorize.ts'
+import type { Authorizer } from '../auth/authorize.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { attributesOf, refuseUnlessAllowed } from './authorization.ts'
+import { handleConnection } from './connect-handler.ts'
 import { headerOf, type Incoming } from './incoming.ts'
+import type { KubeletAccess } from './kubelet-proxy.ts'
 import { answerOpenApi } from './openapi/serve.ts'
 import { answerPath, type HealthChecks, isOpenPath } from './paths.ts'
 import type { Registry } from './registry.ts'
-import { type RequestInfo, requestInfoOf } from './request-info.ts'
+import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
 
 export interface Serving {
   readonly registry: Registry
   readonly authorizer: Authorizer
   readonly checks: HealthChecks
+  readonly access: KubeletAccess
   readonly log: Log
 }
 
@@ -34,7 +38,10 @@ export async function handle(
     const known: Incoming = { ...incoming, user: user ?? anonymous }
     const info = requestInfoOf(incoming.method, path, incoming.query)
     if (user) refuseUnlessAllowed(serving.authorizer, attributesOf(known, info))
-    if (info.type === 'resource') return await handleResource(serving.registry, known, info)
+    if (info.type === 'resource') {
+      const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })
+      return connected ?? (await handleResource(serving.registry, known, info))
+    }
     return await answerOther(serving, known)
   } catch (error) {
     if (!(error instanceof StatusError)) {
@@ -60,18 +67,4 @@ async function answerOther({ registry, checks }: Serving, incoming: Incoming): P
     answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') })
   if (!answer) return notFoundPage
   return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
-}
-
-/** What an authorizer is asked. */
-export function attributesOf({ user, path }: Pick<Incoming, 'user' | 'path'>, info: RequestInfo): Attributes {
-  if (info.type === 'path') return { user, verb: info.verb, path }
-  const { group, resource, subresource, namespace, name, verb } = info
-  return { user, verb, path, resource: { group, resource, subresource, name, ...(namespace ? { namespace } : {}) } }
-}
-
-/** Throws FORBIDDEN. */
-export function refuseUnlessAllowed(authorizer: Authorizer, attributes: Attributes): void {
-  if (authorizer.isAllowed(attributes)) return
-  const { group = '', resource = '', name = '' } = attributes.resource ?? {}
-  throw forbidden({ group, resource }, name, refusalOf(attributes))
 }

@@ -8,6 +8,7 @@ import { badRequest, internalError, tooLarge } from '../api/status.ts'
 import type { User } from '../api/user.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { handleUpgrade } from './connect-handler.ts'
 import { handle, type Serving } from './handler.ts'
 import type { Incoming } from './incoming.ts'
 
@@ -21,8 +22,6 @@ export interface HttpOptions {
   readonly tls: KeyPair & { readonly caPem: string }
   /** The user of a request; null for nobody. */
   authenticate(request: IncomingMessage): User | null
-  /** Takes over connections that stop speaking HTTP (exec, attach, port-forward). */
-  upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
 
 /** The server, not yet listening. `inject` and `listen` are its interface. */
@@ -48,7 +47,10 @@ export function createHttpServer(options: HttpOptions) {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setErrorHandler((error, _request, reply) => send(reply, statusAnswer(asStatus(error).status)))
   app.setNotFoundHandler((request, reply) => serve(options, request, reply))
-  if (options.upgrade) app.server.on('upgrade', options.upgrade)
+  const upgrading = { ...options.serving, authenticate: options.authenticate }
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    handleUpgrade(upgrading, { request, socket, head })
+  })
   return app
 }
 

@@ -69,8 +69,12 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     ]),
   ]
   const serving = await pki.keep('apiserver', hosts, () => pki.issueServing({ commonName: 'coracle-apiserver', hosts }))
+  const kubeletClient = await pki.keep('apiserver-kubelet-client', [], () =>
+    pki.issueClient({ commonName: 'kube-apiserver-kubelet-client', organizations: [mastersGroup] }),
+  )
+  const access = { caPem: pki.caPem, client: kubeletClient }
   const http = createHttpServer({
-    serving: { registry, authorizer: systemAuthorizer, checks: { ping: () => {} }, log },
+    serving: { registry, authorizer: systemAuthorizer, checks: { ping: () => {} }, access, log },
     tls: { ...serving, caPem: pki.caPem },
     authenticate: (request) => userOfConnection(request.socket as TLSSocket),
   })

@@ -44,9 +44,9 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** For `PUT …/status`: takes over all but the status. */
   beforeStatusUpdate?(object: T, old: T): void
   validate?(object: T): StatusCause[]
-  /** In addition to `validate`. */
+  /** In addition to `validate`, as the one below. */
+  validateCreate?(object: T): StatusCause[]
   validateUpdate?(object: T, old: T): StatusCause[]
-  validateStatusUpdate?(object: T, old: T): StatusCause[]
   /** The text of a selectable field. `metadata.name` and `metadata.namespace` are known for every kind. */
   readonly fields?: Readonly<Record<string, (object: T) => string>>
   /** Seconds between a deletion and the end of the object; 0: now. Without it: now. */

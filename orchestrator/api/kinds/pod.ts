@@ -4,8 +4,8 @@ import { checkDnsSubdomain } from '../names.ts'
 import { podPrinter } from '../print/pod.ts'
 import { qosClassOf } from '../quality-of-service.ts'
 import type { Pod } from '../types.ts'
-import { validatePod } from '../validate/pod.ts'
-import { validatePodStatusUpdate, validatePodUpdate } from '../validate/pod-update.ts'
+import { validatePod, validatePodCreate } from '../validate/pod.ts'
+import { validatePodUpdate } from '../validate/pod-update.ts'
 import { allVerbs, type Kind, type Strategy, statusSubresource } from './kind.ts'
 
 const strategy: Strategy<Pod> = {
@@ -23,8 +23,8 @@ const strategy: Strategy<Pod> = {
     if (pod.status && old.status?.qosClass) pod.status.qosClass ??= old.status.qosClass
   },
   validate: validatePod,
+  validateCreate: validatePodCreate,
   validateUpdate: validatePodUpdate,
-  validateStatusUpdate: validatePodStatusUpdate,
   isNewGeneration: (pod, old) => !isEqual(pod.spec, old.spec),
   gracePeriodSeconds(pod, asked) {
     const isOver = pod.status?.phase === 'Failed' || pod.status?.phase === 'Succeeded'

@@ -31,7 +31,7 @@ export async function createObject(
   const admission = { verb: 'create' as const, ...place, object, user: request.user, dryRun: request.dryRun }
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object)
-  refuseIfInvalid(kind, object, problemsOf(kind, object))
+  refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
   await validate(registry.admission, admission)
   for (const text of kind.strategy.warnings?.(object) ?? []) request.warn(text)
   if (!request.dryRun) return createStored(registry, place, object)

@@ -3,7 +3,7 @@ import { mutate, validate } from '../../admission/admission.ts'
 import { isEqual } from '../../api/equal.ts'
 import { badRequest, conflict, invalid, notFound } from '../../api/status.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
-import { validateMetadataUpdate } from '../../api/validate/metadata.ts'
+import { validateMetadata, validateMetadataUpdate } from '../../api/validate/metadata.ts'
 import { invalidValue } from '../../api/validate/problem.ts'
 import { keyOf, type ObjectPlace, typed } from '../objects.ts'
 import type { Registry } from '../registry.ts'
@@ -118,9 +118,10 @@ function withoutUndefined(metadata: PartialMeta): ObjectMeta {
 }
 
 function problemsOfUpdate({ kind }: ObjectPlace, { subresource, object, old }: OneUpdate) {
-  const { strategy } = kind
-  const ofUpdate = subresource === 'status' ? strategy.validateStatusUpdate : strategy.validateUpdate
-  return [...validateMetadataUpdate(object, old), ...problemsOf(kind, object), ...(ofUpdate?.(object, old) ?? [])]
+  const ofMetadata = validateMetadataUpdate(object, old)
+  // Subresources take the spec over from what is stored.
+  if (subresource) return [...ofMetadata, ...validateMetadata(kind, object)]
+  return [...ofMetadata, ...problemsOf(kind, object), ...(kind.strategy.validateUpdate?.(object, old) ?? [])]
 }
 
 function refuseOtherVersion({ kind, name }: ObjectPlace, object: KubeObject, old: KubeObject): void {
