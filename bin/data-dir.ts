@@ -5,7 +5,7 @@ import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { CoracleError, errnoOf } from '../runtime/base/errors.ts'
-import { tryLock } from '../runtime/linux/flock.ts'
+import { tryLockFile } from '../runtime/linux/flock.ts'
 
 export const defaultDataDir = '/var/lib/coracle'
 
@@ -74,7 +74,7 @@ export interface Lock {
 export async function lockDataDir(directory: DataDir): Promise<Lock> {
   await mkdir(directory.root, { recursive: true, mode: 0o755 })
   const fd = openSync(directory.lock, 'a+', 0o600)
-  if (!tryLock(fd)) {
+  if (!tryLockFile(fd)) {
     closeSync(fd)
     const pid = holderOf(directory)
     throw new CoracleError(`lock ${directory.root}: in use by process ${pid}`, {

@@ -8,6 +8,7 @@ import { hasCode } from '../../runtime/base/errors.ts'
 import type { ContainerState, Runtime } from '../../runtime/index.ts'
 import { stepFailed } from '../errors.ts'
 import { containerId } from '../pod-directory.ts'
+import { imageFileReader } from './image-files.ts'
 import {
   annotationsOf,
   containerAnnotations,
@@ -117,9 +118,7 @@ export class InProcessRuntime implements RuntimeService {
     this.#note(facts.podUid, id)
     try {
       const { overlay, config: defaults } = await this.#images.prepare(id, config.image)
-      const user = await resolveUser(defaults.User ?? '', config.security, (path) =>
-        this.#images.readFile(config.image, path),
-      )
+      const user = await resolveUser(defaults.User ?? '', config.security, imageFileReader(overlay.lower))
       await touch(config.terminationLogPath)
       await mkdir(dirname(config.logPath), { recursive: true, mode: 0o755 })
       const spec = containerSpec({

@@ -30,14 +30,3 @@ function tryLock(fd: number, operation: number): boolean {
     return false
   }
 }
-
-/** Takes the lock if nobody has it; false when somebody does. Throws `KERNEL` for anything else. */
-export function tryLock(fd: number): boolean {
-  try {
-    flock(fd, LOCK_EX | LOCK_NB)
-    return true
-  } catch (error) {
-    if (errnoOf(error) === 'EAGAIN') return false
-    throw error
-  }
-}
