@@ -2,8 +2,8 @@ import { ioctls, openFlags, S_IFBLK, S_IFCHR, S_IFIFO } from '../linux/constants
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
 import type { OciDevice, OciSpec } from '../spec/types.ts'
-import { flags, makeFileInRoot, makeFolderInRoot, moveMount, open, openTree } from '../tape/calls.ts'
-import type { Arg, Pointer, SyscallTape } from '../tape/syscall-tape.ts'
+import { flags, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
+import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { mountOptions } from './mount-options.ts'
 
 /** The devices that the runtime-spec gives every container ("Default Devices"). */
@@ -65,20 +65,20 @@ function deviceNumber(major: number, minor: number): bigint {
 
 /**
  * A terminal of the container's own devpts. Opened by the container's own root and handed on by descriptor alone:
- * the peer comes from the master (TIOCGPTPEER), never from a path under /dev/pts (CVE-2025-52565). The number of the
- * master's descriptor goes to `masterAt`.
+ * the peer comes from the master (TIOCGPTPEER), never from a path under /dev/pts (CVE-2025-52565). The master is
+ * left at `masterDescriptor`, where it waits to be fetched.
  */
 export function openTerminal(
   tape: SyscallTape,
   root: Arg,
-  options: { masterAt: Pointer; size?: { width: number; height: number } | undefined; console: boolean },
+  options: { masterDescriptor: number; size?: { width: number; height: number } | undefined; console: boolean },
 ): void {
   const { O_RDWR, O_NOCTTY } = openFlags
   const how = Buffer.alloc(24)
   how.writeBigUInt64LE(BigInt(O_RDWR | O_NOCTTY | openFlags.O_CLOEXEC))
   how.writeBigUInt64LE(16n | 4n, 16)
   const openHow = tape.struct(how, '{O_RDWR|O_NOCTTY|O_CLOEXEC, RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}')
-  const master = tape.call('openat2', [root, 'dev/pts/ptmx', openHow, 24], { storeAt: options.masterAt })
+  const master = tape.call('openat2', [root, 'dev/pts/ptmx', openHow, 24])
   const ioctl = (fd: Arg, name: keyof typeof ioctls, argument: Arg) =>
     tape.call('ioctl', [fd, { value: ioctls[name], shown: name }, argument])
   ioctl(master, 'TIOCSPTLCK', tape.struct(new Uint8Array(4), '[0]'))
@@ -94,9 +94,5 @@ export function openTerminal(
   }
   ioctl(peer, 'TIOCSCTTY', 0)
   for (const fd of [0, 1, 2]) tape.call('dup3', [peer, fd, 0])
-}
-
-/** /dev/null for what a detached process has no stream for; opened on the host's side, before the root is entered. */
-export function openNull(tape: SyscallTape): Arg {
-  return open(tape, '/dev/null', openFlags.O_RDWR)
+  tape.call('dup3', [master, options.masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
 }

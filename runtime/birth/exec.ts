@@ -13,9 +13,8 @@ import {
   enterCgroups,
   gateDescriptor,
   hideFromTheContainer,
-  masterPlace,
+  masterDescriptor,
   ownKeyring,
-  readyReport,
 } from './order.ts'
 
 export interface ExecPlan {
@@ -28,7 +27,7 @@ export interface ExecPlan {
   architecture?: Architecture
 }
 
-/** The descriptor under which the player finds a pidfd of the container's first process. */
+/** The descriptor under which the player finds a pidfd of the container's first process; a master takes its place. */
 export const targetDescriptor = gateDescriptor + 1
 
 const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP } = cloneFlags
@@ -58,10 +57,10 @@ export function recordExec(plan: ExecPlan): Birth {
   tape.call('setsid', [])
   ownKeyring(tape)
   const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio }
-  if (!process.terminal) return { tape, clone: cloned.entry, ready: becomeProcess(tape, common), warnings }
-  const report = readyReport(tape)
+  if (!process.terminal)
+    return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: false }), warnings }
   tape.because('a terminal of the container’s own devpts')
   const root = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
-  openTerminal(tape, root, { masterAt: masterPlace(report), size: process.consoleSize, console: false })
-  return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: report }), warnings }
+  openTerminal(tape, root, { masterDescriptor, size: process.consoleSize, console: false })
+  return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: true }), warnings }
 }

@@ -8,9 +8,9 @@ import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
 import { type HostFacts, hostFacts } from '../linux/host.ts'
 import type { Architecture } from '../linux/syscall-numbers.ts'
 import type { OciProcess, OciSpec } from '../spec/types.ts'
-import { clone, open, writeFile } from '../tape/calls.ts'
+import { clone, flags, open, writeFile } from '../tape/calls.ts'
 import { playerDescriptors, reportBytes } from '../tape/play.ts'
-import { type Pointer, type Result, SyscallTape } from '../tape/syscall-tape.ts'
+import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
 import { openTerminal, recordDevices } from './devices.ts'
 import { recordLimits } from './limits.ts'
@@ -52,15 +52,10 @@ export interface Birth {
   warnings: string[]
 }
 
-/** The report that the tape itself writes at the gate; its index is filled in when the gate is recorded. */
-interface ReadyReport {
-  bytes: Buffer
-  place: Pointer
-}
-
 /** The descriptor that is read for the byte that opens the gate. */
 export const gateDescriptor = playerDescriptors.firstFree
-const firstUnused = gateDescriptor + 1
+/** Where the master of a terminal waits to be fetched; without a terminal it is free. */
+export const masterDescriptor = gateDescriptor + 1
 
 /** The whole birth of a container, in the order that the kernel and past attacks demand; the reasons are on the tape. */
 export function recordBirth(plan: BirthPlan): Birth {
@@ -69,6 +64,10 @@ export function recordBirth(plan: BirthPlan): Birth {
   const warnings: string[] = []
   const process_ = spec.process as OciProcess
   hideFromTheContainer(tape)
+  if (process_.terminal) {
+    tape.because('keep the number free at which the terminal’s master will wait')
+    tape.call('dup3', [gateDescriptor, masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
+  }
   const into = enterCgroups(tape, cgroup)
   tape.because('namespaces of others are joined before the new ones are made: pid and time concern only children')
   namespaces.joinNamespaces(tape, spec)
@@ -84,10 +83,9 @@ export function recordBirth(plan: BirthPlan): Birth {
   if (namespaces.isNew(spec, 'network')) namespaces.loopbackUp(tape)
   namespaces.nameAndTune(tape, spec)
   recordLimits(tape, process_, host, warnings)
-  const report = readyReport(tape)
-  buildRoot(tape, plan, report)
+  buildRoot(tape, plan)
   const { ownsStdio } = plan
-  const ready = becomeProcess(tape, { spec, process: process_, host, architecture, warnings, gate: report, ownsStdio })
+  const ready = becomeProcess(tape, { spec, process: process_, host, architecture, warnings, gate: true, ownsStdio })
   return { tape, clone: cloned.entry, ready, warnings }
 }
 
@@ -112,17 +110,7 @@ export function ownKeyring(tape: SyscallTape): void {
   tape.call('keyctl', [join, null], { tolerate: [ENOSYS, EPERM] })
 }
 
-export function readyReport(tape: SyscallTape): ReadyReport {
-  const bytes = Buffer.alloc(reportBytes)
-  return { bytes, place: tape.struct(bytes, 'report') }
-}
-
-/** Where openTerminal leaves the number of the master's descriptor. */
-export function masterPlace({ place }: ReadyReport): Pointer {
-  return { at: place.at + 8, shown: 'report.result' }
-}
-
-function buildRoot(tape: SyscallTape, plan: BirthPlan, report: ReadyReport): void {
+function buildRoot(tape: SyscallTape, plan: BirthPlan): void {
   const { spec, cgroup } = plan
   const root = recordRoot(tape, plan.root)
   tape.call('umask', [0])
@@ -131,7 +119,7 @@ function buildRoot(tape: SyscallTape, plan: BirthPlan, report: ReadyReport): voi
   recordDevices(tape, root, spec)
   if (spec.process?.terminal) {
     tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
-    openTerminal(tape, root, { masterAt: masterPlace(report), size: spec.process.consoleSize, console: true })
+    openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
   }
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host: plan.host ?? hostFacts() })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
@@ -144,8 +132,8 @@ export interface ProcessPlan {
   host: HostFacts
   architecture: Architecture
   warnings: string[]
-  /** Without it the process runs at once. */
-  gate?: ReadyReport
+  /** Without a gate the process runs at once. */
+  gate: boolean
   ownsStdio: boolean
 }
 
@@ -157,6 +145,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const masks = capabilityMasks(asked.capabilities ?? {}, host, warnings)
   if (plan.ownsStdio) ownStdio(tape, user)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
+  const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
   tape.call('chdir', [asked.cwd])
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
@@ -169,7 +158,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
-  const ready = plan.gate ? passGate(tape, plan.gate) : -1
+  const ready = plan.gate ? passGate(tape, asked.terminal ? masterDescriptor : 0) : -1
   if (seccomp && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
     recordSeccomp(tape, seccomp, architecture)
@@ -179,12 +168,15 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   return ready
 }
 
-function passGate(tape: SyscallTape, { bytes, place }: ReadyReport): number {
+function passGate(tape: SyscallTape, result: number): number {
   tape.because('the gate: created, and waiting for start')
-  const write = tape.call('write', [playerDescriptors.report, place, reportBytes])
-  bytes.writeBigUInt64LE(BigInt(write.entry))
+  const index = tape.entries.length
+  const report = Buffer.alloc(reportBytes)
+  report.writeBigUInt64LE(BigInt(index))
+  report.writeBigInt64LE(BigInt(result), 8)
+  tape.call('write', [playerDescriptors.report, tape.struct(report, `{ready, ${result}}`), reportBytes])
   tape.call('read', [gateDescriptor, tape.struct(new Uint8Array(8), '<go>'), 1])
-  return write.entry
+  return index
 }
 
 /** execve; a name without a slash is looked for in PATH, one attempt after the other, as execvp does. */

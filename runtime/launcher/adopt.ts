@@ -23,22 +23,34 @@ export function adoptAll(server: LauncherServer): void {
   for (const id of listIds(root)) {
     const record = readRecord(root, id)
     if (record?.keeper !== 'launcher' || readExit(root, id)) continue
-    const container = new ContainerProcess(record, server.around)
-    server.containers.set(id, container)
-    const process = open(record)
-    if (!process) {
-      container.ended(unknownExit(record.pid ?? 0, 'ended while no launcher was there to see it'))
-      continue
-    }
     try {
-      if (record.kind === 'container' && !record.terminal) container.openOutputs(folderOf(root, id))
+      const one = adoptOne(server, record)
+      if (one) adopted.push(one)
     } catch (error) {
-      log.error('output of an adopted container is lost', { id, reason: messageOf(error) })
+      // One spoilt container must not keep the others from being looked after.
+      log.error('container cannot be adopted', { id, reason: messageOf(error) })
     }
-    adopted.push({ container, ...process })
-    log.info('container adopted', { id, pid: process.pid })
   }
   void waitFor(adopted)
+}
+
+function adoptOne(server: LauncherServer, record: ContainerRecord): Adopted | undefined {
+  const { id } = record
+  const { log, root } = server.around
+  const container = new ContainerProcess(record, server.around)
+  server.containers.set(id, container)
+  const process = open(record)
+  if (!process) {
+    container.ended(unknownExit(record.pid ?? 0, 'ended while no launcher was there to see it'))
+    return undefined
+  }
+  try {
+    if (record.kind === 'container' && !record.terminal) container.openOutputs(folderOf(root, id))
+  } catch (error) {
+    log.error('output of an adopted container is lost', { id, reason: messageOf(error) })
+  }
+  log.info('container adopted', { id, pid: process.pid })
+  return { container, ...process }
 }
 
 /** A pidfd of the recorded process, if it is still that one: the start time is compared after the pidfd is held. */

@@ -11,8 +11,8 @@ export interface PlayRequest {
   reportRead: number
   reportWrite: number
   inherit: ReadonlyMap<number, number>
-  /** Told the pid of the player itself at once. */
-  onPlayer?: (pid: number) => void
+  /** Told of children that nobody will ask for: the player itself, and the new process when its birth fails. */
+  onChild?: (pid: number) => void
 }
 
 export interface Played {
@@ -31,29 +31,32 @@ export interface Played {
 export function playBirth(request: PlayRequest, afterStart: () => void): Promise<Played> {
   const { marks, inherit, argv0 } = request
   const player = startPlayer(request.tape, request.reportWrite, { inherit, ...(argv0 ? { argv0 } : {}) })
-  request.onPlayer?.(player)
+  request.onChild?.(player)
   afterStart()
   return new Promise((resolve, reject) => {
     let pid = 0
     let failed: Report | undefined
-    let atGate = marks.ready < 0
+    let atGate: Report | undefined
+    // The old half, which knows the pid, and the new one, which comes to the gate, report in either order.
+    const tellGate = () => {
+      if (pid !== 0 && atGate) resolve({ pid, result: atGate.result, running: running.promise })
+    }
     const running = Promise.withResolvers<void>()
     // Whoever waits for the gate only must not be told of a rejection that nobody handles.
     running.promise.catch(() => {})
     const onReport = (report: Report) => {
       if (report.result < 0) failed ??= report
       else if (report.index === marks.clone) pid = report.result
-      else if (report.index === marks.ready) {
-        atGate = true
-        resolve({ pid, result: report.result, running: running.promise })
-      }
+      else if (report.index === marks.ready) atGate = report
+      tellGate()
     }
     readReports(request.reportRead, onReport).then(() => {
-      const silent = pid === 0 || !atGate
+      const silent = pid === 0 || (marks.ready >= 0 && !atGate)
       const reason = 'the process was killed before it was ready; is the memory limit too low?'
       const lost = silent ? launcherError('PLAY_FAILED', `play tape: ${reason}`) : undefined
       const error = failed ? playFailed(failed) : lost
       if (error) {
+        if (pid !== 0) request.onChild?.(pid)
         reject(error)
         running.reject(error)
       } else {

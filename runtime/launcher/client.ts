@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -53,11 +53,14 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const output = openSync(`${root}/launcher.log`, 'a', 0o600)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
-  const flags = ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning']
-  const child = spawn(nodeBinary, [...flags, main, root], {
+  const cache = `${root}/.compile-cache`
+  const args = ['--max-semi-space-size=1', main, root, ...(existsSync(cache) ? [] : ['cold'])]
+  const child = spawn(nodeBinary, args, {
     detached: true,
     stdio: ['ignore', output, output],
     cwd: '/',
+    // Nothing of our own environment: it may hold secrets, and the launcher outlives us.
+    env: { NODE_COMPILE_CACHE: cache },
   })
   child.on('error', (error) => log.error('launcher cannot be started', { error: error.message }))
   child.unref()

@@ -71,8 +71,8 @@ export class ContainerProcess {
     const reportWrite = openSync(`${folder}/report`, O_WRONLY)
     const inherit = new Map([...streams, [playerDescriptors.firstFree, gate] as const])
     const argv0 = this.record.kind === 'sandbox' ? 'pause' : 'coracle-player'
-    const onPlayer = (pid: number) => void children.wait(pid)
-    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onPlayer }
+    const onChild = (pid: number) => void children.wait(pid)
+    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild }
     let played: Played
     try {
       played = await playBirth(request, () => {

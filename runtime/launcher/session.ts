@@ -80,8 +80,8 @@ export async function exec(socket: Socket, container: ContainerProcess, request:
     [targetDescriptor, pidfd],
   ] as const)
   const { tape, marks, children } = request
-  const onPlayer = (pid: number) => void children.wait(pid)
-  const play = { tape, marks, reportRead: report.read, reportWrite: report.write, inherit, onPlayer }
+  const onChild = (pid: number) => void children.wait(pid)
+  const play = { tape, marks, reportRead: report.read, reportWrite: report.write, inherit, onChild }
   try {
     const played = await playBirth(play, () => {
       for (const fd of new Set([...inherit.values(), report.write])) closeSync(fd)

@@ -162,10 +162,13 @@ export async function pollReadable(descriptors: readonly number[], milliseconds:
 }
 
 /**
- * The exit of a process that somebody else reaped, by a pidfd that was opened while it lived (PIDFD_GET_INFO, Linux
- * 6.15). Undefined where the kernel cannot say.
+ * The exit of somebody else's child, by a pidfd that was opened while it lived: from its zombie as long as nobody has
+ * reaped it (proc_pid_stat(5), field 52), afterwards from the pidfd (PIDFD_GET_INFO, Linux 6.15). Undefined where
+ * neither tells.
  */
 export function exitBehind(pidfd: number, pid: number): Exit | undefined {
+  const zombie = statFields(pid)
+  if (zombie?.[0] === 'Z') return exitOfStatus(pid, Number(zombie[49]))
   const info = Buffer.alloc(64)
   info.writeBigUInt64LE(8n) // PIDFD_INFO_EXIT
   try {
@@ -173,8 +176,10 @@ export function exitBehind(pidfd: number, pid: number): Exit | undefined {
   } catch {
     return undefined
   }
-  if ((info.readBigUInt64LE() & 8n) === 0n) return undefined
-  const status = info.readInt32LE(60)
+  return (info.readBigUInt64LE() & 8n) === 0n ? undefined : exitOfStatus(pid, info.readInt32LE(60))
+}
+
+function exitOfStatus(pid: number, status: number): Exit {
   const signal = status & 0x7f
   return signal === 0 ? { pid, exitCode: (status >> 8) & 0xff } : { pid, exitCode: 128 + signal, signal }
 }
@@ -192,13 +197,16 @@ export function setWindowSize(terminal: number, columns: number, rows: number): 
  * process for ever. Undefined when there is no such process, or only its zombie.
  */
 export function startTimeOf(pid: number): number | undefined {
-  let stat: string
+  const fields = statFields(pid)
+  return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
+}
+
+/** /proc/PID/stat from the third field on: the second, the name, may hold anything. */
+function statFields(pid: number): string[] | undefined {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch {
     return undefined
   }
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
-  return Number(fields[19])
 }
