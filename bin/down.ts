@@ -84,11 +84,18 @@ async function removePods(directory: DataDir, log: Log): Promise<number> {
 async function removeContainers(directory: DataDir, at: { log: Log; cgroupRoot: string }): Promise<void> {
   const runtime = await openRuntime({ root: directory.runtime, log: at.log })
   const images = await openImages({ root: directory.images, log: at.log })
-  for (const { id } of await runtime.list()) await runtime.delete(id, { force: true })
-  for (const id of await images.containers()) await images.discard(id)
-  await runtime.removeGroup(at.cgroupRoot)
-  await images.close()
-  await runtime.shutdownLauncher()
+  const { list, clearGroup, shutdownLauncher } = runtime
+  await runAll('containers', [
+    ...(await list()).map(
+      ({ id }) =>
+        () =>
+          runtime.delete(id, { force: true }),
+    ),
+    ...(await images.containers()).map((id) => () => images.discard(id)),
+    () => clearGroup(at.cgroupRoot),
+    () => images.close(),
+    () => shutdownLauncher(),
+  ])
 }
 
 async function removeNetwork(directory: DataDir, log: Log): Promise<void> {

@@ -62,7 +62,8 @@ export class PodMemory {
     const result = new Map<string, Waiting>()
     const newest = latest(observed)
     for (const [name, failed] of this.#failed) {
-      if (newest.get(name)?.state === 'running') continue
+      // What is wrong with the pod as a whole is told by events; its containers just wait.
+      if (name === '' || newest.get(name)?.state === 'running') continue
       result.set(
         name,
         failed.shown && failed.failure.reason === 'ErrImagePull' ? backOffPull(pod, failed) : failed.failure,

@@ -61,6 +61,8 @@ export interface Runtime {
   createGroup(path: string, resources?: LinuxResources): Promise<void>
   updateGroup(path: string, resources: LinuxResources): Promise<void>
   removeGroup(path: string): Promise<void>
+  /** Kills whatever runs in the group, removes it, and then those above it that are empty. */
+  clearGroup(path: string): Promise<void>
   groupStats(path: string): Promise<CgroupStats>
   /** Starts and ends, from now on. None is lost when the launcher is replaced; an end may be told twice. */
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>
@@ -102,9 +104,17 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     },
     updateGroup: async (path, resources) => cgroups().update(path, resources),
     removeGroup: (path) => cgroups().remove(path),
+    clearGroup,
     groupStats: async (path) => cgroups().stats(path),
     events: (signal) => events(client, signal),
     close: () => client.close(),
     shutdownLauncher: () => simple({ op: 'shutdown' }),
   }
+}
+
+async function clearGroup(path: string): Promise<void> {
+  if (cgroups().exists(path)) await cgroups().killAll(path)
+  await cgroups().remove(path)
+  const parts = path.split('/')
+  for (let length = parts.length - 1; length > 0; length--) cgroups().removeIfEmpty(parts.slice(0, length).join('/'))
 }

@@ -89,6 +89,8 @@ describe('containerSpec', () => {
     const privileged = secured({ privileged: true, seccomp: 'Unconfined', maskProc: false })
     expect(privileged.linux).not.toHaveProperty('seccomp')
     expect(privileged.linux).not.toHaveProperty('maskedPaths')
+    expect(privileged.linux?.resources?.devices).toEqual([{ allow: true, access: 'rwm' }])
+    expect(spec().linux?.resources?.devices).toEqual([{ allow: false, access: 'rwm' }])
     expect(privileged.process?.capabilities?.bounding).toContain('CAP_SYS_ADMIN')
   })
   it('mounts: volumes after the system ones, parents before children', () => {
@@ -106,10 +108,6 @@ describe('containerSpec', () => {
 })
 
 describe('ociResources', () => {
-  it('no device but the defaults, unless privileged', () => {
-    expect(ociResources({}).devices).toEqual([{ allow: false, access: 'rwm' }])
-    expect(ociResources({}, true).devices).toEqual([{ allow: true, access: 'rwm' }])
-  })
   it('shares, quota, memory', () => {
     const found = ociResources({
       cpuShares: 512,

@@ -73,7 +73,7 @@ export function containerSpec(input: SpecInput): OciSpec {
     linux: {
       namespaces: namespaces(sandbox, config.sharedPidNamespace),
       cgroupsPath: `${sandbox.cgroupPath}/${input.id}`,
-      resources: ociResources(config.resources, security.privileged),
+      resources: { devices: [{ allow: security.privileged, access: 'rwm' }], ...ociResources(config.resources) },
       ...(security.seccomp === 'RuntimeDefault' ? { seccomp: defaultSeccompProfile(capabilities) } : {}),
       ...(security.maskProc ? { maskedPaths: [...maskedPaths], readonlyPaths: [...readonlyPaths] } : {}),
     },
@@ -163,10 +163,9 @@ function namespaces(sandbox: SpecInput['sandbox'], sharedPid: boolean): NonNulla
 }
 
 /** CRI resources in the words of the runtime-spec. */
-export function ociResources(resources: Resources, privileged = false): LinuxResources {
+export function ociResources(resources: Resources): LinuxResources {
   const { cpuShares, cpuQuotaMicros, cpuPeriodMicros, memoryLimitBytes, pidsLimit } = resources
   return {
-    devices: [{ allow: privileged, access: 'rwm' }],
     cpu: {
       ...(cpuShares === undefined ? {} : { shares: cpuShares }),
       ...(cpuQuotaMicros === undefined ? {} : { quota: cpuQuotaMicros }),

@@ -61,6 +61,16 @@ export function pidsBelow(folder: string): number[] {
   )
 }
 
+/** rmdir of one group, unless something is in it. */
+export function removeEmptyGroup(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch (error) {
+    const errno = errnoOf(error) ?? ''
+    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes(errno)) throw cgroupFailed(`rmdir ${folder}`, error)
+  }
+}
+
 /** rmdir of a whole tree of groups. A group stays EBUSY for a moment after its last process has been reaped. */
 export async function removeGroups(folder: string): Promise<void> {
   for (let tries = 0; ; tries++) {

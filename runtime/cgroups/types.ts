@@ -40,4 +40,6 @@ export interface CgroupDriver {
   killAll(path: string): Promise<void>
   /** Removes the group and those below; nothing to do when it is not there. */
   remove(path: string): Promise<void>
+  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. */
+  removeIfEmpty(path: string): void
 }

@@ -4,7 +4,16 @@ import { hasCode } from '../base/errors.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
-import { makeGroup, pidsBelow, readKey, readNumber, readValue, removeGroups, writeValue } from './files.ts'
+import {
+  makeGroup,
+  pidsBelow,
+  readKey,
+  readNumber,
+  readValue,
+  removeEmptyGroup,
+  removeGroups,
+  writeValue,
+} from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
 
@@ -51,6 +60,9 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
       for (const folder of folders(path)) await removeGroups(folder)
+    },
+    removeIfEmpty(path) {
+      for (const folder of folders(path)) removeEmptyGroup(folder)
     },
   }
 }

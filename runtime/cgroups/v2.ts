@@ -2,7 +2,16 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LinuxResources } from '../spec/types.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
-import { makeGroup, pidsBelow, readKey, readNumber, readValue, removeGroups, writeValue } from './files.ts'
+import {
+  makeGroup,
+  pidsBelow,
+  readKey,
+  readNumber,
+  readValue,
+  removeEmptyGroup,
+  removeGroups,
+  writeValue,
+} from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
 
@@ -32,6 +41,7 @@ export function v2Driver(mount: string): CgroupDriver {
     isFrozen: (path) => readValue(`${at(path)}/cgroup.freeze`) === '1',
     killAll: (path) => killGroup(at(path)),
     remove: (path) => removeGroups(at(path)),
+    removeIfEmpty: (path) => removeEmptyGroup(at(path)),
   }
 }
 
