@@ -62,8 +62,8 @@ describe('PodMemory', () => {
     const nothing = { sandboxes: [], containers: [] }
     memory.noteRound([{ container: 'web', reason: 'ErrImagePull', message: 'no such host' }], ['web'], 0)
     expect(memory.waiting(pod, nothing, 0).get('web')).toEqual({ reason: 'ErrImagePull', message: 'no such host' })
-    expect(memory.turnToBackOff()).toBe(true)
-    expect(memory.waiting(pod, nothing, 1).get('web')).toEqual({
+    expect(memory.turnsToBackOffAt(0)).toBe(2000)
+    expect(memory.waiting(pod, nothing, 2000).get('web')).toEqual({
       reason: 'ImagePullBackOff',
       message: 'Back-off pulling image "none/such": ErrImagePull: no such host',
     })

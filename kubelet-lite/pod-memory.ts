@@ -8,11 +8,13 @@ import type { Waiting } from './status.ts'
 /** Missing ConfigMaps and the like may appear at any moment: tried again soon, without growing delay. */
 const quickReasons = new Set(['CreateContainerConfigError', 'FailedMount', 'FailedCreatePodSandBox'])
 const configRetryMs = 2000
+/** So long `ErrImagePull` is shown before it reads `ImagePullBackOff`. */
+const showFailureMs = 2000
 
 interface Failed {
   failure: Failure
-  /** Rounds since it failed: the first shows the failure itself, later ones the backoff. */
-  shown: boolean
+  /** Milliseconds since the epoch. */
+  at: number
   notBefore: number
 }
 
@@ -35,7 +37,7 @@ export class PodMemory {
       const key = failure.container
       const soon = quickReasons.has(failure.reason)
       const notBefore = soon ? now + configRetryMs : this.#tries.failed(key, now)
-      this.#failed.set(key, { failure, shown: false, notBefore })
+      this.#failed.set(key, { failure, at: now, notBefore })
     }
   }
 
@@ -64,10 +66,8 @@ export class PodMemory {
     for (const [name, failed] of this.#failed) {
       // What is wrong with the pod as a whole is told by events; its containers just wait.
       if (name === '' || newest.get(name)?.state === 'running') continue
-      result.set(
-        name,
-        failed.shown && failed.failure.reason === 'ErrImagePull' ? backOffPull(pod, failed) : failed.failure,
-      )
+      const late = turnsToBackOff(failed) && now >= failed.at + showFailureMs
+      result.set(name, late ? backOffPull(pod, failed) : failed.failure)
     }
     for (const name of containerNames(pod)) {
       const container = newest.get(name)
@@ -83,12 +83,16 @@ export class PodMemory {
     )
   }
 
-  /** After a failure was shown once, its backoff is shown: look again shortly. True if something will read differently. */
-  turnToBackOff(): boolean {
-    const fresh = [...this.#failed.values()].filter((each) => !each.shown)
-    for (const each of fresh) each.shown = true
-    return fresh.some((each) => each.failure.reason === 'ErrImagePull')
+  /** When a failure that is shown now will read as a backoff; undefined when none will. */
+  turnsToBackOffAt(now: number): number | undefined {
+    const times = [...this.#failed.values()].filter(turnsToBackOff).map((each) => each.at + showFailureMs)
+    const coming = times.filter((time) => time > now)
+    return coming.length === 0 ? undefined : Math.min(...coming)
   }
+}
+
+function turnsToBackOff({ failure }: Failed): boolean {
+  return failure.reason === 'ErrImagePull'
 }
 
 function containerNames(pod: Pod): string[] {

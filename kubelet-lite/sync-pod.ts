@@ -32,8 +32,6 @@ export interface PodSync {
   departed: Map<string, Pod>
 }
 
-const showBackOffAfterMs = 1000
-
 /** Does what the pod needs now. Throws for the unexpected: the worker tries again. */
 export async function syncPod(at: PodSync, uid: string): Promise<SyncOutcome> {
   const pod = at.sources.get(uid)
@@ -70,7 +68,6 @@ async function runPod(at: PodSync, pod: Pod, observed: ObservedPod): Promise<Syn
   const after = next.actions.length === 0 ? observed : await at.executor.runtime.podStatus(uid)
   at.probes.watch(pod, after)
   await report(at, pod, { observed: after, memory })
-  if (memory.turnToBackOff()) return { againInMs: showBackOffAfterMs }
   return followUp(at, { pod, memory, after, next })
 }
 
@@ -82,7 +79,8 @@ function followUp(at: PodSync, done: { pod: Pod; memory: PodMemory; after: Obser
   const then = plan({ pod: done.pod, observed: done.after, now, notBefore, unhealthy })
   const acts = then.actions.some((each) => each.do !== 'stopContainer')
   if (acts) return { againInMs: 0 }
-  return then.again === undefined ? {} : { againInMs: then.again - now }
+  const times = [then.again, done.memory.turnsToBackOffAt(now)].filter((time) => time !== undefined)
+  return times.length === 0 ? {} : { againInMs: Math.min(...times) - now }
 }
 
 async function report(at: PodSync, pod: Pod, seen: { observed: ObservedPod; memory?: PodMemory }): Promise<void> {

@@ -1,9 +1,9 @@
 /** Bad input is answered the way Kubernetes answers it: code, reason, field path; nothing crashes, nothing is half made. */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Pod } from '../../orchestrator/api/types.ts'
-import { Cluster, eventually, preferredKubectl } from './cluster.ts'
+import { Cluster, containerRecords, eventually, preferredKubectl } from './cluster.ts'
 
 const pod = (spec: string, name = 'bad') => `
 apiVersion: v1
@@ -63,7 +63,7 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     expect(await refused(pod(oneContainer('image: x, tty: "yes"')))).toMatch(/BadRequest.*tty|tty/)
   })
   it('a duplicate container name', async () => {
-    const text = await refused(pod('{ containers: [{ name: a, image: x }, { name: a, image: y }] }'))
+    const text = await refused(pod('{ containers: [{ name: a, image: one }, { name: a, image: two }] }'))
     expect(text).toContain('Pod "bad" is invalid: spec.containers[1].name: Duplicate value: "a"')
   })
   it('a bad quantity', async () => {
@@ -112,9 +112,9 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     expect(await post('{"kind": "Pod", ')).not.toContain('"uid"')
   })
   it('an image that is not there: ErrImagePull, then ImagePullBackOff with the cause', async () => {
-    await cluster.apply(pod(oneContainer('image: "127.0.0.1:1/no/such:1"'), 'missing'))
+    await cluster.apply(pod(oneContainer('image: "127.0.0.1:59999/no/such:1"'), 'missing'))
     await waitingFor('missing', 'ErrImagePull')
-    expect(await waitingFor('missing', 'ImagePullBackOff')).toMatch(/127\.0\.0\.1:1.*ECONNREFUSED/s)
+    expect(await waitingFor('missing', 'ImagePullBackOff')).toMatch(/127\.0\.0\.1:59999.*ECONNREFUSED/s)
     expect(await cluster.ok(['get', 'pods'])).toMatch(/missing\s+0\/1\s+ImagePullBackOff/)
     await cluster.ok(['delete', 'pod', 'missing', '--now'])
   })
@@ -124,12 +124,12 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
     await cluster.ok(['delete', 'pod', 'never', '--now'])
   })
   it('a ConfigMap that is not there: CreateContainerConfigError, and it runs once the map comes', async () => {
-    const env = 'env: [{ name: A, valueFrom: { configMapKeyRef: { name: later, key: a } } }]'
+    const env = 'env: [{ name: A, valueFrom: { configMapKeyRef: { name: later, key: key } } }]'
     await cluster.apply(
       pod(oneContainer(`image: "coracle.local/busybox:1", command: [sleep, "1000"], ${env}`), 'waits'),
     )
     expect(await waitingFor('waits', 'CreateContainerConfigError')).toBe('configmap "later" not found')
-    await cluster.apply('{apiVersion: v1, kind: ConfigMap, metadata: {name: later}, data: {a: b}}')
+    await cluster.apply('{apiVersion: v1, kind: ConfigMap, metadata: {name: later}, data: {key: value}}')
     await eventually(
       'Running',
       async () => (await cluster.json<Pod>(['get', 'pod', 'waits'])).status?.phase === 'Running',
@@ -173,9 +173,7 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
   })
   it('afterwards nothing of it is left on the node', async () => {
     await eventually('no record', async () => {
-      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
-        each.isDirectory(),
-      )
+      const left = containerRecords(cluster)
       return left.length === 0
     })
     expect(await cluster.ok(['get', 'nodes'])).toMatch(/Ready/)

@@ -73,6 +73,12 @@ export function preferredKubectl(): string | undefined {
   return (all.find((each) => each.version === '1.32') ?? all.at(-1))?.path
 }
 
+/** Ids of all containers and sandboxes that the runtime has a record of. */
+export function containerRecords(cluster: Cluster): string[] {
+  const entries = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true })
+  return entries.filter((each) => each.isDirectory() && !each.name.startsWith('.')).map((each) => each.name)
+}
+
 let counter = 0
 
 export class Cluster implements AsyncDisposable {

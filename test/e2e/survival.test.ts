@@ -1,9 +1,9 @@
 /** Nothing is lost: kill -9 of server and agent, while pods run and while they are being made. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Pod } from '../../orchestrator/api/types.ts'
-import { Cluster, eventually, preferredKubectl, sleep } from './cluster.ts'
+import { Cluster, containerRecords, eventually, preferredKubectl, sleep } from './cluster.ts'
 
 const counter = `
 apiVersion: v1
@@ -90,15 +90,11 @@ describe.skipIf(preferredKubectl() === undefined)('survival', () => {
     expect(new Set(pods.map((pod) => pod.status?.podIP)).size).toBe(20)
     expect(pods.map((pod) => pod.status?.containerStatuses?.[0]?.restartCount)).toEqual(pods.map(() => 0))
     // One sandbox and one container a pod, and nothing else.
-    const records = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
-      each.isDirectory(),
-    )
+    const records = containerRecords(cluster)
     expect(records.length).toBe(40)
     await cluster.ok(['delete', 'pods', '--all', '--now'], { timeoutMs: 90_000 })
     await eventually('an empty node', async () => {
-      const left = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true }).filter((each) =>
-        each.isDirectory(),
-      )
+      const left = containerRecords(cluster)
       return left.length === 0
     })
   })
