@@ -108,7 +108,8 @@ export function hidePaths(
   for (const path of spec.linux?.maskedPaths ?? []) {
     tape.because(`masked: ${path}`)
     // What is in /proc and /sys is the kernel's, and the same here as in the container; an image may hold anything.
-    const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'missing'
+    const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'unknown'
+    if (kind === 'missing') continue
     if (kind !== 'file') {
       const tolerate = kind === 'folder' ? [] : [ENOENT, ENOTDIR]
       const folder = openInRoot(tape, root, path, { tolerate }, openFlags.O_DIRECTORY)

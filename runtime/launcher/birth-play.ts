@@ -56,7 +56,7 @@ export function playBirth(request: PlayRequest, afterStart: () => void): Promise
       const lost = silent ? launcherError('PLAY_FAILED', `play tape: ${reason}`) : undefined
       const error = failed ? playFailed(failed) : lost
       if (error) {
-        if (pid !== 0) request.onChild?.(pid)
+        if (pid !== 0 && !atGate) request.onChild?.(pid)
         reject(error)
         running.reject(error)
       } else {

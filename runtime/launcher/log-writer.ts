@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Log } from '../base/log.ts'
 import type { LogOptions } from './protocol.ts'
@@ -80,8 +80,10 @@ export class LogWriter {
   }
 
   #open(): number {
-    mkdirSync(dirname(this.#options.path), { recursive: true, mode: 0o755 })
-    const fd = openSync(this.#options.path, 'a', 0o640)
+    const { path } = this.#options
+    // One level: mkdir with `recursive` never returns where the kernel refuses folders with ENOENT, such as in /proc.
+    if (!existsSync(dirname(path))) mkdirSync(dirname(path), { mode: 0o755 })
+    const fd = openSync(path, 'a', 0o640)
     this.#bytes = fstatSync(fd).size
     return fd
   }

@@ -53,13 +53,8 @@ export function hostFacts(): HostFacts {
   return facts
 }
 
-const kinds = new Map<string, 'file' | 'folder' | 'missing'>()
-
+/** Asked anew each time: a module that is loaded later brings files with it. */
 function kindOf(path: string): 'file' | 'folder' | 'missing' {
-  const known = kinds.get(path)
-  if (known) return known
   const stat = statSync(path, { throwIfNoEntry: false })
-  const kind = stat === undefined ? 'missing' : stat.isDirectory() ? 'folder' : 'file'
-  kinds.set(path, kind)
-  return kind
+  return stat === undefined ? 'missing' : stat.isDirectory() ? 'folder' : 'file'
 }

@@ -27,10 +27,10 @@ const cloexecNames = { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC: O_CLOEXEC, AT_EMPTY_P
 
 /** A number with the names of its flags. */
 export function flags(value: number, table: Readonly<Record<string, number>>): Shown {
-  return { value, shown: flagNames(value, table) }
+  return { value, shown: () => flagNames(value, table) }
 }
 
-const octal = (mode: number): Shown => ({ value: mode, shown: `0${mode.toString(8)}` })
+const octal = (mode: number): Shown => ({ value: mode, shown: () => `0${mode.toString(8)}` })
 
 /** openat(2) by an ordinary path, close-on-exec. */
 export function open(tape: SyscallTape, path: string, openWith: number, options: CallOptions = {}): Result {
@@ -53,7 +53,7 @@ export function openInRoot(tape: SyscallTape, root: Arg, path: string, options: 
   const how = Buffer.alloc(24)
   how.writeBigUInt64LE(BigInt(openWith))
   how.writeBigUInt64LE(BigInt(resolveFlags.RESOLVE_IN_ROOT | resolveFlags.RESOLVE_NO_MAGICLINKS), 16)
-  const shown = `{${flagNames(openWith, openFlags)}, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}`
+  const shown = () => `{${flagNames(openWith, openFlags)}, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS}`
   return tape.call('openat2', [root, path || '.', tape.struct(how, shown), 24], options)
 }
 
@@ -114,13 +114,13 @@ export function mountSetattr(
   const { set, clear, propagation = 0 } = attributes
   const bytes = Buffer.alloc(32)
   for (const [at, value] of [set, clear, propagation].entries()) bytes.writeBigUInt64LE(BigInt(value), at * 8)
-  const words = [
+  const words = () => [
     ...(set ? [`set ${flagNames(set, mountAttributes)}`] : []),
     ...(clear ? [`clear ${flagNames(clear, mountAttributes)}`] : []),
     ...(propagation ? [flagNames(propagation, mountFlags)] : []),
   ]
   const value = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0)
-  const shown = tape.struct(bytes, `{${words.join(', ')}}`)
+  const shown = tape.struct(bytes, () => `{${words().join(', ')}}`)
   tape.call('mount_setattr', [mount, '', flags(value, { AT_EMPTY_PATH, AT_RECURSIVE }), shown, 32], options)
 }
 

@@ -1,5 +1,5 @@
 import { errnoName } from '../linux/errno.ts'
-import type { Arg, Entry, SyscallTape } from './syscall-tape.ts'
+import type { Arg, Entry, SyscallTape, Words } from './syscall-tape.ts'
 
 /** One entry as strace would print it: `mount("proc", "/proc", …)`; `#12` is the result of entry 12. */
 export function callText(entry: Entry): string {
@@ -21,14 +21,18 @@ export function listing(tape: SyscallTape): string {
 function argumentText(arg: Arg): string {
   if (arg === null) return 'NULL'
   if (typeof arg !== 'object') return String(arg)
-  return 'entry' in arg ? `#${arg.entry + 1}` : arg.shown
+  return 'entry' in arg ? `#${arg.entry + 1}` : inWords(arg.shown)
+}
+
+function inWords(shown: Words): string {
+  return typeof shown === 'string' ? shown : shown()
 }
 
 function remark(entry: Entry): string {
   const parts = [
     ...(entry.tolerate.length > 0 ? [`or ${entry.tolerate.map(errnoName).join(', ')}`] : []),
     ...(entry.policy === 'abort' ? [] : [entry.policy]),
-    ...(entry.storeAt ? [`into ${entry.storeAt.shown}`] : []),
+    ...(entry.storeAt ? [`into ${inWords(entry.storeAt.shown)}`] : []),
   ]
   return parts.length > 0 ? `  [${parts.join('; ')}]` : ''
 }

@@ -1,10 +1,11 @@
 import type { Architecture } from '../linux/syscall-numbers.ts'
 
-/** How player.c is compiled; player.test.ts does it again and compares. gcc 12.2 of Debian 12 made the bytes below. */
-export const playerFlags =
-  '-Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-asynchronous-unwind-tables -fno-ident -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-n -s'.split(
-    ' ',
-  )
+/** How player.c is compiled; player-program.test.ts does it again and compares. gcc 12.2 of Debian 12 made the bytes below. */
+export function playerFlags(architecture: Architecture): string[] {
+  const small = '-Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pic -no-pie -fno-ident'
+  const bare = '-fno-asynchronous-unwind-tables -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-n -s'
+  return [...small.split(' '), ...bare.split(' '), ...(architecture === 'x64' ? ['-fcf-protection=none'] : [])]
+}
 
 const x64 = [
   'f0VMRgIBAQAAAAAAAAAAAAIAPgABAAAA+wBAAAAAAABAAAAAAAAAAIgCAAAAAAAAAAAAAEAAOAACAEAAAwACAAEAAAAFAAAAsAAAAAAAAACwAEAA',

@@ -6,16 +6,19 @@ export interface Result {
   readonly entry: number
 }
 
+/** What a listing shows; as a function where it takes work, for most tapes are never listed. */
+export type Words = string | (() => string)
+
 /** A place in the tape's memory: a string or struct that the kernel reads, or fills. */
 export interface Pointer {
   readonly at: number
-  readonly shown: string
+  readonly shown: Words
 }
 
 /** A number that a listing shows in words, such as flags. */
 export interface Shown {
   readonly value: number | bigint
-  readonly shown: string
+  readonly shown: Words
 }
 
 export type Arg = number | bigint | string | null | Result | Pointer | Shown
@@ -80,13 +83,13 @@ export class SyscallTape {
     const known = this.#strings.get(text)
     if (known) return known
     if (text.includes('\0')) throw tapeInvalid(`a NUL byte in ${JSON.stringify(text)}`)
-    const pointer = this.struct(Buffer.from(`${text}\0`), JSON.stringify(text))
+    const pointer = this.struct(Buffer.from(`${text}\0`), () => JSON.stringify(text))
     this.#strings.set(text, pointer)
     return pointer
   }
 
   /** A struct of these bytes, aligned to 8; `pointers` are written into it at their offsets. */
-  struct(bytes: Uint8Array, shown: string, pointers: readonly (readonly [number, Pointer])[] = []): Pointer {
+  struct(bytes: Uint8Array, shown: Words, pointers: readonly (readonly [number, Pointer])[] = []): Pointer {
     const at = this.#arenaBytes
     this.#chunks.push({ at, bytes, pointers })
     this.#arenaBytes += Math.ceil(bytes.length / 8) * 8
@@ -96,47 +99,54 @@ export class SyscallTape {
   /** A NULL-terminated `char **`. */
   strings(list: readonly string[]): Pointer {
     const pointers = list.map((text, at) => [at * 8, this.string(text)] as const)
-    return this.struct(new Uint8Array(list.length * 8 + 8), JSON.stringify(list), pointers)
+    return this.struct(new Uint8Array(list.length * 8 + 8), () => JSON.stringify(list), pointers)
   }
 
   /** The bytes that the player maps, for one architecture. Throws TAPE_INVALID where that lacks a call. */
   encode(architecture: Architecture = process.arch === 'arm64' ? 'arm64' : 'x64'): Buffer {
     const arena = headerBytes + this.entries.length * entryBytes
     const bytes = Buffer.alloc(arena + this.#arenaBytes)
-    const address = (pointer: Pointer) => BigInt(tapeAddress + arena + pointer.at)
-    bytes.writeBigUInt64LE(BigInt(this.entries.length))
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+    const base = tapeAddress + arena
+    view.setUint32(0, this.entries.length, true)
     this.entries.forEach((entry, index) => {
       const number = syscallNumber(entry.name, architecture)
       if (number === undefined) throw tapeInvalid(`${architecture} has no system call ${entry.name}`)
       const at = headerBytes + index * entryBytes
-      bytes.writeUInt16LE(number, at)
-      bytes.writeUInt8(policies.indexOf(entry.policy), at + 3)
-      entry.tolerate.forEach((errno, k) => {
-        bytes.writeUInt16LE(errno, at + 4 + 2 * k)
-      })
+      view.setUint16(at, number, true)
+      view.setUint8(at + 3, policies.indexOf(entry.policy))
+      for (const [k, errno] of entry.tolerate.entries()) view.setUint16(at + 4 + 2 * k, errno, true)
       let references = 0
-      entry.args.forEach((arg, k) => {
+      for (let k = 0; k < entry.args.length; k++) {
+        const arg = entry.args[k] as Arg
         if (isResult(arg)) references |= 1 << k
-        bytes.writeBigUInt64LE(BigInt.asUintN(64, argumentValue(arg, address)), at + 8 + 8 * k)
-      })
-      bytes.writeUInt8(references, at + 2)
-      if (entry.storeAt) bytes.writeBigUInt64LE(address(entry.storeAt), at + 56)
+        writeWord(view, at + 8 + 8 * k, argumentValue(arg, base))
+      }
+      view.setUint8(at + 2, references)
+      if (entry.storeAt) writeWord(view, at + 56, base + entry.storeAt.at)
     })
     for (const chunk of this.#chunks) {
       bytes.set(chunk.bytes, arena + chunk.at)
-      for (const [offset, pointer] of chunk.pointers) {
-        bytes.writeBigUInt64LE(address(pointer), arena + chunk.at + offset)
-      }
+      for (const [offset, pointer] of chunk.pointers) writeWord(view, arena + chunk.at + offset, base + pointer.at)
     }
     return bytes
   }
 }
 
-function argumentValue(arg: Arg, address: (pointer: Pointer) => bigint): bigint {
-  if (arg === null || typeof arg === 'string') return 0n
-  if (typeof arg !== 'object') return BigInt(arg)
-  if ('entry' in arg) return BigInt(arg.entry)
-  return 'at' in arg ? address(arg) : BigInt(arg.value)
+/** 64 bits, two's complement. Big integers are slow, and nearly all arguments are small. */
+function writeWord(view: DataView, at: number, value: number | bigint): void {
+  if (typeof value === 'bigint') view.setBigUint64(at, BigInt.asUintN(64, value), true)
+  else {
+    view.setUint32(at, value, true)
+    view.setInt32(at + 4, Math.floor(value / 2 ** 32), true)
+  }
+}
+
+function argumentValue(arg: Arg, base: number): number | bigint {
+  if (arg === null || typeof arg === 'string') return 0
+  if (typeof arg !== 'object') return arg
+  if ('entry' in arg) return arg.entry
+  return 'at' in arg ? base + arg.at : arg.value
 }
 
 /** True for an argument that is the result of an earlier entry. */
