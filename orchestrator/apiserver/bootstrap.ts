@@ -18,10 +18,20 @@ async function createMissing<T extends KubeObject>(
   resource: ResourceRef<T>,
   object: T,
 ): Promise<void> {
+  if ((await find(client, resource, object)) === undefined) await client.create(resource, object)
+}
+
+async function find<T extends KubeObject>(
+  client: ApiClient,
+  resource: ResourceRef<T>,
+  { metadata = {} }: T,
+): Promise<T | undefined> {
+  const { name = '', namespace } = metadata
   try {
-    await client.create(resource, object)
+    return await client.get(resource, { name, ...(namespace ? { namespace } : {}) })
   } catch (error) {
-    if (!hasCode(error, 'ALREADY_EXISTS')) throw error
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
   }
 }
 
@@ -73,12 +83,11 @@ function sliceOf(addresses: readonly string[], port: number): EndpointSlice {
 }
 
 async function put<T extends KubeObject>(client: ApiClient, resource: ResourceRef<T>, object: T): Promise<void> {
-  try {
+  const current = await find(client, resource, object)
+  if (current === undefined) {
     await client.create(resource, object)
-  } catch (error) {
-    if (!hasCode(error, 'ALREADY_EXISTS')) throw error
-    const current = await client.get(resource, place)
-    const next = { ...current, ...object, metadata: { ...current.metadata, ...object.metadata } }
-    if (!isEqual(next, current)) await client.update(resource, next)
+    return
   }
+  const next = { ...current, ...object, metadata: { ...current.metadata, ...object.metadata } }
+  if (!isEqual(next, current)) await client.update(resource, next)
 }
