@@ -48,8 +48,15 @@ export function createHttpServer(options: HttpOptions) {
   app.setErrorHandler((error, _request, reply) => send(reply, statusAnswer(asStatus(error).status)))
   app.setNotFoundHandler((request, reply) => serve(options, request, reply))
   const upgrading = { ...options.serving, authenticate: options.authenticate }
+  const upgraded = new Set<Duplex>()
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
     handleUpgrade(upgrading, { request, socket, head })
+  })
+  // The HTTP server forgets connections that left HTTP: without this, closing would wait for them.
+  app.addHook('preClose', async () => {
+    for (const socket of upgraded) socket.destroy()
   })
   return app
 }

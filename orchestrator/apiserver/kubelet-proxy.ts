@@ -98,6 +98,7 @@ export function upgradeToKubelet(
   asked.once('response', (answer) => {
     socket.write(headOf(answer, { Connection: 'close' }))
     answer.pipe(socket)
+    answer.once('close', () => asked.destroy())
   })
   asked.end()
 }

@@ -7,10 +7,12 @@ import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
+import { serviceAddresses } from '../admission/service-addresses.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
+import { serviceKind } from '../api/kinds/service.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
-import type { KubeObject, Namespace } from '../api/types.ts'
+import type { KubeObject, Namespace, Service } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
 import { userOfConnection } from '../auth/authenticate.ts'
 import { systemAuthorizer } from '../auth/authorize.ts'
@@ -20,10 +22,12 @@ import { Broadcaster } from '../store/broadcaster.ts'
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
-import { createSystemNamespaces } from './bootstrap.ts'
+import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
+import { startCompactor } from './compactor.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
 import { fromStored } from './objects.ts'
+import type { HealthChecks } from './paths.ts'
 import type { ObjectCache, Registry } from './registry.ts'
 
 export interface ServerOptions {
@@ -33,6 +37,8 @@ export interface ServerOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** Further names and addresses under which clients reach the server. */
   readonly advertise?: readonly string[]
+  /** From which services get their addresses; 10.96.0.0/16 when left out. */
+  readonly serviceCidr?: string
   readonly log: Log
   readonly clock: Clock
 }
@@ -47,59 +53,96 @@ export interface ApiServer {
   close(): Promise<void>
 }
 
+const defaultServiceCidr = '10.96.0.0/16'
+
 const masterUser: User = { name: 'system:apiserver', groups: [mastersGroup] }
 
 /** Resolves when the server answers. Throws STORE_LOCKED when another server has this data folder, EADDRINUSE. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
-  const { dataDir, log, clock, listen } = options
-  const [store, pki] = await Promise.all([
-    openEmbeddedStore(join(dataDir, 'store', 'coracle.db')),
-    openPki(join(dataDir, 'pki'), clock),
-  ])
-  const registry = await createRegistry(store, clock)
-  const hosts = [
-    ...new Set([
-      'kubernetes',
-      'kubernetes.default',
-      'kubernetes.default.svc',
-      'localhost',
-      '127.0.0.1',
-      listen.host,
-      ...(options.advertise ?? []),
-    ]),
-  ]
-  const serving = await pki.keep('apiserver', hosts, () => pki.issueServing({ commonName: 'coracle-apiserver', hosts }))
-  const kubeletClient = await pki.keep('apiserver-kubelet-client', [], () =>
-    pki.issueClient({ commonName: 'kube-apiserver-kubelet-client', organizations: [mastersGroup] }),
-  )
-  const access = { caPem: pki.caPem, client: kubeletClient }
-  const http = createHttpServer({
-    serving: { registry, authorizer: systemAuthorizer, checks: { ping: () => {} }, access, log },
-    tls: { ...serving, caPem: pki.caPem },
-    authenticate: (request) => userOfConnection(request.socket as TLSSocket),
-  })
+  const undo: (() => void | Promise<void>)[] = []
+  const close = () => runAll('close the server', undo.splice(0).reverse())
+  try {
+    return { ...(await start(options, (step) => undo.push(step))), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Whatever has to be undone, `onClose` is told at once. */
+async function start(
+  options: ServerOptions,
+  onClose: (step: () => void | Promise<void>) => void,
+): Promise<Omit<ApiServer, 'close'>> {
+  const { dataDir, log, clock, listen, advertise = [], serviceCidr = defaultServiceCidr } = options
+  const store = await openEmbeddedStore(join(dataDir, 'store', 'coracle.db'))
+  onClose(() => store.close())
+  const pki = await openPki(join(dataDir, 'pki'), clock)
+  const registry = await createRegistry(store, { clock, serviceCidr })
+  onClose(() => registry.broadcaster.close())
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
+  const { tls, access } = await ownCertificates(pki, [
+    ...ownNames,
+    firstAddress(serviceCidr),
+    listen.host,
+    ...advertise,
+  ])
+  const http = createHttpServer({
+    serving: { registry, authorizer: systemAuthorizer, checks: healthChecks(store), access, log },
+    tls,
+    authenticate: (request) => userOfConnection(request.socket as TLSSocket),
+  })
+  onClose(async () => {
+    await http.close()
+  })
   await http.listen({ host: listen.host, port: listen.port })
   const { port } = http.server.address() as AddressInfo
-  return {
-    url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`,
+  await publishOwnService(client, {
+    clusterIP: firstAddress(serviceCidr),
+    addresses: [listen.host, ...advertise],
     port,
-    client,
-    pki,
-    close: () =>
-      runAll('close the server', [
-        async () => {
-          await http.close()
-        },
-        () => registry.broadcaster.close(),
-        () => store.close(),
-      ]),
+  })
+  onClose(startCompactor({ store, broadcaster: registry.broadcaster, clock, log }))
+  return { url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`, port, client, pki }
+}
+
+const ownNames = [
+  'kubernetes',
+  'kubernetes.default',
+  'kubernetes.default.svc',
+  'kubernetes.default.svc.cluster.local',
+  'localhost',
+  '127.0.0.1',
+]
+
+async function ownCertificates(pki: Pki, names: readonly string[]) {
+  const hosts = [...new Set(names)]
+  const serving = await pki.keep('apiserver', hosts, () => pki.issueServing({ commonName: 'coracle-apiserver', hosts }))
+  const client = await pki.keep('apiserver-kubelet-client', [], () =>
+    pki.issueClient({ commonName: 'kube-apiserver-kubelet-client', organizations: [mastersGroup] }),
+  )
+  return { tls: { ...serving, caPem: pki.caPem }, access: { caPem: pki.caPem, client } }
+}
+
+/** The service `kubernetes` has the first address of the range. */
+function firstAddress(cidr: string): string {
+  const [base = ''] = cidr.split('/')
+  return base.replace(/\d+$/, (last) => String(Number(last) + 1))
+}
+
+function healthChecks(store: Store): HealthChecks {
+  return {
+    ping: () => {},
+    store: () => {
+      if (store.failure) throw store.failure
+    },
   }
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
-export async function createRegistry(store: Store, clock: Clock): Promise<Registry> {
+export async function createRegistry(store: Store, options: { clock: Clock; serviceCidr: string }): Promise<Registry> {
+  const { clock, serviceCidr } = options
   const kinds = new KindTable(builtInKinds)
   const broadcaster = new Broadcaster(store, '/registry/')
   const caches = new Map<string, ObjectCache>()
@@ -118,11 +161,13 @@ export async function createRegistry(store: Store, clock: Clock): Promise<Regist
   const namespaces = cacheOf(namespaceKind as unknown as Kind)
   const getNamespace = (name: string) =>
     namespaces.get(`${namespaceKind.storedAt}${name}`)?.value as Namespace | undefined
+  const services = cacheOf(serviceKind as unknown as Kind)
+  const listServices = () => services.list().map(({ value }) => value as Service)
   return {
     kinds,
     store,
     broadcaster,
-    admission: [namespaceLifecycle({ getNamespace })],
+    admission: [namespaceLifecycle({ getNamespace }), serviceAddresses({ cidr: serviceCidr, clock, listServices })],
     clock,
     newUid: randomUUID,
     random: randomInt,

@@ -43,7 +43,8 @@ export class WorkQueue {
     if (this.#stop.signal.aborted) return
     if (this.#working.has(key)) this.#again.add(key)
     else this.#waiting.add(key)
-    this.#next()
+    // Not in the turn of whoever adds, who may add the same key again.
+    queueMicrotask(() => this.#next())
   }
 
   /** Adds the key after this time. */
@@ -67,6 +68,7 @@ export class WorkQueue {
   }
 
   #next(): void {
+    if (this.#stop.signal.aborted) return
     const { concurrency = 1 } = this.#options
     for (const key of this.#waiting) {
       if (this.#working.size >= concurrency) return
@@ -76,8 +78,6 @@ export class WorkQueue {
   }
 
   async #work(key: string): Promise<void> {
-    // Not in the turn of whoever added the key.
-    await Promise.resolve()
     try {
       await this.#options.process(key)
       this.#failures.delete(key)
@@ -86,7 +86,7 @@ export class WorkQueue {
     }
     this.#working.delete(key)
     if (this.#again.delete(key) && !this.#stop.signal.aborted) this.#waiting.add(key)
-    if (!this.#stop.signal.aborted) this.#next()
+    this.#next()
   }
 
   #retryLater(key: string, error: unknown): void {

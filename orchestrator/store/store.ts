@@ -38,6 +38,8 @@ export interface Range {
  * `KEY_EXISTS`, `KEY_NOT_FOUND`, `REVISION_MISMATCH`, or `STORE_FAILED` (nothing was written; `retryable`).
  */
 export interface Store {
+  /** Why no write can succeed any more; unset while all is well. */
+  readonly failure: Error | undefined
   /** Writes a key that must not exist. Resolves to the revision. */
   create(key: string, value: string): Promise<number>
   /** Writes a key whose newest revision must be `expected`. Resolves to the revision. */

@@ -1,6 +1,7 @@
 import { checkDnsSubdomain } from '../names.ts'
 import { eventPrinter } from '../print/event.ts'
 import type { Event } from '../types.ts'
+import { validateEvent } from '../validate/cluster.ts'
 import { allVerbs, type Kind } from './kind.ts'
 
 export const eventKind: Kind<Event> = {
@@ -17,6 +18,7 @@ export const eventKind: Kind<Event> = {
   subresources: [],
   strategy: {
     checkName: checkDnsSubdomain,
+    validate: validateEvent,
     createOnUpdate: true,
     fields: {
       'involvedObject.kind': ({ involvedObject }) => involvedObject.kind ?? '',

@@ -1,6 +1,7 @@
 import { checkDnsSubdomain } from '../names.ts'
 import { nodePrinter } from '../print/node.ts'
 import type { Node } from '../types.ts'
+import { validateNode, validateNodeUpdate } from '../validate/cluster.ts'
 import { allVerbs, type Kind, statusSubresource } from './kind.ts'
 
 export const nodeKind: Kind<Node> = {
@@ -28,6 +29,8 @@ export const nodeKind: Kind<Node> = {
     beforeStatusUpdate(node, old) {
       if (old.spec) node.spec = old.spec
     },
+    validate: validateNode,
+    validateUpdate: validateNodeUpdate,
     fields: { 'spec.unschedulable': (node) => String(node.spec?.unschedulable ?? false) },
   },
   printer: nodePrinter,

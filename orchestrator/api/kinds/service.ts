@@ -3,7 +3,13 @@ import { isEqual } from '../equal.ts'
 import { checkDns1035Label, checkDnsSubdomain } from '../names.ts'
 import { endpointSlicePrinter, endpointsPrinter, servicePrinter } from '../print/service.ts'
 import type { EndpointSlice, Endpoints, Service } from '../types.ts'
-import { validateService, validateServiceUpdate } from '../validate/service.ts'
+import {
+  validateEndpointSlice,
+  validateEndpointSliceUpdate,
+  validateEndpoints,
+  validateService,
+  validateServiceUpdate,
+} from '../validate/service.ts'
 import { allVerbs, type Kind, statusSubresource } from './kind.ts'
 
 export const serviceKind: Kind<Service> = {
@@ -27,12 +33,6 @@ export const serviceKind: Kind<Service> = {
     },
     beforeUpdate(service, old) {
       if (old.status) service.status = old.status
-      // An update that leaves the address out keeps it.
-      if (service.spec?.type === 'ExternalName' || old.spec?.type === 'ExternalName') return
-      if (service.spec && !service.spec.clusterIP && old.spec?.clusterIP) {
-        service.spec.clusterIP = old.spec.clusterIP
-        if (old.spec.clusterIPs) service.spec.clusterIPs = old.spec.clusterIPs
-      }
     },
     beforeStatusUpdate(service, old) {
       if (old.spec) service.spec = old.spec
@@ -64,6 +64,7 @@ export const endpointsKind: Kind<Endpoints> = {
     setDefaults(endpoints) {
       for (const port of (endpoints.subsets ?? []).flatMap((subset) => subset.ports ?? [])) port.protocol ??= 'TCP'
     },
+    validate: validateEndpoints,
     createOnUpdate: true,
   },
   printer: endpointsPrinter,
@@ -88,6 +89,8 @@ export const endpointSliceKind: Kind<EndpointSlice> = {
         port.protocol ??= 'TCP'
       }
     },
+    validate: validateEndpointSlice,
+    validateUpdate: validateEndpointSliceUpdate,
     isNewGeneration: (slice, old) => !isEqual({ ...slice, metadata: null }, { ...old, metadata: null }),
   },
   printer: endpointSlicePrinter,

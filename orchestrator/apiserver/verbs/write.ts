@@ -24,7 +24,8 @@ export function problemsOf(kind: Kind, object: KubeObject): Problem[] {
   return [...validateMetadata(kind, object), ...(kind.strategy.validate?.(object) ?? [])]
 }
 
-const attempts = 10
+/** Each lost race is somebody else's success, so this is reached only when something is wrong. */
+const attempts = 1000
 
 /**
  * Runs an optimistic change again when somebody else was faster. `isConditional` says that the caller named the

@@ -70,6 +70,10 @@ export class EmbeddedStore implements Store {
     worker.on('exit', () => this.#fail(storeError('STORE_CLOSED', 'use the store: it is closed')))
   }
 
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
   create(key: string, value: string): Promise<number> {
     return this.#enqueue({ key, value, expected: 0 })
   }
