@@ -45,7 +45,11 @@ export function createHttpServer(options: HttpOptions) {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  app.setErrorHandler((error, _request, reply) => send(reply, statusAnswer(asStatus(error).status)))
+  app.setErrorHandler(async (error, request, reply) => {
+    const { status } = asStatus(error)
+    if (status.code === 413) await swallow(request.raw)
+    return send(reply, statusAnswer(status))
+  })
   app.setNotFoundHandler((request, reply) => serve(options, request, reply))
   const upgrading = { ...options.serving, authenticate: options.authenticate }
   const upgraded = new Set<Duplex>()
@@ -59,6 +63,31 @@ export function createHttpServer(options: HttpOptions) {
     for (const socket of upgraded) socket.destroy()
   })
   return app
+}
+
+const swallowedBytes = 64 * 1024 * 1024
+const swallowedMs = 10_000
+
+/**
+ * Reads what is left of a body that is too large. A client that is still writing when the connection closes never sees
+ * the answer; one that never stops writing is not waited for.
+ */
+function swallow(request: IncomingMessage): Promise<void> {
+  return new Promise((done) => {
+    let left = swallowedBytes
+    const timer = setTimeout(done, swallowedMs)
+    const end = () => {
+      clearTimeout(timer)
+      done()
+    }
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left <= 0) end()
+    })
+    for (const event of ['end', 'close', 'error']) request.once(event, end)
+    request.resume()
+    if (request.readableEnded || request.destroyed) end()
+  })
 }
 
 function asStatus(error: unknown) {

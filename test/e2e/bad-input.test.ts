@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Pod } from '../../orchestrator/api/types.ts'
-import { Cluster, containerRecords, eventually, preferredKubectl } from './cluster.ts'
+import { Cluster, configMap, containerRecords, eventually, preferredKubectl } from './cluster.ts'
 
 const pod = (spec: string, name = 'bad') => `
 apiVersion: v1
@@ -129,7 +129,7 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
       pod(oneContainer(`image: "coracle.local/busybox:1", command: [sleep, "1000"], ${env}`), 'waits'),
     )
     expect(await waitingFor('waits', 'CreateContainerConfigError')).toBe('configmap "later" not found')
-    await cluster.apply('{apiVersion: v1, kind: ConfigMap, metadata: {name: later}, data: {key: value}}')
+    await cluster.apply(configMap('later', { key: 'value' }))
     await eventually(
       'Running',
       async () => (await cluster.json<Pod>(['get', 'pod', 'waits'])).status?.phase === 'Running',

@@ -73,6 +73,11 @@ export function preferredKubectl(): string | undefined {
   return (all.find((each) => each.version === '1.32') ?? all.at(-1))?.path
 }
 
+/** A manifest as JSON: kubectl takes what begins with a brace for that, not for YAML in flow style. */
+export function configMap(name: string, data: Readonly<Record<string, string>>): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data })
+}
+
 /** Ids of all containers and sandboxes that the runtime has a record of. */
 export function containerRecords(cluster: Cluster): string[] {
   const entries = readdirSync(join(cluster.dataDir, 'runtime'), { withFileTypes: true })

@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Pod } from '../../orchestrator/api/types.ts'
-import { Cluster, eventually, kubectls, preferredKubectl, projectRoot } from './cluster.ts'
+import { Cluster, configMap, eventually, kubectls, preferredKubectl, projectRoot } from './cluster.ts'
 
 const clients = kubectls()
 const hello = join(projectRoot, 'examples/hello.yaml')
@@ -96,7 +96,7 @@ describe.skipIf(preferredKubectl() === undefined)('the straight line', () => {
     })
     it('apply, label, annotate, patch, delete of an object of its own', async () => {
       const name = `cm-${version.replace('.', '-')}`
-      const manifest = `{apiVersion: v1, kind: ConfigMap, metadata: {name: ${name}}, data: {a: "1"}}`
+      const manifest = configMap(name, { a: '1' })
       const apply = (text: string) => cluster.ok(['apply', '-f', '-'], { program: path, input: text })
       expect(await apply(manifest)).toMatch(/created/)
       expect(await apply(manifest)).toMatch(/unchanged/)
@@ -190,7 +190,7 @@ describe.skipIf(preferredKubectl() === undefined)('the straight line', () => {
   })
 
   it('edit: what the editor wrote is patched', async () => {
-    await cluster.apply('{apiVersion: v1, kind: ConfigMap, metadata: {name: edited}, data: {a: before}}')
+    await cluster.apply(configMap('edited', { a: 'before' }))
     const env = { ...cluster.environment(), KUBE_EDITOR: 'sed -i s/before/after/' }
     const { code } = await cluster.inside(preferredKubectl() ?? '', ['edit', 'configmap', 'edited'], { env })
     expect(code).toBe(0)
@@ -215,7 +215,7 @@ describe.skipIf(preferredKubectl() === undefined)('the straight line', () => {
   })
 
   it('namespace: deleting one takes its pods along', async () => {
-    await cluster.ok(['create', 'namespace', 'gone'])
+    await cluster.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'gone' } }))
     await cluster.ok(['apply', '-n', 'gone', '-f', '-'], { input: talker('inner', 'sleep 1000') })
     await cluster.ok(['delete', 'namespace', 'gone'], { timeoutMs: 60_000 })
     expect((await cluster.kubectl(['get', 'ns', 'gone'])).stderr).toMatch(/NotFound/)
