@@ -6,7 +6,7 @@ interface Flight<Result> {
 
 /**
  * The same work is done once for all who want it at the same time. It is given up when the last of them has lost
- * interest, not before.
+ * interest, not before; that one waits until it has come to an end.
  */
 export class SingleFlight<Result> {
   readonly #flights = new Map<string, Flight<Result>>()
@@ -31,6 +31,7 @@ export class SingleFlight<Result> {
         // Nobody may join a flight that is being given up.
         if (this.#flights.get(key) === flight) this.#flights.delete(key)
         flight.stop.abort(signal?.reason)
+        await flight.result.catch(() => {})
       }
     }
   }

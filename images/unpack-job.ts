@@ -93,6 +93,8 @@ export function inheritFolders(
       const target = openFolder(own, path)
       try {
         if (found !== undefined && target !== undefined) copyLooks(found, target)
+        // The same image always makes the same folders, whenever it is unpacked.
+        else if (target !== undefined) futimes(target, 0n)
       } finally {
         for (const fd of [found, target]) if (fd !== undefined) closeSync(fd)
       }
