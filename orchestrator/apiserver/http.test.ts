@@ -260,6 +260,7 @@ describe('API over HTTP', () => {
       })
       expect(label.body.status.phase).toBe('Running')
       expect(label.body.metadata.generation).toBe(1)
+      expect(label.body.spec).toMatchObject({ priority: 0, preemptionPolicy: 'PreemptLowerPriority' })
     })
 
     it('binding: once, and only while the pod lives', async () => {
