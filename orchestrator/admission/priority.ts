@@ -1,4 +1,5 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/priority. PriorityClasses of one's own come with their kind. */
+import { own } from '../api/own.ts'
 import { forbidden } from '../api/status.ts'
 import type { Pod } from '../api/types.ts'
 import type { AdmissionPlugin } from './admission.ts'
@@ -16,7 +17,7 @@ export const priority: AdmissionPlugin = {
     const { spec } = object as Pod
     if (!spec) return
     const { priorityClassName } = spec
-    const computed = priorityClassName ? classes[priorityClassName] : 0
+    const computed = priorityClassName ? own(classes, priorityClassName) : 0
     if (computed === undefined) {
       throw forbidden(kind, name, `no PriorityClass with name ${priorityClassName} was found`)
     }

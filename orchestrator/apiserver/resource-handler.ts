@@ -1,5 +1,6 @@
 /** Requests for resources: finds the kind, reads the body, calls the verb, presents the result. */
 import type { Kind, Verb } from '../api/kinds/kind.ts'
+import { own } from '../api/own.ts'
 import { badRequest, methodNotAllowed, notSupported, unknownResource, unsupportedMediaType } from '../api/status.ts'
 import type { Binding, KubeObject, Namespace } from '../api/types.ts'
 import type { PatchType } from '../client/api-client.ts'
@@ -166,7 +167,7 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
 }
 
 function patchOf(incoming: Incoming): { type: PatchType; patch: unknown } {
-  const type = patchTypes[contentTypeOf(incoming)]
+  const type = own(patchTypes, contentTypeOf(incoming))
   // Server-side apply (`application/apply-patch+yaml`) is not there yet: it is refused like any unknown type.
   if (!type) throw unsupportedMediaType(Object.keys(patchTypes))
   return { type, patch: parseJson(incoming.body) }
