@@ -52,7 +52,11 @@ function assign(
     return []
   }
   keepAddress(spec, before)
-  const problems = [...assignAddress(spec, taken, pool), ...assignPorts(spec, taken, before)]
+  const problems = [
+    ...refuseOtherFamilies(spec),
+    ...assignAddress(spec, taken, pool),
+    ...assignPorts(spec, taken, before),
+  ]
   // Only for services that are reached from outside.
   if (spec.type === 'ClusterIP') {
     if (!spec.externalIPs?.length) delete spec.externalTrafficPolicy
@@ -62,6 +66,19 @@ function assign(
   spec.ipFamilyPolicy ??= 'SingleStack'
   if (hold && problems.length === 0) pool.hold(spec)
   return problems
+}
+
+/** There is one range, of IPv4. */
+function refuseOtherFamilies({ ipFamilies = [], ipFamilyPolicy, clusterIPs = [] }: Spec): Problem[] {
+  const families = ipFamilies.flatMap((family, at) =>
+    family === 'IPv4' ? [] : [invalidValue(`spec.ipFamilies[${at}]`, family, 'not configured on this cluster')],
+  )
+  const both = 'this cluster is not configured for dual-stack services'
+  return [
+    ...families,
+    ...(ipFamilyPolicy === 'RequireDualStack' ? [invalidValue('spec.ipFamilyPolicy', ipFamilyPolicy, both)] : []),
+    ...(clusterIPs.length > 1 ? [invalidValue('spec.clusterIPs', clusterIPs, both)] : []),
+  ]
 }
 
 /** An update that leaves the address out keeps it. */

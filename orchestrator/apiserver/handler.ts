@@ -2,7 +2,7 @@
 
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
-import { StatusError, toStatus, unauthorized } from '../api/status.ts'
+import { badRequest, StatusError, toStatus, unauthorized } from '../api/status.ts'
 import type { User } from '../api/user.ts'
 import type { Authorizer } from '../auth/authorize.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
@@ -44,6 +44,8 @@ export async function handle(
     }
     return await answerOther(serving, known)
   } catch (error) {
+    // Whoever nests an object ten thousand levels deep runs us out of stack: his request, not our fault.
+    if (error instanceof RangeError) return statusAnswer(badRequest('the request is nested too deeply').status)
     if (!(error instanceof StatusError)) {
       serving.log.error('a request failed', {
         method: incoming.method,

@@ -189,7 +189,8 @@ describe('API over HTTP', () => {
       const large = await call('POST', maps, { body: aMap('x', { data: { a: 'x'.repeat(4_000_000) } }) })
       expect(large).toMatchObject({ status: 413, body: { reason: 'RequestEntityTooLarge' } })
       const headers = { 'content-type': 'application/vnd.kubernetes.protobuf' }
-      expect((await call('POST', maps, { body: 'k8s', headers })).status).toBe(415)
+      expect((await call('POST', maps, { body: 'k8s', headers })).status).toBe(400)
+      expect((await call('POST', maps, { body: 'k8s', headers: { 'content-type': 'text/plain' } })).status).toBe(415)
       const yaml = { 'content-type': 'application/yaml' }
       expect((await call('POST', maps, { body: 'metadata: {name: from-yaml}', headers: yaml })).status).toBe(201)
       expect((await call('POST', maps, { body: 'a: [', headers: yaml })).status).toBe(400)
@@ -259,6 +260,7 @@ describe('API over HTTP', () => {
       })
       expect(label.body.status.phase).toBe('Running')
       expect(label.body.metadata.generation).toBe(1)
+      expect(label.body.spec).toMatchObject({ priority: 0, preemptionPolicy: 'PreemptLowerPriority' })
     })
 
     it('binding: once, and only while the pod lives', async () => {

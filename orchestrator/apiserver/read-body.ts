@@ -1,10 +1,13 @@
 /** Bytes of a request as a JSON value. */
 import { parseDocument } from 'yaml'
-import { messageOf } from '../../runtime/base/errors.ts'
+import { hasCode, messageOf } from '../../runtime/base/errors.ts'
+import { decodeProtobuf } from '../api/protobuf/decode.ts'
 import { badRequest, unsupportedMediaType } from '../api/status.ts'
+import type { BodyType } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 
-const accepted = ['application/json', 'application/yaml']
+const protobuf = 'application/vnd.kubernetes.protobuf'
+const accepted = ['application/json', 'application/yaml', protobuf]
 
 /** The media type of the body, without its parameters. JSON when the client does not say. */
 export function contentTypeOf(incoming: Pick<Incoming, 'headers'>): string {
@@ -12,12 +15,13 @@ export function contentTypeOf(incoming: Pick<Incoming, 'headers'>): string {
   return type.trim().toLowerCase() || 'application/json'
 }
 
-/** The body as JSON value; undefined when there is none. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST. */
-export function readBody(incoming: Pick<Incoming, 'headers' | 'body'>): unknown {
+/** The body, which is to be of `type`, as JSON value; undefined when there is none. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST. */
+export function readBody(incoming: Pick<Incoming, 'headers' | 'body'>, { definition }: BodyType): unknown {
   if (incoming.body.length === 0) return undefined
   const type = contentTypeOf(incoming)
   if (type === 'application/json') return parseJson(incoming.body)
   if (type === 'application/yaml') return parseYaml(incoming.body)
+  if (type === protobuf) return parseProtobuf(incoming.body, definition)
   throw unsupportedMediaType(accepted)
 }
 
@@ -27,6 +31,15 @@ export function parseJson(body: Uint8Array): unknown {
     return JSON.parse(new TextDecoder().decode(body))
   } catch (error) {
     throw badRequest(`couldn't read the body as JSON: ${messageOf(error)}`)
+  }
+}
+
+function parseProtobuf(body: Uint8Array, definition: string): unknown {
+  try {
+    return decodeProtobuf(body, definition)
+  } catch (error) {
+    if (hasCode(error, 'DECODE')) throw badRequest(messageOf(error))
+    throw error
   }
 }
 

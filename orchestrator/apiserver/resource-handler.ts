@@ -1,5 +1,6 @@
 /** Requests for resources: finds the kind, reads the body, calls the verb, presents the result. */
 import type { Kind, Verb } from '../api/kinds/kind.ts'
+import { own } from '../api/own.ts'
 import { badRequest, methodNotAllowed, notSupported, unknownResource, unsupportedMediaType } from '../api/status.ts'
 import type { Binding, KubeObject, Namespace } from '../api/types.ts'
 import type { PatchType } from '../client/api-client.ts'
@@ -9,7 +10,7 @@ import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
 import type { ObjectPlace } from './objects.ts'
 import { booleanOf, fieldValidationOf, includeObjectOf, isDryRun, listQueryOf } from './query.ts'
-import { contentTypeOf, parseJson, parseYaml, readBody } from './read-body.ts'
+import { contentTypeOf, parseJson, readBody } from './read-body.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
 import { bindPod } from './verbs/binding.ts'
@@ -99,12 +100,12 @@ const handlers: Readonly<Record<Verb, Handler>> = {
     return watchAnswer(registry, collection, { incoming, presentation })
   },
   async create(registry, { collection, incoming, presentation, kind }) {
-    const object = decodeBody<KubeObject>(kind, bodyOf(incoming), decodeOptions(incoming))
+    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
     const created = await createObject(registry, collection, { ...writeOptions(incoming), object })
     return objectAnswer(kind, created, { ...presentation, status: 201 })
   },
   async update(registry, { place, info, incoming, presentation, kind }) {
-    const object = decodeBody<KubeObject>(kind, bodyOf(incoming), decodeOptions(incoming))
+    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
     const result = await putObject(registry, place, { ...writeOptions(incoming), ...subresourceOf(info), object })
     return objectAnswer(kind, result.object, { ...presentation, status: result.created ? 201 : 200 })
   },
@@ -131,20 +132,20 @@ const subresourceOf = ({ subresource }: ResourceRequest) => (subresource === '' 
 const bindingType: BodyType = { group: '', version: 'v1', kind: 'Binding', definition: 'io.k8s.api.core.v1.Binding' }
 
 async function handleBinding(registry: Registry, { place, incoming, presentation }: Handling): Promise<Answer> {
-  const binding = decodeBody<Binding>(bindingType, bodyOf(incoming), decodeOptions(incoming))
+  const binding = decodeBody<Binding>(bindingType, bodyOf(incoming, bindingType), decodeOptions(incoming))
   await bindPod(registry, place, { ...writeOptions(incoming), binding })
   const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
   return plainAnswer(status, presentation, 201)
 }
 
 async function handleFinalize(registry: Registry, { kind, place, incoming, presentation }: Handling): Promise<Answer> {
-  const namespace = decodeBody<Namespace>(kind, bodyOf(incoming), decodeOptions(incoming))
+  const namespace = decodeBody<Namespace>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
   const object = await finalizeNamespace(registry, place, { ...writeOptions(incoming), namespace })
   return objectAnswer(kind, object, { ...presentation, status: 200 })
 }
 
-function bodyOf(incoming: Incoming): unknown {
-  const body = readBody(incoming)
+function bodyOf(incoming: Incoming, type: BodyType): unknown {
+  const body = readBody(incoming, type)
   if (body === undefined) throw badRequest('the body of the request is empty')
   return body
 }
@@ -166,7 +167,7 @@ const patchTypes: Readonly<Record<string, PatchType>> = {
 }
 
 function patchOf(incoming: Incoming): { type: PatchType; patch: unknown } {
-  const type = patchTypes[contentTypeOf(incoming)]
+  const type = own(patchTypes, contentTypeOf(incoming))
   // Server-side apply (`application/apply-patch+yaml`) is not there yet: it is refused like any unknown type.
   if (!type) throw unsupportedMediaType(Object.keys(patchTypes))
   return { type, patch: parseJson(incoming.body) }
@@ -190,8 +191,7 @@ const deleteOptionsType: BodyType = {
 /** From the body, or from the query when there is none. */
 function deleteRequestOf(incoming: Incoming): DeleteRequest {
   const { query } = incoming
-  const isYaml = contentTypeOf(incoming) === 'application/yaml'
-  const body = incoming.body.length === 0 ? {} : isYaml ? parseYaml(incoming.body) : readBody(incoming)
+  const body = readBody(incoming, deleteOptionsType) ?? {}
   // Its apiVersion may be that of any group.
   const { apiVersion: _, ...fields } = body as DeleteOptionsBody
   const options = decodeBody<DeleteOptionsBody>(deleteOptionsType, fields, decodeOptions(incoming))

@@ -7,6 +7,7 @@ import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
+import { priority } from '../admission/priority.ts'
 import { serviceAddresses } from '../admission/service-addresses.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
@@ -167,7 +168,11 @@ export async function createRegistry(store: Store, options: { clock: Clock; serv
     kinds,
     store,
     broadcaster,
-    admission: [namespaceLifecycle({ getNamespace }), serviceAddresses({ cidr: serviceCidr, clock, listServices })],
+    admission: [
+      namespaceLifecycle({ getNamespace }),
+      priority,
+      serviceAddresses({ cidr: serviceCidr, clock, listServices }),
+    ],
     clock,
     newUid: randomUUID,
     random: randomInt,

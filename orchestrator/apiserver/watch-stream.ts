@@ -14,6 +14,8 @@ import type { Collection } from './verbs/create.ts'
 import { type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
 
 const shortestTimeoutSeconds = 1800
+/** A timer cannot be set for longer than 2^31 milliseconds. */
+const longestTimeoutSeconds = 2_000_000
 const bookmarkSeconds = 60
 
 /** A watcher that leaves more than this unread is cut off; it lists again when it comes back. */
@@ -129,7 +131,7 @@ class WatchStream {
       this.#response.end()
       this.#end()
     }
-    this.#timers.push(setTimeout(finish, seconds * 1000))
+    this.#timers.push(setTimeout(finish, Math.min(seconds, longestTimeoutSeconds) * 1000))
   }
 
   /** Answers with an error: as a response of its own, or as the last event when the stream has begun. */

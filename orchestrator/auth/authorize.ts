@@ -35,7 +35,6 @@ const any = [...read, ...write, 'deletecollection']
 
 const events: readonly Rule[] = [
   { resources: ['events'], verbs: ['create', 'update', 'patch', 'get', 'list', 'watch'] },
-  { group: 'events.k8s.io', resources: ['events'], verbs: ['create', 'update', 'patch'] },
 ]
 const leases: Rule = { group: 'coordination.k8s.io', resources: ['leases'], verbs: any }
 

@@ -2,7 +2,7 @@
  * The cluster's own certificate authority. Files lie in one folder, readable by their owner only; what is there is
  * used again. ECDSA P-256 throughout. The certificate library is loaded only when something has to be signed.
  */
-import { webcrypto } from 'node:crypto'
+import { webcrypto, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
@@ -42,7 +42,9 @@ export async function openPki(folder: string, clock: Clock): Promise<Pki> {
       issue(authority, clock, { commonName, organizations: [], hosts, usages: ['serverAuth', 'clientAuth'] }),
     async keep(name, hosts, make) {
       const kept = store.read(name, hosts)
-      return kept ?? store.write(name, await make(), hosts)
+      const isOurs =
+        kept && new X509Certificate(kept.certificatePem).verify(new X509Certificate(authority.certificatePem).publicKey)
+      return isOurs ? kept : store.write(name, await make(), hosts)
     },
   }
 }

@@ -34,7 +34,8 @@ function setRequestDefaults(container: Container): void {
   const { limits } = container.resources ?? {}
   if (!limits) return
   const requests = { ...container.resources?.requests }
-  for (const [name, amount] of Object.entries(limits)) requests[name] ??= formatQuantity(parseQuantity(amount))
+  for (const [name, amount] of Object.entries(limits))
+    if (!Object.hasOwn(requests, name)) requests[name] = formatQuantity(parseQuantity(amount))
   container.resources = { ...container.resources, requests }
 }
 

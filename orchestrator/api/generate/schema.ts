@@ -20,8 +20,6 @@ const roots = [
   'io.k8s.api.coordination.v1.LeaseList',
   'io.k8s.api.discovery.v1.EndpointSlice',
   'io.k8s.api.discovery.v1.EndpointSliceList',
-  'io.k8s.api.events.v1.Event',
-  'io.k8s.api.events.v1.EventList',
   ...[
     'Status',
     'DeleteOptions',

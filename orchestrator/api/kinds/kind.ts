@@ -57,8 +57,6 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly unconditionalUpdate?: false
   /** True if a PUT of what is not there makes it. */
   readonly createOnUpdate?: true
-  /** Sentences for `Warning` headers. */
-  warnings?(object: T): string[]
 }
 
 /** One row of the table of kinds: all that the generic machinery knows about a resource. */
@@ -80,12 +78,6 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly subresources: readonly Subresource[]
   readonly strategy: Strategy<T>
   readonly printer: Printer<T>
-  /** For a second view of what another kind stores. */
-  readonly view?: {
-    readonly of: { readonly group: string; readonly version: string; readonly resource: string }
-    toView(stored: KubeObject): KubeObject
-    fromView(object: KubeObject): KubeObject
-  }
 }
 
 export const allVerbs: readonly Verb[] = [

@@ -13,18 +13,18 @@ export interface Decoded {
   unknownFields: string[]
 }
 
-/** Where the walk is: `path` with list indexes for strict errors, `goPath` without, `struct` the enclosing Go type; and what it found. */
+/** Where the walk is: `path` with list indexes for strict errors, `goPath` without, `definition` the enclosing type; and what it found. */
 interface Place {
   path: string
   goPath: string
-  struct: string
+  definition: string
   unknownFields: string[]
 }
 
 /** `value` as an object of `definitionName`. Throws DECODE when a value has the wrong type. */
 export function decodeObject(definitionName: string, value: unknown): Decoded {
   const unknownFields: string[] = []
-  const place = { path: '', goPath: '', struct: goTypeName(definitionName), unknownFields }
+  const place = { path: '', goPath: '', definition: definitionName, unknownFields }
   const decoded = decodeDefinition(definitionName, value, place)
   return { value: decoded as Record<string, unknown>, unknownFields }
 }
@@ -40,7 +40,8 @@ function jsonTypeOf(value: unknown): string {
 function wrongType(type: TypeName, value: unknown, place: Place): Error {
   const isInexact = typeof value === 'number' && type.startsWith('integer')
   const what = isInexact ? `number ${value}` : jsonTypeOf(value)
-  const where = place.goPath === '' ? 'value' : `struct field ${place.struct}.${place.goPath}`
+  const struct = goTypeName(place.definition).split('.').at(-1)
+  const where = place.goPath === '' ? 'value' : `struct field ${struct}.${place.goPath}`
   return malformed(`json: cannot unmarshal ${what} into Go ${where} of type ${goTypeName(type)}`)
 }
 
@@ -60,9 +61,24 @@ function decodeList(type: TypeName, value: unknown, place: Place): unknown[] {
   })
 }
 
+/** What a field has in Go when nobody set it. */
 function emptyOf(type: TypeName): unknown {
-  if (type.startsWith('io.')) return definitionOf(type).scalar ? '' : {}
-  return type.startsWith('string') ? '' : type === 'boolean' ? false : 0
+  if (type.startsWith('[]')) return []
+  if (type.startsWith('{}')) return {}
+  if (!type.startsWith('io.')) return type.startsWith('string') ? '' : type === 'boolean' ? false : 0
+  if (type.endsWith('.Quantity')) return '0'
+  if (type.endsWith('.IntOrString')) return 0
+  return definitionOf(type).scalar ? undefined : withRequired(definitionOf(type), {})
+}
+
+/** Required fields are there, if only empty: whoever reads the object need not ask, and validation says what is missing. */
+function withRequired(definition: Definition, object: Record<string, unknown>): Record<string, unknown> {
+  for (const name of definition.required ?? []) {
+    if (object[name] !== undefined) continue
+    const empty = emptyOf(fieldOf(definition, name)?.type ?? 'string')
+    if (empty !== undefined) object[name] = empty
+  }
+  return object
 }
 
 function decodeMap(type: TypeName, value: unknown, place: Place): Record<string, unknown> {
@@ -100,7 +116,6 @@ function decodeFields(
   value: Record<string, unknown>,
   place: Place,
 ): Record<string, unknown> {
-  const struct = goTypeName(type.name).split('.').at(-1) ?? ''
   const out: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(value)) {
     const path = place.path === '' ? key : `${place.path}.${key}`
@@ -108,11 +123,16 @@ function decodeFields(
     if (!field) place.unknownFields.push(`unknown field ${JSON.stringify(path)}`)
     else if (entry !== null) {
       const goPath = place.goPath === '' ? key : `${place.goPath}.${key}`
-      const decoded = decodeType(field.type, entry, { path, goPath, struct, unknownFields: place.unknownFields })
+      const decoded = decodeType(field.type, entry, {
+        path,
+        goPath,
+        definition: type.name,
+        unknownFields: place.unknownFields,
+      })
       if (!isLeftOut(field, decoded, type.definition.required?.includes(key) ?? false)) out[key] = decoded
     }
   }
-  return out
+  return withRequired(type.definition, out)
 }
 
 /** Go's `omitempty`: an empty list or map of an optional field is the same as none. */

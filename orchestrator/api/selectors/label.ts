@@ -4,6 +4,7 @@
  */
 import { refusal } from '../errors.ts'
 import { checkLabelValue, checkQualifiedName } from '../names.ts'
+import { own } from '../own.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -138,7 +139,7 @@ export function fromSelectorFields(fields: SelectorFields): LabelSelector {
     ([key, value]): Requirement => ({ key, operator: '=', values: [value] }),
   )
   const fromExpressions = (fields.matchExpressions ?? []).map(({ key, operator, values }): Requirement => {
-    const known = operators[operator]
+    const known = own(operators, operator)
     if (!known) throw malformed(`${JSON.stringify(operator)} is not a valid label selector operator`)
     return { key, operator: known, values: values ?? [] }
   })

@@ -1,6 +1,7 @@
 /** ConfigMaps and Secrets. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import { isEqual } from '../equal.ts'
 import { checkConfigKey } from '../names.ts'
+import { own } from '../own.ts'
 import type { ConfigMap, Secret } from '../types.ts'
 import { invalidName, invalidValue, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
 
@@ -56,7 +57,7 @@ export function validateSecret(secret: Secret): Problem[] {
   return [
     ...validateKeys(data, 'data'),
     ...(tooLarge ? [tooLongValue('data', largestBytes)] : []),
-    ...(keysByType[secret.type ?? ''] ?? []).flatMap((key) => validateTypedKey(data, key)),
+    ...(own(keysByType, secret.type ?? '') ?? []).flatMap((key) => validateTypedKey(data, key)),
   ]
 }
 

@@ -37,11 +37,15 @@ export function validateContainers(spec: PodSpec): Problem[] {
 }
 
 function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec): Problem[] {
-  const fieldOf = (at: number) =>
-    at < initContainers.length
-      ? `spec.initContainers[${at}].name`
-      : `spec.containers[${at - initContainers.length}].name`
-  return duplicates([...initContainers, ...containers], ({ name }) => name, fieldOf)
+  const names = [...initContainers, ...containers]
+  return duplicates(
+    names,
+    ({ name }) => name,
+    (at) => {
+      const isInit = at < initContainers.length
+      return isInit ? `spec.initContainers[${at}].name` : `spec.containers[${at - initContainers.length}].name`
+    },
+  )
 }
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never']

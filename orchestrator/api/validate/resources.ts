@@ -1,5 +1,6 @@
 /** Requests and limits. Source: ValidateResourceRequirements in k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import { checkQualifiedName } from '../names.ts'
+import { own } from '../own.ts'
 import { compareQuantities, parseQuantity } from '../quantity.ts'
 import type { Container } from '../types.ts'
 import { duplicate, invalidName, invalidValue, notAllowed, type Problem, required, unresolved } from './problem.ts'
@@ -23,10 +24,10 @@ export function validateResources(resources: Requirements | undefined, field: st
     ...validateAmounts(limits, `${field}.limits`),
     ...validateAmounts(requests, `${field}.requests`),
     ...Object.entries(requests).flatMap(([name, amount]) =>
-      compareToLimit({ name, amount, limit: limits[name] }, field),
+      compareToLimit({ name, amount, limit: own(limits, name) }, field),
     ),
     ...Object.keys(limits)
-      .filter((name) => !mayOvercommit(name) && requests[name] === undefined)
+      .filter((name) => !mayOvercommit(name) && own(requests, name) === undefined)
       .map((name) => required(`${field}.limits`, `Request must be set for non overcommitable resource ${name}`)),
     ...validateHugePages({ ...limits, ...requests }, field),
     ...validateClaims(claims, `${field}.claims`),

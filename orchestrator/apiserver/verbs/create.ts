@@ -1,6 +1,7 @@
 import { mutate, validate } from '../../admission/admission.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
+import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import { atRevision, keyOf, typed } from '../objects.ts'
@@ -33,7 +34,7 @@ export async function createObject(
   kind.strategy.beforeCreate?.(object)
   refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
   await validate(registry.admission, admission)
-  for (const text of kind.strategy.warnings?.(object) ?? []) request.warn(text)
+  for (const text of warningsAbout(kind, object)) request.warn(text)
   if (!request.dryRun) return createStored(registry, place, object)
   if (registry.cacheOf(kind).get(keyOf(place))) throw alreadyExists(kind, place.name)
   const answer = atRevision(typed(kind, object), 0)

@@ -2,6 +2,7 @@ import { hasCode } from '../../../runtime/base/errors.ts'
 import { mutate, validate } from '../../admission/admission.ts'
 import { isEqual } from '../../api/equal.ts'
 import { badRequest, conflict, invalid, notFound } from '../../api/status.ts'
+import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import { validateMetadata, validateMetadataUpdate } from '../../api/validate/metadata.ts'
 import { invalidValue } from '../../api/validate/problem.ts'
@@ -90,7 +91,7 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
   }
   refuseIfInvalid(kind, object, problemsOfUpdate(place, request))
   await validate(registry.admission, admission)
-  for (const text of kind.strategy.warnings?.(object) ?? []) request.warn(text)
+  for (const text of warningsAbout(kind, object)) request.warn(text)
   const next = typed(kind, object)
   if (isEqual(withRevisionOf(next, old), old)) return old
   if (request.dryRun) return withRevisionOf(next, old)
