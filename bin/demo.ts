@@ -4,8 +4,10 @@ import { parseAllDocuments } from 'yaml'
 import { resources } from '../orchestrator/api/resources.ts'
 import type { KubeObject, Pod, ResourceRef } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
+import { httpsClient } from '../orchestrator/client/https-client.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import { CoracleError, hasCode } from '../runtime/base/errors.ts'
+import type { CgroupStats } from '../runtime/index.ts'
 import type { DataDir } from './data-dir.ts'
 import type { RunningNode } from './node.ts'
 import type { Steps } from './steps.ts'
@@ -20,16 +22,26 @@ const runningTimeoutMs = 60_000
 
 export async function demo(node: RunningNode, options: DemoOptions): Promise<void> {
   const { file, steps, directory } = options
+  // By the way that every client takes: HTTPS, with a certificate.
+  const client = httpsClient({ server: node.server.url, caPem: node.server.pki.caPem, user: node.admin })
+  try {
+    await show(node, client, { file, steps, directory })
+  } finally {
+    client.close()
+  }
+}
+
+async function show(node: RunningNode, client: ApiClient, { file, steps, directory }: DemoOptions): Promise<void> {
   const objects = await steps.step(
     `apply ${file}`,
-    () => apply(node.client, file),
+    () => apply(client, file),
     (all) => all.map(nameOf).join(', '),
   )
   const pod = objects.find((each) => each.kind === 'Pod')
   if (!pod) return
   const running = await steps.step(
     'pod is Running',
-    () => untilRunning(node.client, pod),
+    () => untilRunning(client, pod),
     (it) => `IP ${it.status?.podIP}`,
   )
   const id = running.status?.containerStatuses?.[0]?.containerID?.replace('coracle://', '') ?? ''
@@ -106,6 +118,10 @@ async function firstLogLine(node: RunningNode, id: string): Promise<string> {
   }
 }
 
-function describe(stats: unknown): string {
-  return JSON.stringify(stats)
+/** One line of what the kernel says: how much of its limits the container has used so far. */
+function describe(stats: CgroupStats): string {
+  const { memoryUsageBytes, memoryLimitBytes, cpuUsageNanoseconds, pids } = stats
+  const mebibytes = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(0)} MiB`
+  const limit = memoryLimitBytes === undefined ? 'no limit' : `of ${mebibytes(memoryLimitBytes)}`
+  return `memory ${mebibytes(memoryUsageBytes)} ${limit}, CPU ${(cpuUsageNanoseconds / 1e6).toFixed(0)} ms, ${pids} tasks`
 }

@@ -1,19 +1,16 @@
 /** One node, all in one process: server, scheduler, controllers and agent, put together. The only `new` of real things. */
-import { hostname, networkInterfaces } from 'node:os'
-import { openNetwork } from '../cni/index.ts'
+import { hostname } from 'node:os'
 import { openImages } from '../images/index.ts'
-import { startKubelet } from '../kubelet-lite/index.ts'
-import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import { controllers } from '../orchestrator/controllers/index.ts'
-import { startServer, writeKubeconfig } from '../orchestrator/index.ts'
+import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../orchestrator/index.ts'
 import { Scheduler } from '../orchestrator/scheduler/index.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import { runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { openRuntime, type Runtime } from '../runtime/index.ts'
-import { cgroupRoot, type DataDir, writeNote } from './data-dir.ts'
+import { primaryAddress, startAgent } from './agent.ts'
+import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
-import { networkConfig } from './network-config.ts'
 import type { Steps } from './steps.ts'
 
 export interface NodeOptions {
@@ -28,10 +25,10 @@ export interface NodeOptions {
 }
 
 export interface RunningNode {
-  client: ApiClient
+  server: ApiServer
   runtime: Runtime
-  url: string
-  cgroupRoot: string
+  /** The administrator's certificate, as in the kubeconfig. */
+  admin: KeyPair
   /** Stops server and agent. Pods go on running. */
   close(): Promise<void>
 }
@@ -39,7 +36,7 @@ export interface RunningNode {
 /** Starts everything; resolves when the node is Ready. What was started is stopped again when a later part fails. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const started: (() => Promise<void>)[] = []
-  const close = () => runAll('stop', started.reverse())
+  const close = () => runAll('stop', started.toReversed())
   try {
     return { ...(await assemble(options, started)), close }
   } catch (error) {
@@ -49,16 +46,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 async function assemble(options: NodeOptions, started: (() => Promise<void>)[]): Promise<Omit<RunningNode, 'close'>> {
-  const { directory, log, steps, nodeName, version } = options
-  const groups = cgroupRoot(directory, nodeName)
-  await writeNote(directory, { nodeName, cgroupRoot: groups })
+  const { directory, log, steps, nodeName } = options
   const nodeIP = primaryAddress()
   // These three do not need each other.
-  const [server, runtime, images] = await Promise.all([
+  const [{ server, admin }, runtime, images] = await Promise.all([
     steps.step(
       'API server',
       () => startApi(options, nodeIP),
-      (api) => `${api.url} (embedded store)`,
+      (api) => `${api.server.url} (embedded store)`,
     ),
     steps.step('launcher', () => openRuntime({ root: directory.runtime, log })),
     openImages({ root: directory.images, log }),
@@ -68,71 +63,43 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
     () => runtime.close(),
     () => images.close(),
   )
-  const { client, pki } = server
   await steps.step(
     'images',
     () => buildDefaultImages(images, process.execPath),
     (names) => names.join(', '),
   )
-  const scheduler = new Scheduler({ client, clock, log, random: Math.random })
-  const controlLoops = controllers({ client, clock, log })
-  started.push(
-    () => scheduler.close(),
-    () => controlLoops.close(),
-  )
-  await steps.step('scheduler and controllers', () => Promise.all([scheduler.start(), controlLoops.start()]))
-  const network = await openNetwork({
-    conflist: await networkConfig(directory, options.podCidr),
-    stateDir: directory.network,
-    pluginDirs: ['/opt/cni/bin', '/usr/lib/cni'],
-    log,
-  })
-  const serving = await pki.issueServing({
-    commonName: `system:node:${nodeName}`,
-    hosts: [nodeIP, '127.0.0.1', 'localhost', nodeName],
-  })
+  await steps.step('scheduler and controllers', () => startControlLoops({ server, log }, started))
   const kubelet = await steps.step(
     'node',
-    () =>
-      startKubelet({
-        client,
-        runtime,
-        images,
-        network,
-        nodeName,
-        nodeIP,
-        port: options.kubeletPort,
-        podCidr: options.podCidr,
-        root: directory.root,
-        tls: { cert: serving.certificatePem, key: serving.privateKeyPem, ca: pki.caPem },
-        cgroupRoot: groups,
-        version,
-        clock,
-        log,
-      }),
+    () => startAgent({ ...options, server, runtime, images, nodeIP, cgroupRoot: cgroupRoot(directory, nodeName) }),
     () => `${nodeName} (${nodeIP}) is Ready`,
   )
   started.push(() => kubelet.close())
-  return { client, runtime, url: server.url, cgroupRoot: groups }
+  return { server, runtime, admin }
 }
 
-async function startApi(options: NodeOptions, nodeIP: string) {
+async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server: ApiServer; admin: KeyPair }> {
   const { directory, listen, log, nodeName } = options
   const server = await startServer({ dataDir: directory.root, listen, advertise: [nodeIP, nodeName], log, clock })
-  const admin = await server.pki.issueClient({ commonName: 'kubernetes-admin', organizations: ['system:masters'] })
-  writeKubeconfig(directory.kubeconfig, {
-    server: server.url,
-    caPem: server.pki.caPem,
-    user: admin,
-  })
-  return server
+  const subject = { commonName: 'kubernetes-admin', organizations: ['system:masters'] }
+  const admin = await server.pki.keep('admin', [], () => server.pki.issueClient(subject))
+  writeKubeconfig(directory.kubeconfig, { server: server.url, caPem: server.pki.caPem, user: admin })
+  return { server, admin }
 }
 
-/** The first address that others can reach; loopback on a machine that has no other. */
-function primaryAddress(): string {
-  const all = Object.entries(networkInterfaces()).filter(([name]) => !/^(lo|cor\d|veth|docker|br-)/.test(name))
-  const addresses = all.flatMap(([, each]) => each ?? []).filter((each) => each.family === 'IPv4' && !each.internal)
-  return addresses[0]?.address ?? '127.0.0.1'
+async function startControlLoops(
+  { server, log }: { server: ApiServer; log: Log },
+  started: (() => Promise<void>)[],
+): Promise<void> {
+  const { client } = server
+  const scheduler = new Scheduler({ client, clock, log, random: Math.random })
+  const loops = controllers({ client, clock, log })
+  started.push(
+    () => scheduler.close(),
+    () => loops.close(),
+  )
+  server.servePath('/debug/scheduler/decisions/', (rest) => scheduler.explain(rest))
+  await Promise.all([scheduler.start(), loops.start()])
 }
 
 /** This machine's name as a node's: lower case, as DNS wants it. */

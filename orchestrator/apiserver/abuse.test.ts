@@ -26,7 +26,7 @@ describe('abuse', () => {
     const registry = await createRegistry(store, { clock: systemClock, serviceCidr: '10.96.0.0/16' })
     await createSystemNamespaces(directClient(registry, admin))
     const access = { caPem: '', client: { certificatePem: '', privateKeyPem: '' } }
-    serving = { registry, authorizer: systemAuthorizer, checks: {}, log: silentLog, access }
+    serving = { registry, authorizer: systemAuthorizer, checks: {}, log: silentLog, access, pages: new Map() }
   })
   afterAll(async () => {
     await store.close()

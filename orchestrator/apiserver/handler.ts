@@ -21,8 +21,13 @@ export interface Serving {
   readonly authorizer: Authorizer
   readonly checks: HealthChecks
   readonly access: KubeletAccess
+  /** What other parts of the server have to tell, by the beginning of its path: the rest of the path in, JSON out. */
+  readonly pages: ReadonlyMap<string, Page>
   readonly log: Log
 }
+
+/** Undefined when there is nothing under that name. */
+export type Page = (rest: string) => unknown
 
 /** Who asks when nobody has to be anybody. */
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
@@ -61,12 +66,20 @@ export async function handle(
 const notFoundPage: Answer = { status: 404, contentType: 'text/plain; charset=utf-8', body: '404 page not found\n' }
 const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf-8', body: 'Method Not Allowed\n' }
 
-async function answerOther({ registry, checks }: Serving, incoming: Incoming): Promise<Answer> {
+async function answerOther({ registry, checks, pages }: Serving, incoming: Incoming): Promise<Answer> {
   const { path, method, query } = incoming
   const accept = headerOf(incoming, 'accept')
   const answer =
     (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
-    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') })
+    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    answerPage(path, pages)
   if (!answer) return notFoundPage
   return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+function answerPage(path: string, pages: ReadonlyMap<string, Page>): Answer | undefined {
+  const [beginning, page] = [...pages].find(([each]) => path.startsWith(each)) ?? []
+  const value = beginning === undefined ? undefined : page?.(decodeURIComponent(path.slice(beginning.length)))
+  if (value === undefined) return undefined
+  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
 }

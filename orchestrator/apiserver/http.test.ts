@@ -37,6 +37,7 @@ describe('API over HTTP', () => {
         checks: { ping: () => {} },
         log: silentLog,
         access: { caPem: pki.caPem, client: pair },
+        pages: new Map([['/told/', (name: string) => (name === 'known' ? { name } : undefined)]]),
       },
       tls: { ...pair, caPem: pki.caPem },
       authenticate: () => user,
@@ -82,6 +83,12 @@ describe('API over HTTP', () => {
   const aPod = (name: string, spec: object = {}) => ({
     metadata: { name },
     spec: { containers: [{ name: 'main', image: 'x:1' }], ...spec },
+  })
+
+  it('pages: what other parts tell, for masters only', async () => {
+    expect(await call('GET', '/told/known')).toMatchObject({ status: 200, body: { name: 'known' } })
+    expect((await call('GET', '/told/unknown')).status).toBe(404)
+    expect((await call('GET', '/told/known', { as: { name: 'eve', groups: [] } })).status).toBe(403)
   })
 
   describe('who', () => {

@@ -26,6 +26,7 @@ import { WatchCache } from '../store/watch-cache.ts'
 import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { directClient } from './direct-client.ts'
+import type { Page } from './handler.ts'
 import { createHttpServer } from './http.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
@@ -50,6 +51,8 @@ export interface ApiServer {
   /** By direct call, as one of system:masters. */
   readonly client: ApiClient
   readonly pki: Pki
+  /** Lets another part of the server tell something under paths that begin so; only system:masters may read it. */
+  servePath(beginning: string, page: Page): void
   /** Ends all connections and closes the store; what was acknowledged is on the disk. */
   close(): Promise<void>
 }
@@ -89,8 +92,9 @@ async function start(
     listen.host,
     ...advertise,
   ])
+  const pages = new Map<string, Page>()
   const http = createHttpServer({
-    serving: { registry, authorizer: systemAuthorizer, checks: healthChecks(store), access, log },
+    serving: { registry, authorizer: systemAuthorizer, checks: healthChecks(store), access, pages, log },
     tls,
     authenticate: (request) => userOfConnection(request.socket as TLSSocket),
   })
@@ -105,7 +109,13 @@ async function start(
     port,
   })
   onClose(startCompactor({ store, broadcaster: registry.broadcaster, clock, log }))
-  return { url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`, port, client, pki }
+  return {
+    url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`,
+    port,
+    client,
+    pki,
+    servePath: (beginning, page) => void pages.set(beginning, page),
+  }
 }
 
 const ownNames = [

@@ -55,3 +55,15 @@ export function explainFailure(decision: Decision): string {
   const reasons = [...counts].map(([reason, count]) => `${count} ${reason}`).sort()
   return `0/${total} nodes are available: ${reasons.join(', ')}.`
 }
+
+/** A decision as plain JSON: who asked, where it went, what each node was worth or why it was refused. */
+export function explained({ pod, podUid, at, node, refused, scores }: Decision): Record<string, unknown> {
+  return {
+    pod,
+    uid: podUid,
+    at: new Date(at).toISOString(),
+    node: node ?? null,
+    scores: Object.fromEntries(scores),
+    refused: Object.fromEntries(refused),
+  }
+}

@@ -8,13 +8,11 @@ import { EventRecorder } from '../client/event-recorder.ts'
 import { Informer } from '../client/informer.ts'
 import { bind } from './bind.ts'
 import { SchedulerCache } from './cache.ts'
-import { decide, explainFailure } from './cycle.ts'
+import { decide, explained, explainFailure } from './cycle.ts'
 import type { Decision, Plugins } from './framework.ts'
 import { defaultPlugins } from './plugins/index.ts'
 import { podInfo } from './pod-info.ts'
 import { SchedulingQueue } from './queue.ts'
-
-export type { Decision } from './framework.ts'
 
 export interface SchedulerOptions {
   client: ApiClient
@@ -59,9 +57,10 @@ export class Scheduler {
     await this.#pods.start()
   }
 
-  /** The last decision about a pod, by its UID; undefined when there was none, or too long ago. */
-  decision(podUid: string): Decision | undefined {
-    return this.#decisions.get(podUid)
+  /** The last decision about a pod, `namespace/name`, as JSON; undefined when there was none, or too long ago. */
+  explain(key: string): unknown {
+    const decision = this.#decisions.get(this.#pods.get(key)?.metadata?.uid ?? '')
+    return decision && explained(decision)
   }
 
   async close(): Promise<void> {

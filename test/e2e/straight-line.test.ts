@@ -221,6 +221,12 @@ describe.skipIf(preferredKubectl() === undefined)('the straight line', () => {
     expect((await cluster.kubectl(['get', 'ns', 'gone'])).stderr).toMatch(/NotFound/)
   })
 
+  it('why is it there: filter by filter, score by score', async () => {
+    const decision = JSON.parse(await cluster.ok(['get', '--raw', '/debug/scheduler/decisions/default/hello']))
+    expect(decision).toMatchObject({ pod: 'default/hello', node: cluster.nodeName, refused: {} })
+    expect(decision.scores[cluster.nodeName].NodeResourcesLeastAllocated).toBeGreaterThan(0)
+  })
+
   it('nobody without a certificate gets in', async () => {
     const url = 'https://127.0.0.1:6443/api/v1/namespaces/default/pods'
     const { stdout } = await cluster.inside('curl', ['-sk', '-o', '/dev/null', '-w', '%{http_code}', url])
