@@ -1,8 +1,9 @@
 /** Volumes of a pod that need no storage driver. Each kind is one file; what is not in the table is refused. */
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Volume } from '../../orchestrator/api/types.ts'
 import { messageOf } from '../../runtime/base/errors.ts'
-import { mountsBelow, unmount } from '../../runtime/linux/mount.ts'
+import { isMountPoint, unmount } from '../../runtime/linux/mount.ts'
 import { stepFailed } from '../errors.ts'
 import { podDirectory, volumeDirectory } from '../pod-directory.ts'
 import { writeAtomically } from './atomic-writer.ts'
@@ -52,10 +53,24 @@ const directoryNames: Readonly<Record<Exclude<VolumeKind, 'hostPath'>, string>> 
 /** Unmounts what is mounted below the pod's directory and removes it. Idempotent. */
 export async function tearDownPod(root: string, podUid: string): Promise<void> {
   const directory = podDirectory(root, podUid)
-  for (const place of mountsBelow(directory).reverse()) unmount(place, { detach: true })
+  for (const place of await placesOfMounts(directory)) if (isMountPoint(place)) unmount(place, { detach: true })
   try {
     await rm(directory, { recursive: true, force: true })
   } catch (error) {
     throw stepFailed('FailedMount', `remove ${directory}: ${messageOf(error)}`)
   }
+}
+
+/** Where a pod's mounts can be: its shared memory, its volumes, and the parts of volumes that were bound apart. */
+async function placesOfMounts(directory: string): Promise<string[]> {
+  const volumes = await childrenOf([join(directory, 'volumes'), join(directory, 'volume-subpaths')])
+  return [join(directory, 'shm'), ...(await childrenOf(volumes))]
+}
+
+async function childrenOf(directories: readonly string[]): Promise<string[]> {
+  const lists = directories.map(async (directory) => {
+    const names = await readdir(directory).catch(() => [])
+    return names.map((name) => join(directory, name))
+  })
+  return (await Promise.all(lists)).flat()
 }
