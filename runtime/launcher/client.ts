@@ -54,7 +54,7 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   const output = openSync(`${root}/launcher.log`, 'a', 0o600)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
   const cache = `${root}/.compile-cache`
-  const args = ['--max-semi-space-size=1', main, root, ...(existsSync(cache) ? [] : ['cold'])]
+  const args = ['--max-semi-space-size=2', main, root, ...(existsSync(cache) ? [] : ['cold'])]
   const child = spawn(nodeBinary, args, {
     detached: true,
     stdio: ['ignore', output, output],
