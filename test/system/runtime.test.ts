@@ -430,6 +430,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
       spec: on.spec(['sh', '-c', 'echo late; exit 34']),
       log: { path: `${path}2` },
     })
+    await on.runtime.create({ id: 'nothing', spec: on.spec(['/bin/nothing']) })
     const { pid } = await on.runtime.start('live')
     const first = on.launcherPid()
     await sleep(70)
@@ -448,8 +449,8 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     await on.runtime.start('waiting')
     expect([34, ...(tellsForeignExits ? [] : [255])]).toContain((await on.runtime.wait('waiting')).exitCode)
     expect(logText(`${path}2`)).toBe('late')
-    await on.runtime.delete('live')
-    await on.runtime.delete('waiting')
+    await expect(on.runtime.start('nothing')).rejects.toMatchObject({ code: 'EXEC_FAILED' })
+    for (const id of ['live', 'waiting', 'nothing']) await on.runtime.delete(id, { force: true })
   })
 
   it('100 in parallel: every one runs and ends, the launcher stays small', async () => {
