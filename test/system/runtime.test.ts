@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { join } from 'node:path'
@@ -120,6 +121,36 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(outcome.output).toContain('from outsidefrom outside')
     expect(outcome.output).toContain('touch: /deep/er/b: Read-only file system')
     expect(existsSync('/etc/link')).toBe(false)
+  })
+
+  it('propagation: a mount made in the container reaches the host where a volume is rshared, and only there', async () => {
+    const shared = join(on.folder, 'propagated')
+    mkdirSync(shared)
+    expect(spawnSync('mount', ['-t', 'tmpfs', '--make-shared', 'coracle-rt-shared', shared]).status).toBe(0)
+    try {
+      const { output } = await on.run(
+        [
+          'sh',
+          '-c',
+          'mkdir /vol/in && mount -t tmpfs inner /vol/in && touch /vol/in/seen && mount -t tmpfs other /tmp && echo ok',
+        ],
+        (spec) => {
+          const all = ['CAP_SYS_ADMIN']
+          Object.assign(spec.process, { capabilities: { bounding: all, permitted: all, effective: all } })
+          spec.root = { path: on.rootfs }
+          spec.linux.rootfsPropagation = 'rshared'
+          spec.mounts.push({ destination: '/vol', source: shared, options: ['rbind', 'rshared'] })
+        },
+      )
+      expect(output).toBe('ok')
+      expect(existsSync(join(shared, 'in/seen'))).toBe(true)
+      const table = readFileSync('/proc/self/mounts', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('coracle-rt-'))
+      expect(table.map((line) => line.split(' ')[1])).toEqual([shared, join(shared, 'in')])
+    } finally {
+      spawnSync('umount', ['-R', shared])
+    }
   })
 
   it('overlay: mounted in the container’s own namespace alone', async () => {
