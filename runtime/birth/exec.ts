@@ -31,11 +31,11 @@ export interface ExecPlan {
 export const targetDescriptor = gateDescriptor + 1
 
 const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP } = cloneFlags
-const all = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
 /**
  * One more process in a running container. A pidfd instead of /proc/PID/ns: the pid cannot have come to mean another
- * process, and one setns joins all namespaces or none. With a terminal there is a gate, so that its master can be
+ * process, and one setns joins the namespaces or none of them. With a terminal there is a gate, so that its master can be
  * fetched.
  */
 export function recordExec(plan: ExecPlan): Birth {
@@ -51,9 +51,12 @@ export function recordExec(plan: ExecPlan): Birth {
   const into = enterCgroups(tape, plan.cgroup)
   tape.because('limits, while /proc is still the host’s')
   recordLimits(tape, process, host, warnings)
-  tape.because('into all namespaces of the container by one call, then one process more for its pid namespace')
-  tape.call('setns', [targetDescriptor, flags(all, cloneFlags)])
+  tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
+  tape.call('setns', [targetDescriptor, flags(most, cloneFlags)])
   const cloned = clone(tape, 0, into)
+  tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
+  tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
+  tape.because('a session and a keyring of its own')
   tape.call('setsid', [])
   ownKeyring(tape)
   const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio }

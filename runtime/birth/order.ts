@@ -1,7 +1,7 @@
 /*
  * IMPLEMENTED: every new or joined namespace but user and mount-by-path, bind and filesystem mounts, overlay root,
  * devices, terminal, masked and read-only paths, capabilities, seccomp, limits, sysctls, users.
- * NOT IMPLEMENTED: user namespaces and id-mapped mounts, hooks, security labels, shared rootfs propagation.
+ * NOT IMPLEMENTED: user namespaces and id-mapped mounts, hooks, security labels.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
@@ -123,7 +123,7 @@ function buildRoot(tape: SyscallTape, plan: BirthPlan): void {
   }
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host: plan.host ?? hostFacts() })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
-  enterRoot(tape, root)
+  enterRoot(tape, root, plan.root.propagation)
 }
 
 export interface ProcessPlan {

@@ -1,6 +1,7 @@
 import { AT_RECURSIVE, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
 import { EINVAL, ENOENT, ENOTDIR } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
+import { parentMount } from '../linux/mount-table.ts'
 import { specInvalid } from '../spec/errors.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { flags, here, mountSetattr, moveMount, open, openInRoot, openTree } from '../tape/calls.ts'
@@ -35,23 +36,34 @@ const propagations: Readonly<Record<string, number>> = {
  * Returns a descriptor of that mount, on which everything else works.
  */
 export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: RootPlan): Result {
-  tape.because('no mount of the container may reach the host; the host may still unmount its own')
-  const mode = propagations[propagation || 'rslave']
-  if (mode === undefined) throw specInvalid('linux.rootfsPropagation', `${propagation} is not a propagation`)
-  if (mode & mountFlags.MS_SHARED) throw refused('root', 'rootfsPropagation shared is not supported yet')
-  // Even for a `slave` that is not recursive nothing below may stay shared: it would carry our mounts to the host.
-  const all = { value: mountFlags.MS_SLAVE | mountFlags.MS_REC, shown: 'MS_SLAVE|MS_REC' }
-  tape.call('mount', [null, '/', null, all, null])
-  if (mode & mountFlags.MS_PRIVATE) tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+  const mode = propagationOf(propagation)
+  const shared = (mode & mountFlags.MS_SHARED) !== 0
+  if (shared) {
+    tape.because('mounts may pass to the host where a volume asks for it, but none of our own: their parent is private')
+    tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+    tape.call('mount', [null, parentMount(path), null, flags(mountFlags.MS_PRIVATE, mountFlags), null])
+  } else {
+    tape.because('no mount of the container may reach the host; the host may still unmount its own')
+    // Even for a `slave` that is not recursive nothing below may stay shared: it would carry our mounts to the host.
+    tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
+    if (mode & mountFlags.MS_PRIVATE) tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+  }
   tape.because('the root becomes a mount of its own: pivot_root demands it')
   if (overlay) {
     tape.call('mount', ['overlay', path, 'overlay', 0, overlayData(overlay)])
     return open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   }
   const copy = openTree(tape, here, path, AT_RECURSIVE)
+  if (shared) mountSetattr(tape, copy, { set: 0, clear: 0, propagation: mountFlags.MS_PRIVATE }, { recursive: true })
   const at = open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   moveMount(tape, copy, at)
   return copy
+}
+
+function propagationOf(propagation: string | undefined): number {
+  const mode = propagations[propagation || 'rslave']
+  if (mode === undefined) throw specInvalid('linux.rootfsPropagation', `${propagation} is not a propagation`)
+  return mode
 }
 
 /** Mount data of overlayfs. Throws BIRTH_REFUSED when it is longer than the page that mount(2) copies. */
@@ -70,7 +82,7 @@ function overlayData({ lower, upper, work }: Overlay): string {
  * pivot_root(2) into `root`. The old root lies on top of the new one for a moment; it is made a slave, so that its
  * going does not unmount anything on the host, and detached (the man page's `pivot_root(".", ".")`).
  */
-export function enterRoot(tape: SyscallTape, root: Arg): void {
+export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string): void {
   tape.because('enter the root and leave the old one behind')
   const old = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
   tape.call('fchdir', [root])
@@ -79,6 +91,9 @@ export function enterRoot(tape: SyscallTape, root: Arg): void {
   tape.call('mount', [null, '.', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
   tape.call('umount2', ['.', { value: MNT_DETACH, shown: 'MNT_DETACH' }])
   tape.call('chdir', ['/'])
+  const mode = propagationOf(propagation)
+  if (mode & mountFlags.MS_SHARED)
+    tape.call('mount', [null, '/', null, flags(mode & ~mountFlags.MS_REC, mountFlags), null])
 }
 
 /** Read-only for the whole mount of the root, once nothing has to be made in it any more. */

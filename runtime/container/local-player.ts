@@ -1,9 +1,8 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
-import { playBirth } from '../launcher/birth-play.ts'
-import { launcherError } from '../launcher/errors.ts'
+import { playBirth, readRunning } from '../launcher/birth-play.ts'
 import { folderOf, readRecord, writeRecord } from '../launcher/records.ts'
 import { makeFifo, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
-import { ownStreams, playerDescriptors, type Report, readReports } from '../tape/play.ts'
+import { ownStreams, playerDescriptors } from '../tape/play.ts'
 import type { Player } from './player.ts'
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants
@@ -19,6 +18,8 @@ export interface LocalPlayerOptions {
  * Gate and reports are FIFOs on disk, because another process will open the gate.
  */
 export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): Player {
+  /** Births of this very process: their reports are being read already, and a report has one reader. */
+  const running = new Map<string, Promise<void>>()
   return {
     keeper: 'none',
     async create(record, { tape, marks }) {
@@ -35,19 +36,17 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       const startTime = startTimeOf(played.pid)
       const alive = { ...record, pid: played.pid, ...(startTime === undefined ? {} : { startTime }) }
       writeRecord(root, alive)
+      running.set(record.id, played.running)
       onReady(played.pid, played.result)
       return alive
     },
     async start(id) {
       const folder = folderOf(root, id)
-      const reports: Report[] = []
-      const ended = readReports(openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK), (report) => reports.push(report))
+      const started = running.get(id) ?? readRunning(`${folder}/report`)
       const gate = openSync(`${folder}/gate`, O_WRONLY | O_NONBLOCK)
       writeSync(gate, 'g')
       closeSync(gate)
-      await ended
-      const failed = reports.find(({ result }) => result < 0)
-      if (failed) throw launcherError('PLAY_FAILED', `start ${id}: step ${failed.index + 1} failed`, { ...failed })
+      await started
       const startedAt = new Date().toISOString()
       const record = readRecord(root, id)
       if (record) writeRecord(root, { ...record, startedAt })

@@ -4,7 +4,7 @@ import { hasCode, messageOf } from '../base/errors.ts'
 import { type Exit, exitBehind, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
 import { ContainerProcess } from './container-process.ts'
 import type { ContainerRecord } from './protocol.ts'
-import { folderOf, listIds, readExit, readRecord } from './records.ts'
+import { listIds, readExit, readRecord } from './records.ts'
 import type { LauncherServer } from './server.ts'
 
 interface Adopted {
@@ -36,7 +36,7 @@ export function adoptAll(server: LauncherServer): void {
 
 function adoptOne(server: LauncherServer, record: ContainerRecord): Adopted | undefined {
   const { id } = record
-  const { log, root } = server.around
+  const { log } = server.around
   const container = new ContainerProcess(record, server.around)
   server.containers.set(id, container)
   const process = open(record)
@@ -45,7 +45,7 @@ function adoptOne(server: LauncherServer, record: ContainerRecord): Adopted | un
     return undefined
   }
   try {
-    if (record.kind === 'container' && !record.terminal) container.openOutputs(folderOf(root, id))
+    container.adopt()
   } catch (error) {
     log.error('output of an adopted container is lost', { id, reason: messageOf(error) })
   }

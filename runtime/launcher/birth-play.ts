@@ -1,3 +1,4 @@
+import { constants, openSync } from 'node:fs'
 import type { Report } from '../tape/play.ts'
 import { readReports, startPlayer } from '../tape/play.ts'
 import { launcherError, playFailed } from './errors.ts'
@@ -65,4 +66,16 @@ export function playBirth(request: PlayRequest, afterStart: () => void): Promise
       }
     }, reject)
   })
+}
+
+/**
+ * What becomes of a process that somebody else has brought to its gate: its report FIFO is still open there. Resolves
+ * when it has become the user's; rejects with PLAY_FAILED.
+ */
+export async function readRunning(fifo: string): Promise<void> {
+  let failed: Report | undefined
+  await readReports(openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK), (report) => {
+    if (report.result < 0) failed ??= report
+  })
+  if (failed) throw playFailed(failed)
 }

@@ -54,13 +54,18 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   const output = openSync(`${root}/launcher.log`, 'a', 0o600)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
   const cache = `${root}/.compile-cache`
-  const args = ['--max-semi-space-size=1', main, root, ...(existsSync(cache) ? [] : ['cold'])]
+  const args = ['--max-semi-space-size=1', '--v8-pool-size=0', main, root, ...(existsSync(cache) ? [] : ['cold'])]
   const child = spawn(nodeBinary, args, {
     detached: true,
     stdio: ['ignore', output, output],
     cwd: '/',
     // Nothing of our own environment: it may hold secrets, and the launcher outlives us.
-    env: { NODE_COMPILE_CACHE: cache },
+    env: {
+      NODE_COMPILE_CACHE: cache,
+      MALLOC_ARENA_MAX: '1',
+      MALLOC_TRIM_THRESHOLD_: '65536',
+      MALLOC_MMAP_THRESHOLD_: '65536',
+    },
   })
   child.on('error', (error) => log.error('launcher cannot be started', { error: error.message }))
   child.unref()

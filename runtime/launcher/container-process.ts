@@ -11,7 +11,7 @@ import {
   startTimeOf,
 } from '../linux/process.ts'
 import { playerDescriptors } from '../tape/play.ts'
-import { type Played, playBirth } from './birth-play.ts'
+import { type Played, playBirth, readRunning } from './birth-play.ts'
 import type { Children } from './children.ts'
 import { launcherError } from './errors.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
@@ -110,7 +110,17 @@ export class ContainerProcess {
     return at
   }
 
-  /** Reads the outputs, which exist already, into log and followers; also after a restart of the launcher. */
+  /** Takes over what another launcher has begun: outputs, and the reports of a process that still waits at its gate. */
+  adopt(): void {
+    const folder = folderOf(this.#around.root, this.record.id)
+    if (this.record.startedAt === undefined) {
+      this.#running = readRunning(`${folder}/report`)
+      this.#running.catch(() => {})
+    }
+    if (this.record.kind === 'container' && !this.record.terminal) this.openOutputs(folder)
+  }
+
+  /** Reads the outputs, which exist already, into log and followers. */
   openOutputs(folder: string): void {
     this.#logWriter ??= this.record.log ? new LogWriter(this.record.log, this.#around.log) : undefined
     for (const stream of ['stdout', 'stderr'] as const) {

@@ -36,6 +36,8 @@ export class Output {
 
   /** Everything that was written before now, at once: the process has ended and nothing may be lost. */
   drain(): void {
+    // A stream that was paused has a chunk that it has read and not yet told; read() tells it, by a `data` event.
+    while (this.#stream.read() !== null);
     const buffer = Buffer.allocUnsafe(65536)
     for (let total = 0; this.#open && total < drainBytes; ) {
       const got = readNow(this.fd, buffer)

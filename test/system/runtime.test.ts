@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -6,6 +8,9 @@ import { defaultSeccompProfile, type RuntimeEvent } from '../../runtime/index.ts
 import { aFixture, type Fixture, finish, logText, textOf, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
+/** Linux 6.15 tells by pidfd how somebody else's child has ended; before, its zombie has to be met. */
+const tellsForeignExits = release().localeCompare('6.15', undefined, { numeric: true }) >= 0
+const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')
 
 describe.skipIf(!isRoot)('runtime (needs root)', () => {
   let on: Fixture
@@ -98,7 +103,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(output).toContain("can't create /proc/sys/kernel/hostname: Read-only file system")
     expect(output).toMatch(/crw-rw-rw-.*1, +3 .*\/dev\/null/)
     expect(output).toMatch(/\/dev\/fd -> \/proc\/self\/fd/)
-    expect(output.split('\n').at(-1)).toBe('hi')
+    expect(output).toMatch(/^hi$/m)
   })
 
   it('bind mounts: file and folder, ro, missing targets made; a link in the image cannot lead out', async () => {
@@ -116,6 +121,36 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(outcome.output).toContain('from outsidefrom outside')
     expect(outcome.output).toContain('touch: /deep/er/b: Read-only file system')
     expect(existsSync('/etc/link')).toBe(false)
+  })
+
+  it('propagation: a mount made in the container reaches the host where a volume is rshared, and only there', async () => {
+    const shared = join(on.folder, 'propagated')
+    mkdirSync(shared)
+    expect(spawnSync('mount', ['-t', 'tmpfs', '--make-shared', 'coracle-rt-shared', shared]).status).toBe(0)
+    try {
+      const { output } = await on.run(
+        [
+          'sh',
+          '-c',
+          'mkdir /vol/in && mount -t tmpfs inner /vol/in && touch /vol/in/seen && mount -t tmpfs other /tmp && echo ok',
+        ],
+        (spec) => {
+          const all = ['CAP_SYS_ADMIN']
+          Object.assign(spec.process, { capabilities: { bounding: all, permitted: all, effective: all } })
+          spec.root = { path: on.rootfs }
+          spec.linux.rootfsPropagation = 'rshared'
+          spec.mounts.push({ destination: '/vol', source: shared, options: ['rbind', 'rshared'] })
+        },
+      )
+      expect(output).toBe('ok')
+      expect(existsSync(join(shared, 'in/seen'))).toBe(true)
+      const table = readFileSync('/proc/self/mounts', 'utf8')
+        .split('\n')
+        .filter((line) => line.includes('coracle-rt-'))
+      expect(table.map((line) => line.split(' ')[1])).toEqual([shared, join(shared, 'in')])
+    } finally {
+      spawnSync('umount', ['-R', shared])
+    }
   })
 
   it('overlay: mounted in the container’s own namespace alone', async () => {
@@ -179,7 +214,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
       expect(output).toContain('Seccomp:\t2')
       expect(output).toContain('mount: permission denied')
       expect(output).toContain('sethostname: Operation not permitted')
-      expect(output.split('\n').at(-1)).toBe('end')
+      expect(output).toMatch(/^end$/m)
     },
   )
 
@@ -200,13 +235,20 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     await on.runtime.create({ id: 'limits', spec, log: { path } })
     await on.runtime.start('limits')
     const at = (controller: string, file: string) =>
-      readFileSync(`/sys/fs/cgroup/${controller}/${spec.linux?.cgroupsPath}/${file}`, 'utf8').trim()
-    expect(at('memory', 'memory.limit_in_bytes')).toBe(String(64 << 20))
-    expect(at('cpu', 'cpu.shares')).toBe('512')
-    expect(at('cpu', 'cpu.cfs_quota_us')).toBe('50000')
-    expect(at('pids', 'pids.max')).toBe('7')
+      readFileSync(join('/sys/fs/cgroup', isV2 ? '' : controller, spec.linux?.cgroupsPath ?? '', file), 'utf8').trim()
+    const pidsMax = () => at('pids', 'pids.max')
+    if (isV2) {
+      expect(at('', 'memory.max')).toBe(String(64 << 20))
+      expect(at('', 'cpu.weight')).toBe('59')
+      expect(at('', 'cpu.max')).toBe('50000 100000')
+    } else {
+      expect(at('memory', 'memory.limit_in_bytes')).toBe(String(64 << 20))
+      expect(at('cpu', 'cpu.shares')).toBe('512')
+      expect(at('cpu', 'cpu.cfs_quota_us')).toBe('50000')
+    }
+    expect(pidsMax()).toBe('7')
     await on.runtime.update('limits', { pids: { limit: 9 } })
-    expect(at('pids', 'pids.max')).toBe('9')
+    expect(pidsMax()).toBe('9')
     await sleep(200)
     expect(logText(path)).toMatch(/Max open files +123 +456/)
     expect(logText(path).split('\n').at(-1)).toBe('1')
@@ -279,15 +321,17 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(stdout).toContain('\nb\n')
     const asleep = await on.runtime.exec('e', { args: ['sleep', '50'] })
     const groups = readFileSync(`/proc/${asleep.pid}/cgroup`, 'utf8')
-    for (const controller of ['cpu', 'memory', 'pids', 'devices', 'freezer']) {
+    for (const controller of isV2 ? [''] : ['cpu', 'memory', 'pids', 'devices', 'freezer']) {
       expect(groups).toMatch(new RegExp(`:${controller}:/coracle/test-rt-`))
     }
     asleep.close()
-    const cat = await on.runtime.exec('e', { args: ['cat'], stdin: true })
-    const bytes = Buffer.alloc(3_000_000, 'x')
-    cat.stdin?.end(bytes)
-    expect((await textOf(cat.stdout)).length).toBe(bytes.length)
-    expect(await cat.exit).toEqual({ exitCode: 0 })
+    for (let at = 0; at < 20; at++) {
+      const cat = await on.runtime.exec('e', { args: ['cat'], stdin: true })
+      const bytes = Buffer.alloc(1_000_000 + at, 'x')
+      cat.stdin?.end(bytes)
+      expect((await textOf(cat.stdout)).length).toBe(bytes.length)
+      expect(await cat.exit).toEqual({ exitCode: 0 })
+    }
     await expect(on.runtime.exec('e', { args: ['no-such-program'] })).rejects.toMatchObject({ code: 'EXEC_FAILED' })
     for (let at = 0; at < 50; at++) {
       const quick = await on.runtime.exec('e', { args: ['echo', String(at)] })
@@ -417,8 +461,10 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
       spec: on.spec(['sh', '-c', 'echo late; exit 34']),
       log: { path: `${path}2` },
     })
+    await on.runtime.create({ id: 'nothing', spec: on.spec(['/bin/nothing']) })
     const { pid } = await on.runtime.start('live')
     const first = on.launcherPid()
+    await sleep(70)
     process.kill(first, 'SIGKILL')
     await sleep(300)
     await on.reopen()
@@ -426,13 +472,16 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(await on.runtime.state('live')).toMatchObject({ status: 'running', pid })
     const inside = await finish(await on.runtime.exec('live', { args: ['echo', 'adopted'] }))
     expect(inside).toMatchObject({ stdout: 'adopted\n', exitCode: 0 })
-    expect((await on.runtime.wait('live')).exitCode).toBe(33)
+    const end = await on.runtime.wait('live')
+    if (tellsForeignExits) expect(end.exitCode).toBe(33)
+    else expect([33, 255]).toContain(end.exitCode)
+    expect(end.exitCode === 33 || end.reason).toBeTruthy()
     expect(logText(path).split('\n')).toEqual(Array.from({ length: 30 }, (_, at) => `tick ${at}`))
     await on.runtime.start('waiting')
-    expect((await on.runtime.wait('waiting')).exitCode).toBe(34)
+    expect([34, ...(tellsForeignExits ? [] : [255])]).toContain((await on.runtime.wait('waiting')).exitCode)
     expect(logText(`${path}2`)).toBe('late')
-    await on.runtime.delete('live')
-    await on.runtime.delete('waiting')
+    await expect(on.runtime.start('nothing')).rejects.toMatchObject({ code: 'EXEC_FAILED' })
+    for (const id of ['live', 'waiting', 'nothing']) await on.runtime.delete(id, { force: true })
   })
 
   it('100 in parallel: every one runs and ends, the launcher stays small', async () => {
