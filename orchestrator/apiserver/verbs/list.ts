@@ -1,7 +1,7 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
 import { badRequest, expired } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
-import type { StoreRecord } from '../../store/store.ts'
+import type { Range, RangeOptions, StoreRecord } from '../../store/store.ts'
 import { fromStored, keyOf } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import { type Selection, type SelectorTexts, selectionOf } from '../selection.ts'
@@ -136,6 +136,7 @@ async function listFurther(
     const range = await rangeAt(registry, prefix, {
       revision: token.revision,
       from: next,
+      isPage: query.continue !== undefined,
       ...(limit > 0 ? { limit: limit * 2 } : {}),
     })
     for (const record of range.records) {
@@ -160,20 +161,22 @@ function decodeRecord(registry: Registry, { kind }: Collection, record: StoreRec
   return entry?.revision === record.revision ? entry.value : fromStored(record.value, record.revision)
 }
 
-async function rangeAt(
-  registry: Registry,
-  prefix: string,
-  options: { revision: number; from: string; limit?: number },
-) {
+interface RangeAt extends RangeOptions {
+  readonly revision: number
+  readonly from: string
+  readonly isPage: boolean
+}
+
+async function rangeAt(registry: Registry, prefix: string, { isPage, ...options }: RangeAt): Promise<Range> {
   try {
     return await registry.store.range(prefix, options)
   } catch (error) {
-    if (hasCode(error, 'COMPACTED')) {
-      throw expired(
-        'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.',
-      )
-    }
-    throw error
+    if (!hasCode(error, 'COMPACTED')) throw error
+    throw expired(
+      isPage
+        ? 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.'
+        : 'The resourceVersion for the provided list is too old.',
+    )
   }
 }
 

@@ -95,7 +95,8 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
   const next = typed(kind, object)
   if (isEqual(withRevisionOf(next, old), old)) return old
   if (request.dryRun) return withRevisionOf(next, old)
-  if (isFinished(next)) return removeFinished(registry, place, { old, next })
+  // In one step: an update first and a deletion then would leave a corpse when we are killed between the two.
+  if (isFinished(next)) return removeStored(registry, place, old)
   try {
     return await replaceStored(registry, place, { object: next, old })
   } catch (error) {
@@ -172,15 +173,4 @@ export function isFinished(object: KubeObject): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = object.metadata ?? {}
   const inSpec = (object as { spec?: { finalizers?: string[] } }).spec?.finalizers ?? []
   return deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length + inSpec.length === 0
-}
-
-async function removeFinished(
-  registry: Registry,
-  place: ObjectPlace,
-  { old, next }: { old: KubeObject; next: KubeObject },
-): Promise<KubeObject> {
-  // Watchers of the deletion see the state that led to it.
-  const last = await replaceStored(registry, place, { object: next, old })
-  await removeStored(registry, place, last)
-  return last
 }
