@@ -48,12 +48,6 @@ export function checkDns1035Label(value: string): string[] {
   return check(value, { limit: 63, pattern: label1035, message: label1035Rule })
 }
 
-/** For objects whose name only has to be one path segment. */
-export function checkPathSegment(value: string): string[] {
-  if (value === '.' || value === '..') return [`may not be '${value}'`]
-  return ['/', '%'].filter((part) => value.includes(part)).map((part) => `may not contain '${part}'`)
-}
-
 /** For label keys, and annotation keys in lower case. */
 export function checkQualifiedName(value: string): string[] {
   const parts = value.split('/')

@@ -184,11 +184,6 @@ export function unavailable(message: string): StatusError {
   return failure(503, 'ServiceUnavailable', { message })
 }
 
-/** 429. */
-export function tooManyRequests(message: string, retryAfterSeconds: number): StatusError {
-  return failure(429, 'TooManyRequests', { message, details: { retryAfterSeconds } })
-}
-
 /** 422 for a patch that does not apply, e.g. a JSON patch whose `test` fails. */
 export function unprocessable(message: string): StatusError {
   return failure(422, 'Invalid', {

@@ -1,6 +1,5 @@
 /** From parsed JSON or YAML to an object of a kind. */
 import { hasCode, messageOf } from '../../runtime/base/errors.ts'
-import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { decodeObject } from '../api/schema/decode.ts'
 import { badRequest } from '../api/status.ts'
@@ -67,9 +66,4 @@ function report(type: BodyType, unknownFields: readonly string[], options: Decod
     throw badRequest(`${describe(type)}: strict decoding error: ${unknownFields.join(', ')}`)
   }
   if (options.fieldValidation === 'Warn') for (const text of unknownFields) options.warn(text)
-}
-
-/** The type of the ordinary bodies of a kind. */
-export function bodyTypeOf(kind: Kind): BodyType {
-  return kind
 }

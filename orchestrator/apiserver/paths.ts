@@ -17,10 +17,11 @@ export function isOpenPath(path: string): boolean {
 const versionInfo = {
   major: '1',
   minor: '36',
-  gitVersion: 'v1.36.0-coracle',
+  gitVersion: 'v1.36.0+coracle',
   gitCommit: '',
   gitTreeState: 'clean',
-  buildDate: '2026-01-01T00:00:00Z',
+  // What Kubernetes says of a build without a date.
+  buildDate: '1970-01-01T00:00:00Z',
   goVersion: `node ${nodeVersion}`,
   compiler: 'node',
   platform: `linux/${arch === 'x64' ? 'amd64' : arch}`,
