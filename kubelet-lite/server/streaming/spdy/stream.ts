@@ -49,6 +49,7 @@ export class SpdyStream extends Duplex {
     if (this.destroyed || this.readableEnded) return
     this.#received += bytes.length
     this.push(bytes)
+    this.#account()
   }
 
   receiveEnd(): void {
@@ -87,7 +88,16 @@ export class SpdyStream extends Duplex {
     this.destroy()
   }
 
-  override _read(): void {
+  override _read(): void {}
+
+  /** What leaves the buffer is credited. `_read` is no place for that: it is called before the bytes are taken. */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size)
+    this.#account()
+    return chunk
+  }
+
+  #account(): void {
     const credit = this.#received - this.readableLength
     if (credit < creditBytes) return
     this.#received -= credit
