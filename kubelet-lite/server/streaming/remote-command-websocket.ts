@@ -1,0 +1,54 @@
+import type { IncomingMessage } from 'node:http'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import type { RemoteCommandStreams, WantedStreams } from './remote-command.ts'
+import { endQuietly } from './remote-command-spdy.ts'
+import { readSizes, sizeFeed } from './resize.ts'
+import type { CommandStatus } from './status.ts'
+import { acceptWebSocket, ChannelSocket } from './websocket.ts'
+
+/** The newest first; '' is a client that names no protocol and means the first version. */
+const protocols = [
+  'v5.channel.k8s.io',
+  'v4.channel.k8s.io',
+  'v4.base64.channel.k8s.io',
+  'channel.k8s.io',
+  'base64.channel.k8s.io',
+  '',
+]
+const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
+
+/** As `acceptRemoteCommand`, over WebSocket: each purpose has a channel with a fixed number. */
+export async function acceptOverWebSocket(
+  request: IncomingMessage,
+  socket: Duplex,
+  { head, wanted }: { head: Buffer; wanted: WantedStreams },
+): Promise<RemoteCommandStreams> {
+  const { webSocket, protocol } = await acceptWebSocket(request, socket, { head, protocols })
+  const coding = protocol.includes('base64') ? 'base64' : 'binary'
+  const connection = new ChannelSocket(webSocket, { coding, canClose: protocol === 'v5.channel.k8s.io' })
+  const stdin: Readable | undefined = wanted.stdin ? connection.reader(channels.stdin) : undefined
+  const sizes = sizeFeed()
+  if (wanted.tty) readSizes(connection.reader(channels.resize), sizes)
+  const stdout: Writable | undefined = wanted.stdout ? connection.writer(channels.stdout) : undefined
+  const stderr: Writable | undefined = wanted.stderr ? connection.writer(channels.stderr) : undefined
+  const error = connection.writer(channels.error)
+  // An empty message on the first channel tells clients that wait for it that the streams are there.
+  ;(stdout ?? stderr ?? error).write(Buffer.alloc(0))
+  return {
+    ...(stdin ? { stdin } : {}),
+    ...(stdout ? { stdout } : {}),
+    ...(stderr ? { stderr } : {}),
+    onResize: sizes.listen,
+    closed: connection.closed,
+    async finish(status) {
+      await Promise.all([stdout, stderr].map((stream) => endQuietly(stream)))
+      await endQuietly(error, errorText(status, protocol))
+      await connection.close()
+    },
+  }
+}
+
+function errorText(status: CommandStatus, protocol: string): string {
+  if (/^v[45]\./.test(protocol)) return JSON.stringify(status)
+  return status.status === 'Success' ? '' : (status.message ?? 'the command failed')
+}
