@@ -2,6 +2,7 @@
 export const EPERM = 1
 export const ENOENT = 2
 export const EBADF = 9
+export const ECHILD = 10
 export const EACCES = 13
 export const EEXIST = 17
 export const ENODEV = 19

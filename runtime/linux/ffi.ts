@@ -9,6 +9,8 @@ export type Argument = number | bigint | string | Uint8Array | null | readonly (
 export interface CFunction {
   /** Returns what the function returned. Throws `KERNEL` with the call, its arguments and errno when that is -1. */
   (...args: Argument[]): number
+  /** The same, but an error is an answer: returns -errno. For calls whose failure is the usual case. */
+  probe(...args: Argument[]): number
   /** The same on a thread of libuv's pool, for a call that may block. */
   async(...args: Argument[]): Promise<number>
 }
@@ -35,6 +37,10 @@ export function bind(prototype: string, shownAs?: string): CFunction {
     if (result === -1) throw kernelError(name, shownArguments(args), koffi.errno())
     return result
   }
+  const probe = (...args: Argument[]): number => {
+    const result = Number((native ?? resolve())(...args))
+    return result === -1 ? -koffi.errno() : result
+  }
   const later = (...args: Argument[]): Promise<number> =>
     new Promise((done, failed) => {
       resolve().async(...args, (error: Error | null, result: number | bigint) => {
@@ -45,7 +51,7 @@ export function bind(prototype: string, shownAs?: string): CFunction {
         else done(Number(result))
       })
     })
-  return Object.assign(bound, { async: later })
+  return Object.assign(bound, { probe, async: later })
 }
 
 /** The error of a failed system call: `mount("proc", "/proc") failed: EPERM`. */

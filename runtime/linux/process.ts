@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
 import { ioctls } from './constants.ts'
+import { ECHILD } from './errno-numbers.ts'
 import { bind, kernelError } from './ffi.ts'
 import { type Architecture, syscallNumber } from './syscall-numbers.ts'
 
@@ -123,12 +124,9 @@ export interface Exit {
 /** The next child that has ended, reaped; undefined when none has (waitid(2), P_ALL, WNOHANG | __WALL). Never blocks. */
 export function reapOne(): Exit | undefined {
   const info = Buffer.alloc(128)
-  try {
-    waitidC(0, 0, info, 0x1 | 0x4 | 0x40000000)
-  } catch (error) {
-    if (hasCode(error, 'KERNEL') && error.facts.errno === 'ECHILD') return undefined
-    throw error
-  }
+  const failed = waitidC.probe(0, 0, info, 0x1 | 0x4 | 0x40000000)
+  if (failed === -ECHILD) return undefined
+  if (failed < 0) throw kernelError('waitid', ['P_ALL'], -failed)
   const pid = info.readInt32LE(16)
   if (pid === 0) return undefined
   const status = info.readInt32LE(24)
