@@ -52,7 +52,8 @@ export interface ApiClient {
     subresource: string,
     body: KubeObject,
   ): Promise<void>
-  update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status'): Promise<T>
+  /** `finalize` is for namespaces only: it replaces `spec.finalizers`. */
+  update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status' | 'finalize'): Promise<T>
   patch<T extends KubeObject>(
     resource: ResourceRef<T>,
     key: ObjectKey,

@@ -2,13 +2,15 @@ import koffi, { type LibraryHandle } from 'koffi'
 import { CoracleError, type Facts } from '../base/errors.ts'
 import { errnoName } from './errno.ts'
 
-/** An argument of a C call. A Buffer is passed as a pointer to its bytes, `null` as NULL. */
-export type Argument = number | bigint | string | Uint8Array | null
+/** An argument of a C call. A Buffer is passed as a pointer to its bytes, `null` as NULL, a list as `char **`. */
+export type Argument = number | bigint | string | Uint8Array | null | readonly (string | null)[]
 
 /** A bound C function. Synchronous: it blocks the thread that calls it. */
 export interface CFunction {
   /** Returns what the function returned. Throws `KERNEL` with the call, its arguments and errno when that is -1. */
   (...args: Argument[]): number
+  /** The same, but an error is an answer: returns -errno. For calls whose failure is the usual case. */
+  probe(...args: Argument[]): number
   /** The same on a thread of libuv's pool, for a call that may block. */
   async(...args: Argument[]): Promise<number>
 }
@@ -35,6 +37,10 @@ export function bind(prototype: string, shownAs?: string): CFunction {
     if (result === -1) throw kernelError(name, shownArguments(args), koffi.errno())
     return result
   }
+  const probe = (...args: Argument[]): number => {
+    const result = Number((native ?? resolve())(...args))
+    return result === -1 ? -koffi.errno() : result
+  }
   const later = (...args: Argument[]): Promise<number> =>
     new Promise((done, failed) => {
       resolve().async(...args, (error: Error | null, result: number | bigint) => {
@@ -45,7 +51,7 @@ export function bind(prototype: string, shownAs?: string): CFunction {
         else done(Number(result))
       })
     })
-  return Object.assign(bound, { async: later })
+  return Object.assign(bound, { probe, async: later })
 }
 
 /** The error of a failed system call: `mount("proc", "/proc") failed: EPERM`. */

@@ -38,7 +38,14 @@ export function longFunctions(file: string, source: string, limit: number): stri
     /^(\s*)(?:export )?(?:(?:async )?function\*? (\w+)|const (\w+) = (?:async )?(?:\([^)]*\)|\w+)(?:: [^=]+)? =>|(?:private |protected |override |static |async |get |set )*\*?([#\w]+)\(.*\{$)/
   return lines.flatMap((line, at) => {
     const match = starts.exec(line)
-    if (!match || /^\s*(if|for|while|switch|return|await|expect|describe|it)\b/.test(line)) return []
+    // An arrow that does not open a block on its own line is one expression.
+    const opens = /[{(]$/.test(line)
+    if (
+      !match ||
+      (match[3] !== undefined && !opens) ||
+      /^\s*(if|for|while|switch|return|await|expect|describe|it)\b/.test(line)
+    )
+      return []
     const indent = match[1] ?? ''
     const length = lines
       .slice(at + 1)

@@ -1,0 +1,36 @@
+/** `coracle`: reads the command line and wires the parts together. */
+import { enableCompileCache } from 'node:module'
+import { Command } from 'commander'
+import { CoracleError, messageOf } from '../runtime/base/errors.ts'
+import { version } from './version.ts'
+
+// Stripping types and compiling are done once, not at every start.
+enableCompileCache()
+
+/** Each command loads its own part of the project, and only when it is asked for. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  up: async () => (await import('./up.ts')).upCommand(),
+  down: async () => (await import('./down.ts')).downCommand(),
+  oci: async () => (await import('./oci.ts')).ociCommand(),
+  images: async () => (await import('./images.ts')).imagesCommand(),
+}
+
+const program = new Command('coracle')
+  .description('a container runtime and Kubernetes-compatible orchestrator for Linux')
+  .version(version(), '-V, --version')
+  .enablePositionalOptions()
+program
+  .command('version')
+  .description('print the version')
+  .action(() => console.log(`coracle ${version()}`))
+
+try {
+  const asked = commands[process.argv[2] ?? '']
+  const wanted = asked ? [asked] : Object.values(commands)
+  for (const load of wanted) program.addCommand(await load())
+  await program.parseAsync()
+} catch (error) {
+  const hint = error instanceof CoracleError && error.hint !== undefined ? `\n  hint: ${error.hint}` : ''
+  console.error(`coracle: ${messageOf(error)}${hint}`)
+  process.exitCode = 1
+}

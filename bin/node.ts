@@ -1,0 +1,108 @@
+/** One node, all in one process: server, scheduler, controllers and agent, put together. The only `new` of real things. */
+import { hostname } from 'node:os'
+import { openImages } from '../images/index.ts'
+import { controllers } from '../orchestrator/controllers/index.ts'
+import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../orchestrator/index.ts'
+import { Scheduler } from '../orchestrator/scheduler/index.ts'
+import { systemClock as clock } from '../runtime/base/clock.ts'
+import { runAll } from '../runtime/base/errors.ts'
+import type { Log } from '../runtime/base/log.ts'
+import { openRuntime, type Runtime } from '../runtime/index.ts'
+import { primaryAddress, startAgent } from './agent.ts'
+import { cgroupRoot, type DataDir } from './data-dir.ts'
+import { buildDefaultImages } from './default-images.ts'
+import type { Steps } from './steps.ts'
+
+export interface NodeOptions {
+  directory: DataDir
+  listen: { host: string; port: number }
+  nodeName: string
+  podCidr: string
+  kubeletPort: number
+  version: string
+  log: Log
+  steps: Steps
+}
+
+export interface RunningNode {
+  server: ApiServer
+  runtime: Runtime
+  /** The administrator's certificate, as in the kubeconfig. */
+  admin: KeyPair
+  /** Stops server and agent. Pods go on running. */
+  close(): Promise<void>
+}
+
+/** Starts everything; resolves when the node is Ready. What was started is stopped again when a later part fails. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const started: (() => Promise<void>)[] = []
+  const close = () => runAll('stop', started.toReversed())
+  try {
+    return { ...(await assemble(options, started)), close }
+  } catch (error) {
+    await close().catch((also: unknown) => options.log.error(`while stopping: ${String(also)}`))
+    throw error
+  }
+}
+
+async function assemble(options: NodeOptions, started: (() => Promise<void>)[]): Promise<Omit<RunningNode, 'close'>> {
+  const { directory, log, steps, nodeName } = options
+  const nodeIP = primaryAddress()
+  // These three do not need each other.
+  const [{ server, admin }, runtime, images] = await Promise.all([
+    steps.step(
+      'API server',
+      () => startApi(options, nodeIP),
+      (api) => `${api.server.url} (embedded store)`,
+    ),
+    steps.step('launcher', () => openRuntime({ root: directory.runtime, log })),
+    openImages({ root: directory.images, log }),
+  ])
+  started.push(
+    () => server.close(),
+    () => runtime.close(),
+    () => images.close(),
+  )
+  await steps.step(
+    'images',
+    () => buildDefaultImages(images, process.execPath),
+    (names) => names.join(', '),
+  )
+  await steps.step('scheduler and controllers', () => startControlLoops({ server, log }, started))
+  const kubelet = await steps.step(
+    'node',
+    () => startAgent({ ...options, server, runtime, images, nodeIP, cgroupRoot: cgroupRoot(directory, nodeName) }),
+    () => `${nodeName} (${nodeIP}) is Ready`,
+  )
+  started.push(() => kubelet.close())
+  return { server, runtime, admin }
+}
+
+async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server: ApiServer; admin: KeyPair }> {
+  const { directory, listen, log, nodeName } = options
+  const server = await startServer({ dataDir: directory.root, listen, advertise: [nodeIP, nodeName], log, clock })
+  const subject = { commonName: 'kubernetes-admin', organizations: ['system:masters'] }
+  const admin = await server.pki.keep('admin', [], () => server.pki.issueClient(subject))
+  writeKubeconfig(directory.kubeconfig, { server: server.url, caPem: server.pki.caPem, user: admin })
+  return { server, admin }
+}
+
+async function startControlLoops(
+  { server, log }: { server: ApiServer; log: Log },
+  started: (() => Promise<void>)[],
+): Promise<void> {
+  const { client } = server
+  const scheduler = new Scheduler({ client, clock, log, random: Math.random })
+  const loops = controllers({ client, clock, log })
+  started.push(
+    () => scheduler.close(),
+    () => loops.close(),
+  )
+  server.servePath('/debug/scheduler/decisions/', (rest) => scheduler.explain(rest))
+  await Promise.all([scheduler.start(), loops.start()])
+}
+
+/** This machine's name as a node's: lower case, as DNS wants it. */
+export function defaultNodeName(): string {
+  return hostname().toLowerCase()
+}

@@ -1,0 +1,76 @@
+/** The node's own last word on a pod (upstream: lifecycle predicates): what it cannot do is refused, never ignored. */
+import type { Container, Node, Pod } from '../orchestrator/api/types.ts'
+import { kindOf } from './volumes/kinds.ts'
+
+export interface Refusal {
+  reason: string
+  message: string
+}
+
+type Check = (pod: Pod, node: Node) => Refusal | undefined
+
+/** The first reason why this node must not run the pod. Pure. */
+export function admit(pod: Pod, node: Node): Refusal | undefined {
+  for (const check of checks) {
+    const refusal = check(pod, node)
+    if (refusal) return refusal
+  }
+  return undefined
+}
+
+const matchesNodeSelector: Check = (pod, node) => {
+  const labels = (node.metadata?.labels ?? {}) as Record<string, string>
+  const wanted = Object.entries((pod.spec?.nodeSelector ?? {}) as Record<string, string>)
+  if (wanted.every(([key, value]) => labels[key] === value)) return undefined
+  return {
+    reason: 'NodeAffinity',
+    message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+  }
+}
+
+const knowsOs: Check = (pod) => {
+  const os = pod.spec?.os?.name
+  if (os === undefined || os === 'linux') return undefined
+  return { reason: 'PodOSNotSupported', message: `Failed to admit pod as the OS field doesn't match node OS` }
+}
+
+const knowsVolumes: Check = (pod) => {
+  const unknown = (pod.spec?.volumes ?? []).find((volume) => kindOf(volume) === undefined)
+  if (!unknown) return undefined
+  const kind = Object.keys(unknown).filter((key) => key !== 'name')
+  return unsupported(`spec.volumes[${unknown.name}]: volumes of type ${kind.join(', ')}`)
+}
+
+const knowsFields: Check = (pod) => {
+  const spec = pod.spec
+  const isolated = spec?.hostUsers === false ? 'spec.hostUsers: false (user namespaces)' : undefined
+  const runtimeClass = spec?.runtimeClassName ? 'spec.runtimeClassName' : undefined
+  const claims = (spec?.resourceClaims ?? []).length > 0 ? 'spec.resourceClaims' : undefined
+  const found = isolated ?? runtimeClass ?? claims
+  return found === undefined ? undefined : unsupported(found)
+}
+
+const knowsContainerFields: Check = (pod) => {
+  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
+  for (const container of all) {
+    const field = containerFields.find((each) => each.used(container))
+    if (field) return unsupported(`spec.containers[${container.name}].${field.name}`)
+  }
+  return undefined
+}
+
+const containerFields: readonly { name: string; used: (container: Container) => boolean }[] = [
+  { name: 'volumeDevices', used: (each) => (each.volumeDevices ?? []).length > 0 },
+  { name: 'securityContext.seLinuxOptions', used: (each) => each.securityContext?.seLinuxOptions !== undefined },
+  {
+    name: 'securityContext.appArmorProfile',
+    used: (each) => each.securityContext?.appArmorProfile?.type === 'Localhost',
+  },
+  { name: 'securityContext.windowsOptions', used: (each) => each.securityContext?.windowsOptions !== undefined },
+]
+
+function unsupported(what: string): Refusal {
+  return { reason: 'UnsupportedByNode', message: `Pod was rejected: ${what} is not supported by this node` }
+}
+
+const checks: readonly Check[] = [matchesNodeSelector, knowsOs, knowsVolumes, knowsFields, knowsContainerFields]

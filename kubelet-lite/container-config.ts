@@ -1,0 +1,107 @@
+/** A pod's container as the runtime is asked for it: names resolved, volumes placed, security settings merged. */
+import type { Container, Pod } from '../orchestrator/api/types.ts'
+import type { ContainerConfig, Mount, SecurityContext } from './cri/types.ts'
+import type { NodeFacts } from './downward.ts'
+import { type ConfigReader, environment, expand } from './environment.ts'
+import { stepFailed } from './errors.ts'
+import { hashOf } from './plan.ts'
+import { identityOf, logPath, terminationLogPath } from './pod-directory.ts'
+import { containerResources } from './resources.ts'
+import { bindSubPath } from './volumes/sub-path.ts'
+
+export interface ContainerConfigInput {
+  root: string
+  pod: Pod
+  container: Container
+  attempt: number
+  podIPs: readonly string[]
+  /** Where each volume of the pod lies on this node. */
+  volumes: ReadonlyMap<string, string>
+  /** `/etc/hosts` and friends, and the shared `/dev/shm`. */
+  podMounts: readonly Mount[]
+  reader: ConfigReader
+  node: NodeFacts
+}
+
+/** Throws `CreateContainerConfigError` with the field's name when something it refers to is missing or unsupported. */
+export async function containerConfig(input: ContainerConfigInput): Promise<ContainerConfig> {
+  const { root, pod, container, attempt, node } = input
+  const env = await environment(input)
+  const known = new Map(env.map((each) => [each.name, each.value]))
+  const run = { name: container.name, attempt }
+  const identity = identityOf(pod)
+  return {
+    ...run,
+    hash: hashOf(container),
+    image: container.image ?? '',
+    command: (container.command ?? []).map((word) => expand(word, known)),
+    args: (container.args ?? []).map((word) => expand(word, known)),
+    ...(container.workingDir === undefined ? {} : { workingDir: container.workingDir }),
+    env: [{ name: 'HOSTNAME', value: hostname(pod) }, ...env],
+    mounts: mounts(input, known),
+    tty: container.tty ?? false,
+    stdin: container.stdin ?? false,
+    stdinOnce: container.stdinOnce ?? false,
+    logPath: logPath(root, identity, run),
+    terminationLogPath: terminationLogPath(root, identity.uid, run),
+    resources: containerResources(container, pod, node.memoryBytes),
+    security: securityContext(pod, container),
+    sharedPidNamespace: pod.spec?.shareProcessNamespace ?? false,
+  }
+}
+
+/** The pod's own host name: `spec.hostname`, or its name, cut to 63 characters. */
+export function hostname(pod: Pod): string {
+  return (pod.spec?.hostname ?? pod.metadata?.name ?? '').slice(0, 63).replace(/[-.]+$/, '')
+}
+
+function mounts(input: ContainerConfigInput, known: ReadonlyMap<string, string>): Mount[] {
+  const own: Mount[] = []
+  const { root, pod, container } = input
+  const at = { root, podUid: identityOf(pod).uid, container: container.name }
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const volume = input.volumes.get(mount.name)
+    if (volume === undefined)
+      throw stepFailed('CreateContainerConfigError', `cannot find volume "${mount.name}" to mount`)
+    const inner = mount.subPathExpr ? expand(mount.subPathExpr, known) : (mount.subPath ?? '')
+    own.push({
+      hostPath: inner === '' ? volume : bindSubPath({ ...at, index, volume, path: inner }),
+      containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
+      readOnly: mount.readOnly ?? false,
+      propagation: propagation(mount.mountPropagation),
+    })
+  }
+  const taken = new Set(own.map((mount) => mount.containerPath))
+  return [...input.podMounts.filter((mount) => !taken.has(mount.containerPath)), ...own]
+}
+
+function propagation(name: string | undefined): Mount['propagation'] {
+  if (name === 'HostToContainer') return 'rslave'
+  return name === 'Bidirectional' ? 'rshared' : 'private'
+}
+
+/** The container's settings win over the pod's (API reference: PodSecurityContext). */
+function securityContext(pod: Pod, container: Container): SecurityContext {
+  const outer = pod.spec?.securityContext ?? {}
+  const inner = container.securityContext ?? {}
+  const runAsUser = inner.runAsUser ?? outer.runAsUser
+  const runAsGroup = inner.runAsGroup ?? outer.runAsGroup
+  const groups = [...(outer.supplementalGroups ?? []), ...(outer.fsGroup === undefined ? [] : [outer.fsGroup])]
+  const seccomp = inner.seccompProfile?.type ?? outer.seccompProfile?.type ?? 'RuntimeDefault'
+  const privileged = inner.privileged ?? false
+  if (seccomp === 'Localhost')
+    throw stepFailed('CreateContainerConfigError', 'seccompProfile type Localhost is not supported')
+  return {
+    ...(runAsUser === undefined ? {} : { runAsUser }),
+    ...(runAsGroup === undefined ? {} : { runAsGroup }),
+    runAsNonRoot: inner.runAsNonRoot ?? outer.runAsNonRoot ?? false,
+    supplementalGroups: groups,
+    privileged,
+    readOnlyRootFilesystem: inner.readOnlyRootFilesystem ?? false,
+    allowPrivilegeEscalation: inner.allowPrivilegeEscalation ?? true,
+    addCapabilities: inner.capabilities?.add ?? [],
+    dropCapabilities: inner.capabilities?.drop ?? [],
+    seccomp: seccomp === 'Unconfined' || privileged ? 'Unconfined' : 'RuntimeDefault',
+    maskProc: !privileged && inner.procMount !== 'Unmasked',
+  }
+}

@@ -1,0 +1,139 @@
+/** What the kubelet writes beside a container in the runtime's own record, and how it reads containers back from there. */
+import { readFile } from 'node:fs/promises'
+import type { ContainerState } from '../../runtime/index.ts'
+import type { Container, ContainerConfig, Sandbox, SandboxConfig } from './types.ts'
+
+/** Annotation keys, in containerd's and dockershim's spirit. */
+const keys = {
+  podUid: 'io.kubernetes.pod.uid',
+  podNamespace: 'io.kubernetes.pod.namespace',
+  podName: 'io.kubernetes.pod.name',
+  podCgroup: 'dev.coracle.pod.cgroup',
+  podHost: 'dev.coracle.pod.host-namespaces',
+  attempt: 'io.kubernetes.container.restartCount',
+  container: 'io.kubernetes.container.name',
+  hash: 'io.kubernetes.container.hash',
+  terminationLog: 'io.kubernetes.container.terminationMessagePath',
+  sandboxId: 'io.kubernetes.cri.sandbox-id',
+  image: 'io.kubernetes.cri.image-name',
+  imageId: 'dev.coracle.image.id',
+  stopSignal: 'org.opencontainers.image.stopSignal',
+} as const
+
+export function sandboxAnnotations(config: SandboxConfig): Record<string, string> {
+  return {
+    [keys.podUid]: config.podUid,
+    [keys.podNamespace]: config.namespace,
+    [keys.podName]: config.name,
+    [keys.podCgroup]: config.cgroupPath,
+    [keys.podHost]: JSON.stringify(config.host),
+    [keys.attempt]: String(config.attempt),
+  }
+}
+
+export function containerAnnotations(
+  config: ContainerConfig,
+  from: { sandboxId: string; imageId: string; stopSignal: string | undefined },
+): Record<string, string> {
+  return {
+    [keys.attempt]: String(config.attempt),
+    [keys.container]: config.name,
+    [keys.hash]: config.hash,
+    [keys.terminationLog]: config.terminationLogPath,
+    [keys.sandboxId]: from.sandboxId,
+    [keys.image]: config.image,
+    [keys.imageId]: from.imageId,
+    [keys.stopSignal]: from.stopSignal ?? 'SIGTERM',
+  }
+}
+
+const read = (state: ContainerState, key: keyof typeof keys) => state.annotations[keys[key]] ?? ''
+
+export const podUidOf = (state: ContainerState) => read(state, 'podUid')
+export const isSandbox = (state: ContainerState) => state.kind === 'sandbox'
+
+export interface RecordFacts {
+  podUid: string
+  podCgroup: string
+  sandboxId: string
+  stopSignal: string
+  host: { hostNetwork: boolean; hostPid: boolean; hostIpc: boolean }
+}
+
+export function annotationsOf(state: ContainerState): RecordFacts {
+  const host = JSON.parse(read(state, 'podHost') || '{}') as Partial<SandboxConfig['host']>
+  return {
+    podUid: read(state, 'podUid'),
+    podCgroup: read(state, 'podCgroup'),
+    sandboxId: read(state, 'sandboxId'),
+    stopSignal: read(state, 'stopSignal') || 'SIGTERM',
+    host: { hostNetwork: host.network ?? false, hostPid: host.pid ?? false, hostIpc: host.ipc ?? false },
+  }
+}
+
+export function sandboxOf(state: ContainerState, ips: readonly string[]): Sandbox {
+  const host = annotationsOf(state).host
+  return {
+    id: state.id,
+    podUid: read(state, 'podUid'),
+    namespace: read(state, 'podNamespace'),
+    name: read(state, 'podName'),
+    attempt: Number(read(state, 'attempt')),
+    // Without its network a sandbox is as good as none: it was born, but its maker died before it was finished.
+    ready: state.status === 'running' && (host.hostNetwork || ips.length > 0),
+    createdAt: Date.parse(state.createdAt),
+    ips,
+  }
+}
+
+export async function containerOf(state: ContainerState): Promise<Container> {
+  const { startedAt, finishedAt, exitCode, signal } = state
+  const message = state.status === 'stopped' ? await terminationMessage(read(state, 'terminationLog')) : ''
+  return {
+    id: state.id,
+    sandboxId: read(state, 'sandboxId'),
+    podUid: read(state, 'podUid'),
+    name: read(state, 'container'),
+    attempt: Number(read(state, 'attempt')),
+    hash: read(state, 'hash'),
+    image: read(state, 'image'),
+    imageId: read(state, 'imageId'),
+    state: stateOf(state),
+    ...(state.pid === undefined ? {} : { pid: state.pid }),
+    createdAt: Date.parse(state.createdAt),
+    ...(startedAt === undefined ? {} : { startedAt: Date.parse(startedAt) }),
+    ...(finishedAt === undefined ? {} : { finishedAt: Date.parse(finishedAt) }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(signal === undefined ? {} : { signal }),
+    ...(state.status === 'stopped' ? { reason: reasonOf(state) } : {}),
+    ...(message === '' ? {} : { message }),
+    logPath: state.logPath ?? '',
+  }
+}
+
+function stateOf(state: ContainerState): Container['state'] {
+  switch (state.status) {
+    case 'running':
+    case 'paused':
+      return 'running'
+    case 'created':
+    case 'creating':
+      return 'created'
+    case 'stopped':
+      // One that never started was being made when its maker died.
+      return state.startedAt === undefined ? 'unknown' : 'exited'
+  }
+}
+
+function reasonOf(state: ContainerState): string {
+  if (state.oomKilled) return 'OOMKilled'
+  return state.exitCode === 0 ? 'Completed' : 'Error'
+}
+
+const maxMessageBytes = 4096
+
+/** The last words that a container left in its termination log (API reference: terminationMessagePath). */
+async function terminationMessage(path: string): Promise<string> {
+  const bytes = await readFile(path).catch(() => Buffer.alloc(0))
+  return bytes.subarray(0, maxMessageBytes).toString()
+}

@@ -1,0 +1,174 @@
+/**
+ * What the kubelet needs from whatever runs its containers, in the words of CRI v1 (k8s.io/cri-api, runtime/v1/api.proto):
+ * sandboxes, containers, images, streams. `in-process.ts` answers it with our own runtime and images.
+ */
+import type { Readable, Writable } from 'node:stream'
+
+/** CRI PodSandboxConfig. */
+export interface SandboxConfig {
+  podUid: string
+  namespace: string
+  name: string
+  /** 0 for the pod's first sandbox, then counted up. */
+  attempt: number
+  hostname: string
+  /** Below the hierarchy's root, e.g. `coracle/node-1/burstable/pod<uid>`. */
+  cgroupPath: string
+  resources: Resources
+  sysctls: Readonly<Record<string, string>>
+  host: { network: boolean; pid: boolean; ipc: boolean }
+  portMappings: readonly PortMapping[]
+}
+
+export interface PortMapping {
+  hostPort: number
+  containerPort: number
+  protocol: 'tcp' | 'udp' | 'sctp'
+  hostIP?: string
+}
+
+/** CRI PodSandbox with the parts of PodSandboxStatus that the kubelet reads. */
+export interface Sandbox {
+  id: string
+  podUid: string
+  namespace: string
+  name: string
+  attempt: number
+  ready: boolean
+  /** Milliseconds since the epoch. */
+  createdAt: number
+  ips: readonly string[]
+}
+
+/** CRI LinuxContainerResources. Bytes, and microseconds of CPU time. */
+export interface Resources {
+  cpuShares?: number
+  cpuQuotaMicros?: number
+  cpuPeriodMicros?: number
+  memoryLimitBytes?: number
+  pidsLimit?: number
+  oomScoreAdj?: number
+}
+
+export interface Mount {
+  hostPath: string
+  containerPath: string
+  readOnly: boolean
+  propagation: 'private' | 'rslave' | 'rshared'
+}
+
+/** CRI LinuxContainerSecurityContext, after pod and container settings were merged. */
+export interface SecurityContext {
+  runAsUser?: number
+  runAsGroup?: number
+  runAsNonRoot: boolean
+  supplementalGroups: readonly number[]
+  privileged: boolean
+  readOnlyRootFilesystem: boolean
+  allowPrivilegeEscalation: boolean
+  addCapabilities: readonly string[]
+  dropCapabilities: readonly string[]
+  seccomp: 'RuntimeDefault' | 'Unconfined'
+  maskProc: boolean
+}
+
+/** CRI ContainerConfig. */
+export interface ContainerConfig {
+  name: string
+  attempt: number
+  /** Changes when the container's spec does: a container with another hash is replaced. */
+  hash: string
+  image: string
+  command: readonly string[]
+  args: readonly string[]
+  workingDir?: string
+  env: readonly { name: string; value: string }[]
+  mounts: readonly Mount[]
+  tty: boolean
+  stdin: boolean
+  stdinOnce: boolean
+  logPath: string
+  terminationLogPath: string
+  resources: Resources
+  security: SecurityContext
+  sharedPidNamespace: boolean
+}
+
+/** CRI ContainerStatus. Times are milliseconds since the epoch. */
+export interface Container {
+  id: string
+  sandboxId: string
+  podUid: string
+  name: string
+  attempt: number
+  hash: string
+  image: string
+  imageId: string
+  state: 'created' | 'running' | 'exited' | 'unknown'
+  pid?: number
+  createdAt: number
+  startedAt?: number
+  finishedAt?: number
+  exitCode?: number
+  signal?: number
+  /** `Completed`, `Error`, `OOMKilled`, or what the runtime says. */
+  reason?: string
+  /** From the termination log. */
+  message?: string
+  logPath: string
+}
+
+export interface Image {
+  id: string
+  references: readonly string[]
+  digest: string
+  sizeBytes: number
+}
+
+export interface StreamOptions {
+  terminal?: { columns: number; rows: number }
+  stdin: boolean
+}
+
+/** A process whose standard streams are connected to somebody. `exit` settles after all output was delivered. */
+export interface StreamSession {
+  stdin?: Writable
+  stdout: Readable
+  stderr?: Readable
+  resize(columns: number, rows: number): void
+  exit: Promise<{ exitCode: number }>
+  close(): void
+}
+
+/** Something happened to a container or sandbox of this pod: look again. */
+export interface PodEvent {
+  podUid: string
+}
+
+export interface RuntimeService {
+  runPodSandbox(config: SandboxConfig): Promise<Sandbox>
+  /** Kills what is left in the sandbox and takes its network away. Idempotent. */
+  stopPodSandbox(id: string): Promise<void>
+  /** Also removes its containers and, with the pod's last sandbox, the pod's cgroup. Idempotent. */
+  removePodSandbox(id: string): Promise<void>
+  createContainer(sandboxId: string, config: ContainerConfig): Promise<Container>
+  startContainer(id: string): Promise<void>
+  /** The image's or default stop signal, then SIGKILL after `graceSeconds`. Idempotent. */
+  stopContainer(id: string, graceSeconds: number): Promise<void>
+  /** Kills it if it runs. Idempotent. */
+  removeContainer(id: string): Promise<void>
+  /** Everything of one pod, oldest first. */
+  podStatus(podUid: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }>
+  /** UIDs of all pods of which anything exists here. */
+  podUids(): Promise<string[]>
+  exec(containerId: string, command: readonly string[], options: StreamOptions): Promise<StreamSession>
+  attach(containerId: string, options: StreamOptions): Promise<StreamSession>
+  /** Ends without error when `signal` aborts. */
+  events(signal: AbortSignal): AsyncIterable<PodEvent>
+}
+
+export interface ImageService {
+  imageStatus(reference: string): Promise<Image | undefined>
+  pullImage(reference: string, auth: { username: string; password: string } | undefined): Promise<Image>
+  listImages(): Promise<Image[]>
+}

@@ -1,0 +1,173 @@
+/** The only side of the kubelet that acts on pods: performs a plan's actions in order. Every action may be repeated. */
+
+import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
+import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
+import { messageOf } from '../runtime/base/errors.ts'
+import { never } from '../runtime/base/never.ts'
+import { containerConfig, hostname } from './container-config.ts'
+import type { ContainerStops } from './container-stops.ts'
+import type { ImageService, RuntimeService, Sandbox } from './cri/types.ts'
+import type { NodeFacts } from './downward.ts'
+import type { ConfigReader } from './environment.ts'
+import { stepFailed, waitingReasonOf } from './errors.ts'
+import { ensureImage } from './image-pull.ts'
+import { runPostStart } from './lifecycle.ts'
+import type { Action } from './plan.ts'
+import { podCgroup } from './pod-cgroup.ts'
+import { identityOf } from './pod-directory.ts'
+import { podMounts } from './pod-files.ts'
+import { podResources } from './resources.ts'
+import { setUpVolumes } from './volumes/index.ts'
+
+export interface Executor {
+  root: string
+  runtime: RuntimeService
+  images: ImageService
+  reader: ConfigReader
+  events: EventRecorder
+  node: NodeFacts
+  /** The group below which every pod of this node has its own, e.g. `coracle/node-1`. */
+  cgroupRoot: string
+  /** Name servers for pods that do not bring their own. */
+  dns: readonly string[]
+  stops: ContainerStops
+}
+
+/** What went wrong with one container, or with the pod as a whole (`container` is empty). */
+export interface Failure {
+  container: string
+  reason: string
+  message: string
+}
+
+/**
+ * Performs `actions`. A container that cannot be started does not keep the others from starting; a failed sandbox or
+ * volume ends the round. Returns what failed; throws only for what nobody expected.
+ */
+export async function execute(executor: Executor, pod: Pod, actions: readonly Action[]): Promise<Failure[]> {
+  const failures: Failure[] = []
+  let volumes: Map<string, string> | undefined
+  for (const action of actions) {
+    const container = action.do === 'startContainer' ? action.container.name : ''
+    try {
+      if (action.do === 'startContainer') volumes ??= await setUpVolumes({ ...executor, pod })
+      await perform(executor, { pod, action, volumes: volumes ?? new Map() })
+    } catch (error) {
+      const reason = waitingReasonOf(error)
+      if (reason === undefined) throw error
+      const whole = reason === 'FailedMount' || reason === 'FailedCreatePodSandBox'
+      failures.push({ container: whole ? '' : container, reason, message: messageOf(error) })
+      report(executor, { pod, container, reason, message: messageOf(error) })
+      if (whole) return failures
+    }
+  }
+  return failures
+}
+
+function report(executor: Executor, at: { pod: Pod; container: string; reason: string; message: string }): void {
+  // Pull failures, mounts and sandboxes have event reasons of their own; all others are `Failed`, as upstream says it.
+  const own = at.reason === 'FailedMount' || at.reason === 'FailedCreatePodSandBox'
+  const prefix = at.reason === 'FailedCreatePodSandBox' ? 'Failed to create pod sandbox: ' : ''
+  executor.events.record(at.pod, {
+    type: 'Warning',
+    reason: own ? at.reason : 'Failed',
+    message: own ? prefix + at.message : `Error: ${at.message}`,
+    ...(own || at.container === '' ? {} : { fieldPath: `spec.containers{${at.container}}` }),
+  })
+}
+
+async function perform(
+  executor: Executor,
+  at: { pod: Pod; action: Action; volumes: ReadonlyMap<string, string> },
+): Promise<void> {
+  const { pod, action } = at
+  const { runtime } = executor
+  switch (action.do) {
+    case 'createSandbox':
+      await createSandbox(executor, pod, action.attempt)
+      return
+    case 'startContainer':
+      return startContainer(executor, {
+        pod,
+        container: action.container,
+        attempt: action.attempt,
+        volumes: at.volumes,
+      })
+    case 'stopContainer':
+      return executor.stops.stop(pod, action)
+    case 'removeContainer':
+      return runtime.removeContainer(action.container.id)
+    case 'stopSandbox':
+      return runtime.stopPodSandbox(action.sandbox.id)
+    case 'removeSandbox':
+      return runtime.removePodSandbox(action.sandbox.id)
+    default:
+      return never(action, 'action')
+  }
+}
+
+async function createSandbox(executor: Executor, pod: Pod, attempt: number): Promise<Sandbox> {
+  const identity = identityOf(pod)
+  const { spec } = pod
+  const ports = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].flatMap((each) => each.ports ?? [])
+  const sysctls = (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value] as const)
+  try {
+    return await executor.runtime.runPodSandbox({
+      podUid: identity.uid,
+      namespace: identity.namespace,
+      name: identity.name,
+      attempt,
+      hostname: spec?.hostNetwork ? executor.node.name : hostname(pod),
+      cgroupPath: podCgroup(executor.cgroupRoot, pod),
+      resources: podResources(pod),
+      sysctls: Object.fromEntries(sysctls),
+      host: { network: spec?.hostNetwork ?? false, pid: spec?.hostPID ?? false, ipc: spec?.hostIPC ?? false },
+      portMappings: ports
+        .filter((port) => port.hostPort !== undefined && port.hostPort !== 0 && !spec?.hostNetwork)
+        .map((port) => ({
+          hostPort: port.hostPort ?? 0,
+          containerPort: port.containerPort,
+          protocol: (port.protocol ?? 'TCP').toLowerCase() as 'tcp',
+          ...(port.hostIP ? { hostIP: port.hostIP } : {}),
+        })),
+    })
+  } catch (error) {
+    throw stepFailed('FailedCreatePodSandBox', error)
+  }
+}
+
+interface Start {
+  pod: Pod
+  container: ContainerSpec
+  attempt: number
+  volumes: ReadonlyMap<string, string>
+}
+
+async function startContainer(executor: Executor, start: Start): Promise<void> {
+  const { pod, container } = start
+  const fieldPath = `spec.containers{${container.name}}`
+  await ensureImage(executor, pod, container)
+  const { sandboxes } = await executor.runtime.podStatus(identityOf(pod).uid)
+  const sandbox = sandboxes.findLast((each) => each.ready)
+  if (!sandbox) throw stepFailed('CreateContainerError', 'the pod has no sandbox')
+  const mounts = await podMounts(executor, pod, sandbox.ips)
+  const config = await containerConfig({ ...executor, ...start, podIPs: sandbox.ips, podMounts: mounts })
+  const created = await asStep('CreateContainerError', () => executor.runtime.createContainer(sandbox.id, config))
+  const { name } = container
+  executor.events.record(pod, { type: 'Normal', reason: 'Created', message: `Created container: ${name}`, fieldPath })
+  await asStep('RunContainerError', () => executor.runtime.startContainer(created.id))
+  executor.events.record(pod, { type: 'Normal', reason: 'Started', message: `Started container ${name}`, fieldPath })
+  const { runtime, events } = executor
+  const hook = { runtime, events, pod, spec: container, container: created, podIP: sandbox.ips[0] ?? '' }
+  if (!(await runPostStart(hook)))
+    await runtime.stopContainer(created.id, pod.spec?.terminationGracePeriodSeconds ?? 30)
+}
+
+/** An error inside keeps its own waiting reason if it has one; otherwise it gets this one. */
+async function asStep<T>(reason: 'CreateContainerError' | 'RunContainerError', act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    throw waitingReasonOf(error) === undefined ? stepFailed(reason, error) : error
+  }
+}

@@ -1,0 +1,108 @@
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+import type { Network } from '../cni/index.ts'
+import type { Images } from '../images/index.ts'
+import type { ApiClient } from '../orchestrator/client/api-client.ts'
+import { EventRecorder } from '../orchestrator/client/event-recorder.ts'
+import type { Clock } from '../runtime/base/clock.ts'
+import { runAll } from '../runtime/base/errors.ts'
+import type { Log } from '../runtime/base/log.ts'
+import type { Runtime } from '../runtime/index.ts'
+import { apiConfigReader } from './config-reader.ts'
+import { ContainerStops } from './container-stops.ts'
+import { InProcessRuntime } from './cri/in-process.ts'
+import { inProcessImages } from './cri/in-process-images.ts'
+import { NodeStatus } from './node-status.ts'
+import { PodWorkers } from './pod-workers.ts'
+import { Prober } from './probes/prober.ts'
+import { KubeletServer } from './server/index.ts'
+import { Sources } from './sources.ts'
+import { StatusWriter } from './status-writer.ts'
+import { SyncLoop } from './sync-loop.ts'
+import { type PodSync, syncPod } from './sync-pod.ts'
+
+export interface KubeletOptions {
+  client: ApiClient
+  runtime: Runtime
+  images: Images
+  network: Network
+  nodeName: string
+  nodeIP: string
+  /** 0 takes any free port. */
+  port: number
+  podCidr: string
+  /** The data directory. */
+  root: string
+  tls: { cert: string; key: string; ca: string }
+  /** Below which every pod has its cgroup, e.g. `coracle/node-1`. */
+  cgroupRoot: string
+  version: string
+  clock: Clock
+  log: Log
+}
+
+export interface Kubelet {
+  /** Stops looking after the pods; they go on running. */
+  close(): Promise<void>
+}
+
+/** Starts the node agent. Resolves when the node is registered and Ready and its pods are being worked on. */
+export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+  const { client, nodeName: name, nodeIP: ip, root, clock, log } = options
+  const runtime = new InProcessRuntime(options)
+  await runtime.start()
+  const events = new EventRecorder({ client, component: 'kubelet', host: name, clock, log })
+  const images = inProcessImages(options.images)
+  const node = { name, ip, cpus: cpus().length, memoryBytes: totalmem() }
+  const prober = new Prober({ runtime, events, clock, onChange: (uid) => workers.wake(uid) })
+  const sources = new Sources({
+    client,
+    nodeName: name,
+    manifestDirectory: join(root, 'manifests'),
+    clock,
+    log,
+    onChange: (uid) => workers.wake(uid),
+  })
+  const server = new KubeletServer({
+    host: ip,
+    port: options.port,
+    tls: options.tls,
+    pods: () => sources.list(),
+    runtime,
+    root,
+    clock,
+    log,
+  })
+  const kubeletPort = await server.start()
+  const status = new NodeStatus({ ...options, images, name, ip, kubeletPort })
+  const stops = new ContainerStops({ runtime, events, clock, log })
+  const { cgroupRoot } = options
+  const pods: PodSync = {
+    executor: { root, runtime, images, reader: apiConfigReader(client), events, node, cgroupRoot, dns: [], stops },
+    sources,
+    client,
+    statuses: new StatusWriter(client),
+    probes: prober,
+    clock,
+    node: () => status.node,
+    memories: new Map(),
+    departed: new Map(),
+  }
+  const workers = new PodWorkers({ sync: (uid) => syncPod(pods, uid), clock, log })
+  const loop = new SyncLoop({ runtime, sources, workers, clock, log })
+  await status.start()
+  await sources.start()
+  loop.start()
+  return {
+    close: () =>
+      runAll('stop kubelet', [
+        () => loop.close(),
+        () => sources.close(),
+        () => prober.close(),
+        () => workers.close(),
+        () => status.close(),
+        () => server.close(),
+        () => events.close(),
+      ]),
+  }
+}

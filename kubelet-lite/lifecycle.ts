@@ -1,0 +1,46 @@
+/** `lifecycle.postStart` and `preStop` (Kubernetes docs: concepts/containers/container-lifecycle-hooks). */
+
+import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
+import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
+import type { Container, RuntimeService } from './cri/types.ts'
+import { type Handler, tryHandler } from './probes/handlers.ts'
+
+export interface HookTarget {
+  runtime: RuntimeService
+  events: EventRecorder
+  pod: Pod
+  spec: ContainerSpec
+  container: Container
+  podIP: string
+}
+
+/** A hook without a deadline of its own may take this long; a container that hangs in it can still be deleted. */
+const postStartTimeoutMs = 600_000
+
+/** False when there is a hook and it failed: the container must be killed. Reports `FailedPostStartHook`. */
+export async function runPostStart(target: HookTarget): Promise<boolean> {
+  const hook = target.spec.lifecycle?.postStart
+  return hook ? run(target, { hook, timeoutMs: postStartTimeoutMs, reason: 'FailedPostStartHook' }) : true
+}
+
+/** Runs the hook within the grace period; the container is stopped afterwards whatever came of it. Reports `FailedPreStopHook`. */
+export async function runPreStop(target: HookTarget, graceSeconds: number): Promise<void> {
+  const hook = target.spec.lifecycle?.preStop
+  if (hook && graceSeconds > 0) await run(target, { hook, timeoutMs: graceSeconds * 1000, reason: 'FailedPreStopHook' })
+}
+
+async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; reason: string }): Promise<boolean> {
+  const { spec, container, runtime, podIP } = target
+  const handler = { runtime, container: spec, containerId: container.id, podIP, timeoutMs: how.timeoutMs }
+  const outcome = await tryHandler(how.hook, handler)
+  if (!outcome.ok) {
+    const fieldPath = `spec.containers{${spec.name}}`
+    target.events.record(target.pod, {
+      type: 'Warning',
+      reason: how.reason,
+      message: outcome.output || how.reason,
+      fieldPath,
+    })
+  }
+  return outcome.ok
+}

@@ -1,0 +1,237 @@
+/**
+ * What to do next for one pod: pure, from what is wanted and what was observed (upstream: computePodActions).
+ *
+ *   wanted ──┐
+ *            ├─► plan ─► [createSandbox] ─► [startContainer …] ─► again when something changes
+ *   observed ┘        └► [stopContainer …] [stopSandbox] [removeContainer …]
+ */
+import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
+import type { Container, Sandbox } from './cri/types.ts'
+
+export interface ObservedPod {
+  sandboxes: readonly Sandbox[]
+  containers: readonly Container[]
+}
+
+export interface PlanInput {
+  pod: Pod
+  observed: ObservedPod
+  /** Milliseconds since the epoch. */
+  now: number
+  /** Set when the pod must end: by when (ms), however little its containers like it. */
+  terminating?: { deadline: number }
+  /** Containers by name that must not be tried again before this time (ms), because of a failure or crash; '' is the sandbox. */
+  notBefore: ReadonlyMap<string, number>
+  /** Container ids that a liveness or startup probe has given up on. */
+  unhealthy: ReadonlySet<string>
+}
+
+export type Action =
+  | { do: 'createSandbox'; attempt: number }
+  | { do: 'startContainer'; container: ContainerSpec; attempt: number }
+  | { do: 'stopContainer'; container: Container; deadline: number; why: string }
+  | { do: 'removeContainer'; container: Container }
+  | { do: 'stopSandbox'; sandbox: Sandbox }
+  | { do: 'removeSandbox'; sandbox: Sandbox }
+
+export interface Plan {
+  actions: Action[]
+  /** Plan again at this time even if nothing happens. */
+  again?: number
+}
+
+/** The next actions, in order. Empty when reality is as wanted or must be waited for. */
+export function plan(input: PlanInput): Plan {
+  if (input.terminating) return { actions: endPod(input, input.terminating.deadline) }
+  const { pod, observed } = input
+  const sandbox = observed.sandboxes.findLast((each) => each.ready)
+  if (isFinished(pod, observed)) return { actions: endPod(input, deadlineOf(input)) }
+  if (!sandbox) return replaceSandbox(input)
+  return planContainers(input, sandbox)
+}
+
+/** Takes every trace of a pod away, once nothing of it runs and its last status was reported. */
+export function planRemoval(observed: ObservedPod): Action[] {
+  return [
+    ...observed.containers.map((container): Action => ({ do: 'removeContainer', container })),
+    ...observed.sandboxes.flatMap((sandbox): Action[] => [
+      { do: 'stopSandbox', sandbox },
+      { do: 'removeSandbox', sandbox },
+    ]),
+  ]
+}
+
+/** The newest attempt of each container name. */
+export function latest(observed: ObservedPod): Map<string, Container> {
+  const found = new Map<string, Container>()
+  for (const container of observed.containers) {
+    const other = found.get(container.name)
+    if (!other || container.attempt > other.attempt) found.set(container.name, container)
+  }
+  return found
+}
+
+/** True for an init container that keeps running beside the pod (KEP-753, native sidecar). */
+export function isSidecar(container: ContainerSpec): boolean {
+  return container.restartPolicy === 'Always'
+}
+
+/** True when every container has run for the last time. */
+export function isFinished(pod: Pod, observed: ObservedPod): boolean {
+  const now = latest(observed)
+  const initFailed = (pod.spec?.initContainers ?? []).some((spec) => {
+    const container = now.get(spec.name)
+    return !isSidecar(spec) && hasFailed(container) && pod.spec?.restartPolicy === 'Never'
+  })
+  if (initFailed) return true
+  const specs = pod.spec?.containers ?? []
+  return specs.every((spec) => {
+    const container = now.get(spec.name)
+    return container?.state === 'exited' && !restartsAfterExit(pod, container)
+  })
+}
+
+function restartsAfterExit(pod: Pod, container: Container): boolean {
+  const policy = pod.spec?.restartPolicy ?? 'Always'
+  return policy === 'Always' || (policy === 'OnFailure' && hasFailed(container))
+}
+
+function hasFailed(container: Container | undefined): boolean {
+  return container?.state === 'exited' && container.exitCode !== 0
+}
+
+function planContainers(input: PlanInput, sandbox: Sandbox): Plan {
+  const { pod, observed } = input
+  const now = latest(observed)
+  const result: Plan = { actions: removeOld(observed) }
+  for (const spec of pod.spec?.initContainers ?? []) {
+    const container = now.get(spec.name)
+    const verdict = planInit(input, spec, { sandboxId: sandbox.id, ...(container ? { container } : {}) })
+    addTo(result, verdict)
+    if (!verdict.done) return result
+  }
+  for (const spec of pod.spec?.containers ?? []) {
+    const container = now.get(spec.name)
+    const stale = container !== undefined && container.sandboxId !== sandbox.id && container.state !== 'exited'
+    if (stale) result.actions.push({ do: 'stopContainer', container, deadline: input.now, why: 'Pod sandbox is gone' })
+    else addTo(result, planOne(input, spec, container))
+  }
+  return result
+}
+
+interface Verdict extends Plan {
+  done: boolean
+}
+
+function planInit(input: PlanInput, spec: ContainerSpec, at: { container?: Container; sandboxId: string }): Verdict {
+  const { container, sandboxId } = at
+  if (isSidecar(spec)) {
+    const next = planOne(input, spec, container)
+    return { ...next, done: container?.state === 'running' }
+  }
+  // Once an app container was made in this sandbox, init is over, even if the init container's record is gone.
+  const apps = new Set((input.pod.spec?.containers ?? []).map((app) => app.name))
+  const begun = input.observed.containers.some((each) => each.sandboxId === sandboxId && apps.has(each.name))
+  if (begun) return { actions: [], done: true }
+  if (container && container.sandboxId !== sandboxId) {
+    return { actions: [{ do: 'startContainer', container: spec, attempt: container.attempt + 1 }], done: false }
+  }
+  if (container?.state === 'exited' && container.exitCode === 0) return { actions: [], done: true }
+  return { ...planOne(input, spec, container), done: false }
+}
+
+/** Start, restart, replace or leave alone one container. */
+function planOne(input: PlanInput, spec: ContainerSpec, container: Container | undefined): Plan {
+  const start = (attempt: number): Plan => {
+    const notBefore = input.notBefore.get(spec.name) ?? 0
+    if (notBefore > input.now) return { actions: [], again: notBefore }
+    return { actions: [{ do: 'startContainer', container: spec, attempt }] }
+  }
+  if (!container) return start(0)
+  switch (container.state) {
+    case 'running':
+      return replaceIfNeeded(input, spec, container)
+    case 'created':
+    case 'unknown': {
+      // Half-born: whoever created it did not live to start it. Take it away and begin again under the same attempt.
+      const again = start(container.attempt)
+      return { ...again, actions: [{ do: 'removeContainer', container }, ...again.actions] }
+    }
+    case 'exited':
+      return isSidecar(spec) || restartsAfterExit(input.pod, container) ? start(container.attempt + 1) : { actions: [] }
+  }
+}
+
+function replaceIfNeeded(input: PlanInput, spec: ContainerSpec, container: Container): Plan {
+  const deadline = deadlineOf(input)
+  if (container.hash !== hashOf(spec)) {
+    const why = `Container ${spec.name} definition changed`
+    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+  }
+  if (input.unhealthy.has(container.id)) {
+    const why = `Container ${spec.name} failed liveness probe`
+    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+  }
+  return { actions: [] }
+}
+
+/** What makes a running container another one: of all fields only `image` may change in a pod (and `resources`, in place). */
+export function hashOf(spec: ContainerSpec): string {
+  return spec.image ?? ''
+}
+
+function deadlineOf({ pod, now }: PlanInput): number {
+  return now + (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
+}
+
+/** Records of containers are kept: restart counts go on from them. */
+function replaceSandbox(input: PlanInput): Plan {
+  const { observed } = input
+  const running = stopAll(input, input.now)
+  if (running.length > 0) return { actions: running }
+  const notBefore = input.notBefore.get('') ?? 0
+  if (notBefore > input.now) return { actions: [], again: notBefore }
+  const attempt = 1 + Math.max(-1, ...observed.sandboxes.map((sandbox) => sandbox.attempt))
+  const old = observed.sandboxes.map((sandbox): Action => ({ do: 'stopSandbox', sandbox }))
+  return { actions: [...old, { do: 'createSandbox', attempt }] }
+}
+
+/** Containers first; the sandbox, and with it the network, only when the last of them has ended. */
+function endPod(input: PlanInput, deadline: number): Action[] {
+  const running = stopAll(input, deadline)
+  if (running.length > 0) return running
+  return input.observed.sandboxes
+    .filter((sandbox) => sandbox.ready)
+    .map((sandbox): Action => ({ do: 'stopSandbox', sandbox }))
+}
+
+function stopAll(input: PlanInput, deadline: number): Action[] {
+  return input.observed.containers
+    .filter((container) => container.state === 'running' || container.state === 'created')
+    .map(
+      (container): Action => ({
+        do: 'stopContainer',
+        container,
+        deadline,
+        why: `Stopping container ${container.name}`,
+      }),
+    )
+}
+
+/** Of each container its newest and the one before are kept (`kubectl logs -p`); of dead sandboxes none. */
+function removeOld(observed: ObservedPod): Action[] {
+  const newest = latest(observed)
+  const old = observed.containers
+    .filter((each) => each.state === 'exited' && each.attempt < (newest.get(each.name)?.attempt ?? 0) - 1)
+    .map((container): Action => ({ do: 'removeContainer', container }))
+  const used = new Set(observed.containers.map((container) => container.sandboxId))
+  const dead = observed.sandboxes
+    .filter((sandbox) => !sandbox.ready && !used.has(sandbox.id))
+    .map((sandbox): Action => ({ do: 'removeSandbox', sandbox }))
+  return [...old, ...dead]
+}
+
+function addTo(result: Plan, more: Plan): void {
+  result.actions.push(...more.actions)
+  if (more.again !== undefined) result.again = Math.min(result.again ?? more.again, more.again)
+}

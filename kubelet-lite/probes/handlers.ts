@@ -1,0 +1,112 @@
+/** One try of a probe or a lifecycle hook (API reference: ExecAction, HTTPGetAction, TCPSocketAction, SleepAction). */
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { connect } from 'node:net'
+import type { Container, Probe } from '../../orchestrator/api/types.ts'
+import { messageOf } from '../../runtime/base/errors.ts'
+import type { RuntimeService } from '../cri/types.ts'
+
+type LifecycleHandler = NonNullable<NonNullable<Container['lifecycle']>['preStop']>
+export type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>
+
+export interface HandlerTarget {
+  runtime: RuntimeService
+  container: Container
+  containerId: string
+  podIP: string
+  timeoutMs: number
+}
+
+export interface Outcome {
+  ok: boolean
+  /** What was seen, for events. */
+  output: string
+}
+
+const maxOutputBytes = 10 * 1024
+
+/** Never throws: whatever goes wrong is a failed try. */
+export async function tryHandler(handler: Handler, target: HandlerTarget): Promise<Outcome> {
+  try {
+    if (handler.exec) return await tryExec(handler.exec.command ?? [], target)
+    if (handler.httpGet) return await tryHttp(handler.httpGet, target)
+    if (handler.tcpSocket) return await tryTcp(handler.tcpSocket, target)
+    if (handler.sleep) return await sleep(handler.sleep.seconds)
+    return { ok: false, output: 'this kind of handler is not supported' }
+  } catch (error) {
+    return { ok: false, output: messageOf(error) }
+  }
+}
+
+async function sleep(seconds: number): Promise<Outcome> {
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+  return { ok: true, output: '' }
+}
+
+async function tryExec(command: readonly string[], target: HandlerTarget): Promise<Outcome> {
+  const session = await target.runtime.exec(target.containerId, command, { stdin: false })
+  const chunks: Buffer[] = []
+  const collect = (chunk: Buffer) => {
+    if (chunks.reduce((sum, each) => sum + each.length, 0) < maxOutputBytes) chunks.push(chunk)
+  }
+  session.stdout.on('data', collect)
+  session.stderr?.on('data', collect)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), target.timeoutMs)
+  })
+  const exit = await Promise.race([session.exit, late])
+  clearTimeout(timer)
+  if (exit === 'late') {
+    session.close()
+    return { ok: false, output: `command "${command.join(' ')}" timed out` }
+  }
+  return { ok: exit.exitCode === 0, output: Buffer.concat(chunks).subarray(0, maxOutputBytes).toString() }
+}
+
+function tryHttp(action: NonNullable<Probe['httpGet']>, target: HandlerTarget): Promise<Outcome> {
+  const secure = action.scheme === 'HTTPS'
+  const port = portNumber(action.port as unknown as number | string, target.container)
+  const headers = Object.fromEntries((action.httpHeaders ?? []).map(({ name, value }) => [name, value]))
+  const options = {
+    host: action.host || target.podIP,
+    port,
+    path: action.path || '/',
+    headers: { 'user-agent': 'kube-probe/1.36', accept: '*/*', connection: 'close', ...headers },
+    timeout: target.timeoutMs,
+    // Upstream too: a probe asks whether somebody answers, not who.
+    rejectUnauthorized: false,
+    signal: AbortSignal.timeout(target.timeoutMs),
+  }
+  return new Promise((resolve) => {
+    const request = (secure ? httpsRequest : httpRequest)(options, (response) => {
+      response.resume()
+      const code = response.statusCode ?? 0
+      resolve({ ok: code >= 200 && code < 400, output: `HTTP probe failed with statuscode: ${code}` })
+    })
+    request.on('error', (error) => resolve({ ok: false, output: messageOf(error) }))
+    request.end()
+  })
+}
+
+function tryTcp(action: NonNullable<Probe['tcpSocket']>, target: HandlerTarget): Promise<Outcome> {
+  const port = portNumber(action.port as unknown as number | string, target.container)
+  return new Promise((resolve) => {
+    const socket = connect({ host: action.host || target.podIP, port, timeout: target.timeoutMs })
+    const end = (ok: boolean, output: string) => {
+      socket.destroy()
+      resolve({ ok, output })
+    }
+    socket.on('connect', () => end(true, ''))
+    socket.on('timeout', () => end(false, `dial tcp ${target.podIP}:${port}: i/o timeout`))
+    socket.on('error', (error) => end(false, messageOf(error)))
+  })
+}
+
+function portNumber(port: number | string, container: Container): number {
+  const number = Number(port)
+  if (Number.isInteger(number)) return number
+  const named = container.ports?.find((each) => each.name === port)
+  if (!named) throw new Error(`couldn't find port: ${port}`)
+  return named.containerPort
+}

@@ -1,0 +1,157 @@
+/** Startup, liveness and readiness probes (Kubernetes docs: concepts/configuration/liveness-readiness-startup-probes). */
+
+import type { Container as ContainerSpec, Pod, Probe } from '../../orchestrator/api/types.ts'
+import type { EventRecorder } from '../../orchestrator/client/event-recorder.ts'
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { Container, RuntimeService } from '../cri/types.ts'
+import { latest, type ObservedPod } from '../plan.ts'
+import { tryHandler } from './handlers.ts'
+
+export interface ProberOptions {
+  runtime: RuntimeService
+  events: EventRecorder
+  clock: Clock
+  /** A result has changed: the pod must be looked at again. */
+  onChange: (podUid: string) => void
+}
+
+type Kind = 'startup' | 'liveness' | 'readiness'
+
+interface Watched {
+  podUid: string
+  stop: AbortController
+  started: boolean
+  ready: boolean
+  unhealthy: boolean
+}
+
+/** One loop a probe of a running container; it ends with the container. */
+export class Prober {
+  readonly #options: ProberOptions
+  /** By container id. */
+  readonly #watched = new Map<string, Watched>()
+
+  constructor(options: ProberOptions) {
+    this.#options = options
+  }
+
+  /** Begins to probe what runs and ends the loops of what does not. */
+  watch(pod: Pod, observed: ObservedPod): void {
+    const running = new Map(
+      [...latest(observed).values()].filter((each) => each.state === 'running').map((each) => [each.id, each]),
+    )
+    const uid = pod.metadata?.uid ?? ''
+    for (const [id, watched] of this.#watched) {
+      if (watched.podUid === uid && !running.has(id)) this.#end(id)
+    }
+    for (const container of running.values()) {
+      const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
+        (each) => each.name === container.name,
+      )
+      if (!spec || this.#watched.has(container.id)) continue
+      const podIP = pod.spec?.hostNetwork
+        ? '127.0.0.1'
+        : (observed.sandboxes.findLast((each) => each.ready)?.ips[0] ?? '')
+      this.#begin({ pod, spec, container, podIP })
+    }
+  }
+
+  /** Ids of running containers that count as ready. */
+  ready(observed: ObservedPod): Set<string> {
+    const running = observed.containers.filter((each) => each.state === 'running')
+    return new Set(running.filter((each) => this.#watched.get(each.id)?.ready).map((each) => each.id))
+  }
+
+  /** Ids of containers of this pod that must be restarted. */
+  unhealthy(podUid: string): Set<string> {
+    const found = [...this.#watched].filter(([, watched]) => watched.podUid === podUid && watched.unhealthy)
+    return new Set(found.map(([id]) => id))
+  }
+
+  forget(podUid: string): void {
+    for (const [id, watched] of this.#watched) if (watched.podUid === podUid) this.#end(id)
+  }
+
+  close(): void {
+    for (const id of [...this.#watched.keys()]) this.#end(id)
+  }
+
+  #end(id: string): void {
+    this.#watched.get(id)?.stop.abort()
+    this.#watched.delete(id)
+  }
+
+  #begin(at: Probed): void {
+    const { startupProbe, readinessProbe, livenessProbe } = at.spec
+    const watched: Watched = {
+      podUid: at.pod.metadata?.uid ?? '',
+      stop: new AbortController(),
+      started: !startupProbe,
+      ready: !readinessProbe && !startupProbe,
+      unhealthy: false,
+    }
+    this.#watched.set(at.container.id, watched)
+    for (const [kind, probe] of [
+      ['startup', startupProbe],
+      ['readiness', readinessProbe],
+      ['liveness', livenessProbe],
+    ] as const) {
+      if (probe) this.#loop(at, watched, { kind, probe }).catch(() => undefined)
+    }
+  }
+
+  async #loop(at: Probed, watched: Watched, check: { kind: Kind; probe: Probe }): Promise<void> {
+    const { probe, kind } = check
+    const signal = watched.stop.signal
+    const periodMs = (probe.periodSeconds ?? 10) * 1000
+    await this.#options.clock.sleep((probe.initialDelaySeconds ?? 0) * 1000, signal)
+    let good = 0
+    let bad = 0
+    while (!signal.aborted) {
+      if (kind === 'startup' ? !watched.started : watched.started) {
+        const outcome = await this.#once(at, check)
+        good = outcome ? good + 1 : 0
+        bad = outcome ? 0 : bad + 1
+        if (good >= (probe.successThreshold ?? 1)) this.#passed(at, watched, kind)
+        if (bad >= (probe.failureThreshold ?? 3)) this.#failed(watched, kind)
+      }
+      const waiting = kind !== 'startup' && !watched.started
+      await this.#options.clock.sleep(waiting ? Math.min(periodMs, 1000) : periodMs, signal)
+    }
+  }
+
+  async #once(at: Probed, check: { kind: Kind; probe: Probe }): Promise<boolean> {
+    const { container, spec, podIP, pod } = at
+    const timeoutMs = (check.probe.timeoutSeconds ?? 1) * 1000
+    const target = { runtime: this.#options.runtime, container: spec, containerId: container.id, podIP, timeoutMs }
+    const outcome = await tryHandler(check.probe, target)
+    if (!outcome.ok) {
+      const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
+      const fieldPath = `spec.containers{${spec.name}}`
+      const message = `${name} probe failed: ${outcome.output}`
+      this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
+    }
+    return outcome.ok
+  }
+
+  #passed(at: Probed, watched: Watched, kind: Kind): void {
+    const before = watched.ready
+    if (kind === 'startup') watched.started = true
+    if (kind === 'readiness' || (kind === 'startup' && !at.spec.readinessProbe)) watched.ready = true
+    if (watched.ready !== before) this.#options.onChange(watched.podUid)
+  }
+
+  #failed(watched: Watched, kind: Kind): void {
+    const before = kind === 'readiness' ? watched.ready : !watched.unhealthy
+    if (kind === 'readiness') watched.ready = false
+    else watched.unhealthy = true
+    if (before) this.#options.onChange(watched.podUid)
+  }
+}
+
+interface Probed {
+  pod: Pod
+  spec: ContainerSpec
+  container: Container
+  podIP: string
+}

@@ -1,0 +1,48 @@
+import type { Pod } from '../../orchestrator/api/types.ts'
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import type { Container, RuntimeService } from '../cri/types.ts'
+import { BadRequest } from './errors.ts'
+
+export interface KubeletServerOptions {
+  host: string
+  /** 0 takes any free port. */
+  port: number
+  tls: { cert: string; key: string; ca: string }
+  pods: () => readonly Pod[]
+  runtime: RuntimeService
+  root: string
+  clock: Clock
+  log: Log
+}
+
+/** What the handlers of one request get. */
+export interface Target {
+  options: KubeletServerOptions
+  pod: Pod
+  container: string
+  query: URLSearchParams
+}
+
+/** The newest run of the container. Throws as the kubelet does when there is none yet. */
+export async function findContainer(target: Target, previous = false): Promise<Container> {
+  const { options, pod, container: name } = target
+  const specs = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const podName = pod.metadata?.name
+  if (!specs.some((each) => each.name === name))
+    throw new BadRequest(`container ${name} is not valid for pod ${podName}`)
+  const { containers } = await options.runtime.podStatus(pod.metadata?.uid ?? '')
+  const runs = containers.filter((each) => each.name === name).sort((a, b) => b.attempt - a.attempt)
+  const waiting = waitingReason(pod, name)
+  const run = previous
+    ? runs.filter((each) => each.state === 'exited')[waiting ? 0 : runs[0]?.state === 'exited' ? 1 : 0]
+    : runs[0]
+  if (run && (run.state === 'running' || run.state === 'exited')) return run
+  if (previous) throw new BadRequest(`previous terminated container "${name}" in pod "${podName}" not found`)
+  throw new BadRequest(`container "${name}" in pod "${podName}" is waiting to start: ${waiting ?? 'ContainerCreating'}`)
+}
+
+function waitingReason(pod: Pod, name: string): string | undefined {
+  const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+  return all.find((each) => each.name === name)?.state?.waiting?.reason
+}

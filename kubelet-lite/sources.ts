@@ -1,0 +1,133 @@
+/** Where pods come from: the API server's pods with this node's name, and a folder of manifests (static pods). */
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseAllDocuments } from 'yaml'
+import { resources } from '../orchestrator/api/resources.ts'
+import type { Pod } from '../orchestrator/api/types.ts'
+import type { ApiClient } from '../orchestrator/client/api-client.ts'
+import { Informer } from '../orchestrator/client/informer.ts'
+import type { Clock } from '../runtime/base/clock.ts'
+import { messageOf } from '../runtime/base/errors.ts'
+import type { Log } from '../runtime/base/log.ts'
+
+export interface SourcesOptions {
+  client: ApiClient
+  nodeName: string
+  /** Undefined: no static pods. */
+  manifestDirectory?: string
+  clock: Clock
+  log: Log
+  /** A pod with this UID came, changed or went. */
+  onChange: (uid: string) => void
+}
+
+const manifestPollMs = 5000
+
+/** The pods that this node should run, by UID. */
+export class Sources {
+  readonly #options: SourcesOptions
+  readonly #informer: Informer<Pod>
+  readonly #uids = new Map<string, string>()
+  readonly #keys = new Map<string, string>()
+  #fromFiles = new Map<string, Pod>()
+  readonly #stop = new AbortController()
+  #polling: Promise<void> = Promise.resolve()
+
+  constructor(options: SourcesOptions) {
+    this.#options = options
+    this.#informer = new Informer({
+      client: options.client,
+      resource: resources.pods,
+      fieldSelector: `spec.nodeName=${options.nodeName}`,
+      onChange: (key) => this.#changed(key),
+    })
+  }
+
+  /** Resolves when both sources were read once. */
+  async start(): Promise<void> {
+    await this.#informer.start()
+    const folder = this.#options.manifestDirectory
+    if (folder === undefined) return
+    await mkdir(folder, { recursive: true })
+    await this.#readManifests(folder)
+    this.#polling = this.#poll(folder)
+  }
+
+  get(uid: string): Pod | undefined {
+    const key = this.#keys.get(uid)
+    const pod = key === undefined ? undefined : this.#informer.get(key)
+    return pod?.metadata?.uid === uid ? pod : this.#fromFiles.get(uid)
+  }
+
+  list(): Pod[] {
+    return [...this.#informer.list(), ...this.#fromFiles.values()]
+  }
+
+  /** True for a pod that comes from a file: the API server does not know it. */
+  isStatic(uid: string): boolean {
+    return this.#fromFiles.has(uid)
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#informer.close()
+    await this.#polling
+  }
+
+  /** A name may have come to mean another pod: both the old UID and the new one are told. */
+  #changed(key: string): void {
+    const before = this.#uids.get(key)
+    const uid = this.#informer.get(key)?.metadata?.uid
+    if (before !== undefined) this.#keys.delete(before)
+    this.#uids.delete(key)
+    if (uid !== undefined) {
+      this.#uids.set(key, uid)
+      this.#keys.set(uid, key)
+    }
+    if (before !== undefined && before !== uid) this.#options.onChange(before)
+    if (uid !== undefined) this.#options.onChange(uid)
+  }
+
+  async #poll(folder: string): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#options.clock.sleep(manifestPollMs, this.#stop.signal)
+        await this.#readManifests(folder)
+      } catch (error) {
+        if (!this.#stop.signal.aborted) this.#options.log.warn(`static pods: ${messageOf(error)}`)
+      }
+    }
+  }
+
+  async #readManifests(folder: string): Promise<void> {
+    const found = new Map<string, Pod>()
+    for (const name of (await readdir(folder)).filter((each) => /\.(ya?ml|json)$/.test(each)).sort()) {
+      try {
+        for (const pod of parseManifest(await readFile(join(folder, name), 'utf8'), this.#options.nodeName)) {
+          found.set(pod.metadata?.uid ?? '', pod)
+        }
+      } catch (error) {
+        this.#options.log.error(`static pod ${name}: ${messageOf(error)}`)
+      }
+    }
+    const changed = [...new Set([...found.keys(), ...this.#fromFiles.keys()])].filter(
+      (uid) => found.has(uid) !== this.#fromFiles.has(uid),
+    )
+    this.#fromFiles = found
+    for (const uid of changed) this.#options.onChange(uid)
+  }
+}
+
+/** Static pods: named after the node, with a UID that is the hash of the manifest (upstream: pkg/kubelet/config/common.go). */
+export function parseManifest(text: string, nodeName: string): Pod[] {
+  return parseAllDocuments(text).map((document) => {
+    if (document.errors[0]) throw document.errors[0]
+    const pod = document.toJS() as Pod
+    if (pod.kind !== 'Pod') throw new Error(`kind ${pod.kind}: only pods can be static`)
+    const uid = createHash('sha256').update(nodeName).update(text).digest('hex').slice(0, 32)
+    const name = `${pod.metadata?.name ?? ''}-${nodeName}`
+    const metadata = { ...pod.metadata, name, namespace: pod.metadata?.namespace ?? 'default', uid }
+    return { ...pod, metadata, spec: { ...pod.spec, nodeName } } as Pod
+  })
+}

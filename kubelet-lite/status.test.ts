@@ -1,0 +1,133 @@
+import { describe, expect, it } from 'vitest'
+import type { Pod } from '../orchestrator/api/types.ts'
+import type { Container, Sandbox } from './cri/types.ts'
+import { podStatus, type StatusInput } from './status.ts'
+
+const now = Date.parse('2026-01-02T03:04:05.678Z')
+const sandbox: Sandbox = {
+  id: 's',
+  podUid: 'u',
+  namespace: 'default',
+  name: 'p',
+  attempt: 0,
+  ready: true,
+  createdAt: now,
+  ips: ['10.244.0.7'],
+}
+const aContainer = (change: Partial<Container> = {}): Container => ({
+  id: `web-${change.attempt ?? 0}`,
+  sandboxId: 's',
+  podUid: 'u',
+  name: 'web',
+  attempt: 0,
+  hash: '',
+  image: 'image',
+  imageId: 'sha256:1',
+  state: 'running',
+  createdAt: now,
+  startedAt: now,
+  logPath: '',
+  ...change,
+})
+const exited = (exitCode: number, change: Partial<Container> = {}) =>
+  aContainer({ state: 'exited', exitCode, finishedAt: now, reason: exitCode === 0 ? 'Completed' : 'Error', ...change })
+const aPod = (change: Partial<NonNullable<Pod['spec']>> = {}, status?: Pod['status']): Pod => ({
+  metadata: { uid: 'u', name: 'p', namespace: 'default' },
+  spec: { restartPolicy: 'Always', containers: [{ name: 'web', image: 'image' }], ...change },
+  ...(status ? { status } : {}),
+})
+const status = (change: Partial<StatusInput> = {}) =>
+  podStatus({
+    pod: aPod(),
+    observed: { sandboxes: [sandbox], containers: [aContainer()] },
+    waiting: new Map(),
+    ready: new Set(['web-0']),
+    nodeIP: '192.0.2.1',
+    now,
+    terminating: false,
+    ...change,
+  })
+const conditionOf = (of: ReturnType<typeof status>, type: string) => of.conditions?.find((each) => each.type === type)
+
+describe('podStatus', () => {
+  it('Running: with its addresses, a running state and all conditions true', () => {
+    const found = status()
+    expect(found).toMatchObject({
+      phase: 'Running',
+      podIP: '10.244.0.7',
+      hostIP: '192.0.2.1',
+      startTime: '2026-01-02T03:04:05Z',
+    })
+    expect(found.containerStatuses?.[0]).toMatchObject({
+      ready: true,
+      started: true,
+      restartCount: 0,
+      containerID: 'coracle://web-0',
+      state: { running: { startedAt: '2026-01-02T03:04:05Z' } },
+    })
+    expect(found.conditions?.every((each) => each.status === 'True')).toBe(true)
+  })
+  it('Pending: nothing yet, ContainerCreating', () => {
+    const found = status({ observed: { sandboxes: [], containers: [] } })
+    expect(found.phase).toBe('Pending')
+    expect(found.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: 'ContainerCreating' } })
+    expect(conditionOf(found, 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'ContainersNotReady',
+      message: 'containers with unready status: [web]',
+    })
+  })
+  it('waiting: shows the reason, and the last run as lastState', () => {
+    const waiting = new Map([['web', { reason: 'CrashLoopBackOff', message: 'back-off' }]])
+    const found = status({ observed: { sandboxes: [sandbox], containers: [exited(3)] }, waiting })
+    expect(found.phase).toBe('Running')
+    expect(found.containerStatuses?.[0]?.state).toEqual({
+      waiting: { reason: 'CrashLoopBackOff', message: 'back-off' },
+    })
+    expect(found.containerStatuses?.[0]?.lastState?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
+  })
+  it('restarted: the run before is lastState', () => {
+    const containers = [exited(1), aContainer({ attempt: 1 })]
+    const found = status({ observed: { sandboxes: [sandbox], containers }, ready: new Set(['web-1']) })
+    expect(found.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      ready: true,
+      lastState: { terminated: { exitCode: 1 } },
+    })
+  })
+  it('Succeeded and Failed: by exit codes, once nothing runs again', () => {
+    const pod = aPod({ restartPolicy: 'Never' })
+    const observed = (code: number) => ({ sandboxes: [sandbox], containers: [exited(code)] })
+    expect(status({ pod, observed: observed(0) }).phase).toBe('Succeeded')
+    expect(status({ pod, observed: observed(1) }).phase).toBe('Failed')
+    expect(conditionOf(status({ pod, observed: observed(0) }), 'Ready')).toMatchObject({ reason: 'PodCompleted' })
+  })
+  it('a final phase stays final', () => {
+    const pod = aPod({}, { phase: 'Failed' })
+    expect(status({ pod }).phase).toBe('Failed')
+  })
+  it('init containers: the others wait with PodInitializing', () => {
+    const pod = aPod({ initContainers: [{ name: 'init', image: 'image' }] })
+    const observed = { sandboxes: [sandbox], containers: [aContainer({ name: 'init', id: 'init-0' })] }
+    const found = status({ pod, observed, ready: new Set() })
+    expect(found.phase).toBe('Pending')
+    expect(found.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: 'PodInitializing' } })
+    expect(conditionOf(found, 'Initialized')).toMatchObject({ status: 'False', reason: 'ContainersNotInitialized' })
+  })
+  it('conditions: an unchanged one keeps its transition time, a foreign one is kept', () => {
+    const before = {
+      conditions: [
+        { type: 'Ready', status: 'True', lastTransitionTime: '2020-01-01T00:00:00Z' },
+        { type: 'example.com/gate', status: 'True' },
+      ],
+    }
+    const found = status({ pod: aPod({}, before) })
+    expect(conditionOf(found, 'Ready')?.lastTransitionTime).toBe('2020-01-01T00:00:00Z')
+    expect(conditionOf(found, 'example.com/gate')).toBeDefined()
+  })
+  it('readiness gate: not ready until somebody says so', () => {
+    const pod = aPod({ readinessGates: [{ conditionType: 'example.com/gate' }] })
+    expect(conditionOf(status({ pod }), 'Ready')).toMatchObject({ status: 'False', reason: 'ReadinessGatesNotReady' })
+    expect(conditionOf(status({ pod }), 'ContainersReady')).toMatchObject({ status: 'True' })
+  })
+})

@@ -1,0 +1,210 @@
+/** The pod's status as the API shows it: pure, from the pod, what was observed and what failed (upstream: generateAPIPodStatus). */
+import type {
+  Container as ContainerSpec,
+  ContainerState,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodStatus,
+} from '../orchestrator/api/types.ts'
+import type { Container } from './cri/types.ts'
+import { isFinished, isSidecar, latest, type ObservedPod } from './plan.ts'
+
+/** Why a container does not run yet. */
+export interface Waiting {
+  reason: string
+  message?: string
+}
+
+export interface StatusInput {
+  pod: Pod
+  observed: ObservedPod
+  /** By container name; the empty name stands for the whole pod. */
+  waiting: ReadonlyMap<string, Waiting>
+  /** Ids of running containers whose readiness probe (if any) passes. */
+  ready: ReadonlySet<string>
+  nodeIP: string
+  /** Milliseconds since the epoch. */
+  now: number
+  terminating: boolean
+}
+
+/** The complete `status` of a pod on this node. Unchanged conditions keep their transition times. */
+export function podStatus(input: StatusInput): PodStatus {
+  const { pod, observed } = input
+  const containerStatuses = (pod.spec?.containers ?? []).map((spec) => containerStatus(input, spec, false))
+  const initContainerStatuses = (pod.spec?.initContainers ?? []).map((spec) => containerStatus(input, spec, true))
+  const phase = podPhase(input, containerStatuses)
+  const ips = pod.spec?.hostNetwork ? [input.nodeIP] : (observed.sandboxes.findLast((each) => each.ready)?.ips ?? [])
+  const known = ips.length > 0 ? ips : (pod.status?.podIPs ?? []).map((each) => each.ip)
+  return {
+    ...keep(pod.status),
+    phase,
+    conditions: conditions(input, phase, { containerStatuses, initContainerStatuses }),
+    hostIP: input.nodeIP,
+    hostIPs: [{ ip: input.nodeIP }],
+    ...(known[0] === undefined ? {} : { podIP: known[0], podIPs: known.map((ip) => ({ ip })) }),
+    startTime: pod.status?.startTime ?? seconds(input.now),
+    ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
+    containerStatuses,
+    observedGeneration: pod.metadata?.generation,
+  } as PodStatus
+}
+
+/** Fields of the old status that others own, or that stay what they are. */
+function keep(status: PodStatus | undefined): Partial<PodStatus> {
+  const { qosClass, nominatedNodeName, resize } = status ?? {}
+  return JSON.parse(JSON.stringify({ qosClass, nominatedNodeName, resize })) as Partial<PodStatus>
+}
+
+function podPhase(input: StatusInput, statuses: readonly ContainerStatus[]): string {
+  const { pod, observed, waiting } = input
+  const before = pod.status?.phase
+  if (before === 'Succeeded' || before === 'Failed') return before
+  if (isFinished(pod, observed) || (input.terminating && allEnded(statuses))) {
+    const codes = [...latest(observed).values()]
+      .filter((each) => !(pod.spec?.initContainers ?? []).some((spec) => spec.name === each.name && isSidecar(spec)))
+      .map((each) => each.exitCode)
+    return codes.length > 0 && codes.every((code) => code === 0) ? 'Succeeded' : 'Failed'
+  }
+  if (waiting.has('')) return before ?? 'Pending'
+  const begun = statuses.every((each) => each.state?.running || each.state?.terminated || each.lastState?.terminated)
+  return begun && initialized(input) ? 'Running' : 'Pending'
+}
+
+function allEnded(statuses: readonly ContainerStatus[]): boolean {
+  return statuses.length > 0 && statuses.every((each) => each.state?.terminated)
+}
+
+function initialized(input: StatusInput): boolean {
+  const now = latest(input.observed)
+  const begun = (input.pod.spec?.containers ?? []).some((spec) => now.has(spec.name))
+  return (input.pod.spec?.initContainers ?? []).every((spec) => {
+    const container = now.get(spec.name)
+    if (isSidecar(spec)) return container?.state === 'running' || begun
+    return begun || (container?.state === 'exited' && container.exitCode === 0)
+  })
+}
+
+function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean): ContainerStatus {
+  const all = input.observed.containers.filter((each) => each.name === spec.name)
+  const container = latest(input.observed).get(spec.name)
+  const waiting = input.waiting.get(spec.name) ?? input.waiting.get('')
+  const state = stateOf(input, { container, waiting, init })
+  // While it waits to be started again, its last run is the newest record; otherwise the one before.
+  const lastRun = state.waiting ? container : all.filter((each) => each !== container).at(-1)
+  const running = state.running !== undefined
+  return {
+    name: spec.name,
+    image: spec.image ?? '',
+    imageID: container?.imageId ?? '',
+    ...(container ? { containerID: `coracle://${container.id}` } : {}),
+    restartCount: container?.attempt ?? 0,
+    state,
+    lastState: lastRun?.state === 'exited' ? { terminated: terminated(lastRun) } : {},
+    ready:
+      init && !isSidecar(spec) ? state.terminated?.exitCode === 0 : running && input.ready.has(container?.id ?? ''),
+    started: running,
+  } as ContainerStatus
+}
+
+function stateOf(
+  input: StatusInput,
+  at: { container: Container | undefined; waiting: Waiting | undefined; init: boolean },
+): ContainerState {
+  const { container, waiting } = at
+  if (container?.state === 'running') return { running: { startedAt: seconds(container.startedAt ?? input.now) } }
+  if (waiting && !input.terminating) return { waiting: { ...waiting } }
+  if (container?.state === 'exited') return { terminated: terminated(container) }
+  if (input.terminating) return { terminated: neverStarted() }
+  const blocked = !at.init && (input.pod.spec?.initContainers ?? []).length > 0 && !initialized(input)
+  return { waiting: { reason: blocked ? 'PodInitializing' : 'ContainerCreating' } }
+}
+
+/** Upstream's words for a container that was still waiting when its pod was told to end. */
+function neverStarted(): NonNullable<ContainerState['terminated']> {
+  return {
+    exitCode: 137,
+    reason: 'ContainerStatusUnknown',
+    message: 'The container could not be located when the pod was terminated',
+  } as NonNullable<ContainerState['terminated']>
+}
+
+function terminated(container: Container): NonNullable<ContainerState['terminated']> {
+  return {
+    exitCode: container.exitCode ?? 255,
+    ...(container.signal === undefined ? {} : { signal: container.signal }),
+    reason: container.reason ?? (container.exitCode === 0 ? 'Completed' : 'Error'),
+    ...(container.message === undefined ? {} : { message: container.message }),
+    startedAt: seconds(container.startedAt ?? container.createdAt),
+    finishedAt: seconds(container.finishedAt ?? container.createdAt),
+    containerID: `coracle://${container.id}`,
+  } as NonNullable<ContainerState['terminated']>
+}
+
+function conditions(
+  input: StatusInput,
+  phase: string,
+  statuses: { containerStatuses: readonly ContainerStatus[]; initContainerStatuses: readonly ContainerStatus[] },
+): PodCondition[] {
+  const unready = statuses.containerStatuses.filter((each) => !each.ready).map((each) => each.name)
+  const uninitialized = statuses.initContainerStatuses.filter((each) => !each.ready).map((each) => each.name)
+  const ended = phase === 'Succeeded' || phase === 'Failed'
+  const notReady: Verdict =
+    phase === 'Succeeded'
+      ? { reason: 'PodCompleted' }
+      : phase === 'Failed'
+        ? { reason: 'PodFailed' }
+        : { reason: 'ContainersNotReady', message: `containers with unready status: [${unready.join(' ')}]` }
+  const ready = unready.length === 0 && !ended ? true : notReady
+  const init = initialized(input)
+    ? true
+    : { reason: 'ContainersNotInitialized', message: `containers with incomplete status: [${uninitialized.join(' ')}]` }
+  const sandboxed = input.observed.sandboxes.some((each) => each.ready)
+  const wanted: [string, true | Verdict][] = [
+    ['PodReadyToStartContainers', sandboxed ? true : {}],
+    ['Initialized', phase === 'Succeeded' ? true : init],
+    ['Ready', readinessGates(input.pod, ready)],
+    ['ContainersReady', ready],
+    ['PodScheduled', true],
+  ]
+  const before = input.pod.status?.conditions ?? []
+  const ours = new Set(wanted.map(([type]) => type))
+  const others = before.filter((each) => !ours.has(each.type))
+  return [...wanted.map(([type, verdict]) => condition(input, type, verdict)), ...others]
+}
+
+interface Verdict {
+  reason?: string
+  message?: string
+}
+
+function readinessGates(pod: Pod, ready: true | Verdict): true | Verdict {
+  if (ready !== true) return ready
+  const missing = (pod.spec?.readinessGates ?? []).filter(
+    (gate) => !pod.status?.conditions?.some((each) => each.type === gate.conditionType && each.status === 'True'),
+  )
+  if (missing.length === 0) return true
+  const message = missing.map(
+    (gate) => `corresponding condition of pod readiness gate "${gate.conditionType}" does not exist.`,
+  )
+  return { reason: 'ReadinessGatesNotReady', message: message.join(', ') }
+}
+
+function condition(input: StatusInput, type: string, verdict: true | Verdict): PodCondition {
+  const status = verdict === true ? 'True' : 'False'
+  const old = input.pod.status?.conditions?.find((each) => each.type === type)
+  const since = old?.status === status ? old.lastTransitionTime : seconds(input.now)
+  return {
+    type,
+    status,
+    lastProbeTime: null,
+    lastTransitionTime: since,
+    ...(verdict === true ? {} : verdict),
+  } as unknown as PodCondition
+}
+
+/** Milliseconds to RFC 3339 with whole seconds, as metav1.Time is written. */
+export function seconds(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z')
+}

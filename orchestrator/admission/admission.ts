@@ -1,0 +1,38 @@
+import type { Kind } from '../api/kinds/kind.ts'
+import type { KubeObject } from '../api/types.ts'
+import type { User } from '../api/user.ts'
+
+/** One write, before it is validated and stored. */
+export interface AdmissionRequest {
+  readonly verb: 'create' | 'update' | 'delete'
+  readonly kind: Kind
+  readonly namespace?: string
+  readonly name: string
+  readonly subresource?: string
+  /** What is to be stored; mutating plugins may change it. Unset for a deletion. */
+  readonly object?: KubeObject
+  /** What is stored now. Unset for a creation. */
+  readonly old?: KubeObject
+  readonly user: User
+  readonly dryRun: boolean
+}
+
+/** A policy. Either function throws a StatusError to refuse the request. */
+export interface AdmissionPlugin {
+  readonly name: string
+  mutate?(request: AdmissionRequest): void | Promise<void>
+  validate?(request: AdmissionRequest): void | Promise<void>
+}
+
+/** Plugins in the order in which they are asked: all of `mutate`, then, after the object is validated, all of `validate`. */
+export type AdmissionChain = readonly AdmissionPlugin[]
+
+/** Lets every plugin change or refuse the request. */
+export async function mutate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
+  for (const plugin of chain) await plugin.mutate?.(request)
+}
+
+/** Lets every plugin refuse the request as it will be stored. */
+export async function validate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
+  for (const plugin of chain) await plugin.validate?.(request)
+}

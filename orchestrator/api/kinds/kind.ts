@@ -1,0 +1,94 @@
+import type { StatusCause } from '../status.ts'
+import type { KubeObject } from '../types.ts'
+
+export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
+
+/** A path below an object. `kind` is what is sent there, when that is not the object itself. */
+export interface Subresource {
+  readonly name: string
+  readonly verbs: readonly Verb[]
+  readonly kind?: string
+  readonly group?: string
+  readonly version?: string
+}
+
+/** A column of a Table. `priority` 1 is shown by `-o wide` only. */
+export interface Column {
+  readonly name: string
+  readonly type: 'string' | 'integer' | 'date' | 'boolean'
+  readonly format?: 'name' | 'int64'
+  readonly priority?: 1
+  readonly description: string
+}
+
+export type Cell = string | number | boolean | null
+
+/** How `kubectl get` shows a kind: columns, and one cell for each. `now` is in milliseconds. */
+export interface Printer<T extends KubeObject = KubeObject> {
+  readonly columns: readonly Column[]
+  cells(object: T, now: number): Cell[]
+}
+
+/**
+ * What is particular to a kind when it is written. Objects are private copies and may be changed; `old` may not.
+ * What is left out has the ordinary behaviour (see `../../apiserver/verbs`).
+ */
+export interface Strategy<T extends KubeObject = KubeObject> {
+  /** What is wrong with a name, as in `../names.ts`. */
+  checkName(name: string): string[]
+  setDefaults?(object: T): void
+  /** Removes what a creator may not set, such as the status. */
+  beforeCreate?(object: T): void
+  /** Takes over from `old` what an update may not change, such as the status. */
+  beforeUpdate?(object: T, old: T): void
+  /** For `PUT …/status`: takes over all but the status. */
+  beforeStatusUpdate?(object: T, old: T): void
+  validate?(object: T): StatusCause[]
+  /** In addition to `validate`, as the one below. */
+  validateCreate?(object: T): StatusCause[]
+  validateUpdate?(object: T, old: T): StatusCause[]
+  /** The text of a selectable field. `metadata.name` and `metadata.namespace` are known for every kind. */
+  readonly fields?: Readonly<Record<string, (object: T) => string>>
+  /** Seconds between a deletion and the end of the object; 0: now. Without it: now. */
+  gracePeriodSeconds?(object: T, asked: number | undefined): number
+  /** True if a change between these two counts in `metadata.generation`. Without it: no generation is kept. */
+  isNewGeneration?(object: T, old: T): boolean
+  /** False if an update must name the resourceVersion. */
+  readonly unconditionalUpdate?: false
+  /** True if a PUT of what is not there makes it. */
+  readonly createOnUpdate?: true
+}
+
+/** One row of the table of kinds: all that the generic machinery knows about a resource. */
+export interface Kind<T extends KubeObject = KubeObject> {
+  readonly group: string
+  readonly version: string
+  readonly kind: string
+  /** Plural, lower case: the path segment. */
+  readonly resource: string
+  readonly singular: string
+  readonly shortNames?: readonly string[]
+  readonly categories?: readonly string[]
+  readonly namespaced: boolean
+  /** The name of its definition in the schema. */
+  readonly definition: string
+  /** Where its objects are in the store, with a slash at the end; the same layout as Kubernetes'. */
+  readonly storedAt: string
+  readonly verbs: readonly Verb[]
+  readonly subresources: readonly Subresource[]
+  readonly strategy: Strategy<T>
+  readonly printer: Printer<T>
+}
+
+export const allVerbs: readonly Verb[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+]
+
+export const statusSubresource: Subresource = { name: 'status', verbs: ['get', 'patch', 'update'] }

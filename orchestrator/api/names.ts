@@ -1,0 +1,105 @@
+/**
+ * The rules for names, each as a function that returns what is wrong with a value: an empty list when nothing is.
+ * Messages as in k8s.io/apimachinery/pkg/util/validation/validation.go, because people search for them.
+ */
+
+const label = '[a-z0-9]([-a-z0-9]*[a-z0-9])?'
+const label1123 = new RegExp(`^${label}$`)
+const subdomain = new RegExp(`^${label}(\\.${label})*$`)
+const label1035 = /^[a-z]([-a-z0-9]*[a-z0-9])?$/
+const qualifiedName = /^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$/
+const labelValue = /^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$/
+const envName = /^[-._a-zA-Z][-._a-zA-Z0-9]*$/
+const relaxedEnvName = /^[ -<>-~]+$/
+const configKey = /^[-._a-zA-Z0-9]+$/
+
+const subdomainRule =
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+const labelRule =
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+const label1035Rule =
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+const qualifiedNameRule =
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+const labelValueRule =
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+
+const tooLong = (limit: number) => `must be no more than ${limit} characters`
+
+function check(value: string, rule: { limit: number; pattern: RegExp; message: string }): string[] {
+  return [
+    ...(value.length > rule.limit ? [tooLong(rule.limit)] : []),
+    ...(rule.pattern.test(value) ? [] : [rule.message]),
+  ]
+}
+
+/** For namespaces, containers, volumes. */
+export function checkDnsLabel(value: string): string[] {
+  return check(value, { limit: 63, pattern: label1123, message: labelRule })
+}
+
+/** For most objects. */
+export function checkDnsSubdomain(value: string): string[] {
+  return check(value, { limit: 253, pattern: subdomain, message: subdomainRule })
+}
+
+/** For Services. */
+export function checkDns1035Label(value: string): string[] {
+  return check(value, { limit: 63, pattern: label1035, message: label1035Rule })
+}
+
+/** For label keys, and annotation keys in lower case. */
+export function checkQualifiedName(value: string): string[] {
+  const parts = value.split('/')
+  if (parts.length > 2) {
+    return [
+      "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+    ]
+  }
+  const name = parts.at(-1) ?? ''
+  const prefix = parts.length === 2 ? (parts[0] ?? '') : undefined
+  const ofPrefix =
+    prefix === undefined
+      ? []
+      : prefix === ''
+        ? ['prefix part must be non-empty']
+        : checkDnsSubdomain(prefix).map((reason) => `prefix part ${reason}`)
+  if (name === '') return [...ofPrefix, 'name part must be non-empty', qualifiedNameRule]
+  return [
+    ...ofPrefix,
+    ...(name.length > 63 ? [`name part ${tooLong(63)}`] : []),
+    ...(qualifiedName.test(name) ? [] : [qualifiedNameRule]),
+  ]
+}
+
+/** For label values. */
+export function checkLabelValue(value: string): string[] {
+  return check(value, { limit: 63, pattern: labelValue, message: labelValueRule })
+}
+
+/** For names of environment variables; Kubernetes allows all printable ASCII but '=' since 1.34. */
+export function checkEnvName(value: string): string[] {
+  if (relaxedEnvName.test(value) || envName.test(value)) return []
+  return ["a valid environment variable name must consist only of printable ASCII characters other than '='"]
+}
+
+/** For the keys of ConfigMaps and Secrets. */
+export function checkConfigKey(value: string): string[] {
+  const rule =
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+  const dots = value === '.' || value === '..' ? [`must not be '${value}'`] : []
+  const parent = value !== '..' && value.startsWith('..') ? [`must not start with '..'`] : []
+  return [...check(value, { limit: 253, pattern: configKey, message: rule }), ...dots, ...parent]
+}
+
+/** For names of ports: 15 characters, a letter among them. */
+export function checkPortName(value: string): string[] {
+  const problems: string[] = []
+  if (value.length > 15) problems.push(tooLong(15))
+  if (!/^[-a-z0-9]+$/.test(value))
+    problems.push('must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)')
+  if (!/[a-z]/.test(value)) problems.push('must contain at least one letter (a-z)')
+  if (value.includes('--')) problems.push('must not contain consecutive hyphens')
+  if (value.startsWith('-') || value.endsWith('-')) problems.push('must not begin or end with a hyphen')
+  return problems
+}

@@ -1,0 +1,140 @@
+/** Containers of a pod. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
+import { checkDnsLabel, checkPortName } from '../names.ts'
+import type { Container, PodSpec } from '../types.ts'
+import { validateEnvironment } from './environment.ts'
+import { validatePort } from './numbers.ts'
+import { validateHandler, validateProbe } from './probe.ts'
+import {
+  duplicate,
+  duplicates,
+  eachItem,
+  invalidName,
+  invalidValue,
+  notAllowed,
+  type Problem,
+  required,
+  unsupported,
+} from './problem.ts'
+import { validateResources } from './resources.ts'
+import { validateContainerContext } from './security-context.ts'
+import { validateMounts } from './volume.ts'
+
+type Port = NonNullable<Container['ports']>[number]
+
+/** What is wrong with the containers and init containers of a pod. */
+export function validateContainers(spec: PodSpec): Problem[] {
+  const { containers = [], initContainers = [] } = spec
+  if (containers.length === 0) return [required('spec.containers')]
+  const ofInit = eachItem(initContainers, 'spec.initContainers', (container, field) => [
+    ...validateContainer(container, spec, field),
+    ...validateInitContainer(container, field),
+  ])
+  const ofOrdinary = eachItem(containers, 'spec.containers', (container, field) => [
+    ...validateContainer(container, spec, field),
+    ...validateActions(container, field),
+  ])
+  return [...ofInit, ...ofOrdinary, ...validateUniqueNames(spec), ...validateHostPorts(spec)]
+}
+
+function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec): Problem[] {
+  const names = [...initContainers, ...containers]
+  return duplicates(
+    names,
+    ({ name }) => name,
+    (at) => {
+      const isInit = at < initContainers.length
+      return isInit ? `spec.initContainers[${at}].name` : `spec.containers[${at - initContainers.length}].name`
+    },
+  )
+}
+
+const pullPolicies = ['Always', 'IfNotPresent', 'Never']
+const messagePolicies = ['FallbackToLogsOnError', 'File']
+
+function validateContainer(container: Container, spec: PodSpec, field: string): Problem[] {
+  const { name, image, imagePullPolicy, terminationMessagePolicy } = container
+  return [
+    ...(name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : [required(`${field}.name`)]),
+    ...validateImage(image, `${field}.image`),
+    ...(imagePullPolicy && !pullPolicies.includes(imagePullPolicy)
+      ? [unsupported(`${field}.imagePullPolicy`, imagePullPolicy, pullPolicies)]
+      : []),
+    ...(terminationMessagePolicy && !messagePolicies.includes(terminationMessagePolicy)
+      ? [unsupported(`${field}.terminationMessagePolicy`, terminationMessagePolicy, messagePolicies)]
+      : []),
+    ...validatePorts(container.ports, spec.hostNetwork ?? false, `${field}.ports`),
+    ...validateEnvironment(container, field),
+    ...validateMounts(container, spec.volumes ?? [], field),
+    ...validateResources(container.resources, `${field}.resources`),
+    ...validateContainerContext(container.securityContext, `${field}.securityContext`),
+  ]
+}
+
+function validateImage(image: string | undefined, field: string): Problem[] {
+  if (!image) return [required(field)]
+  return image === image.trim() ? [] : [invalidValue(field, image, 'must not have leading or trailing whitespace')]
+}
+
+const protocols = ['SCTP', 'TCP', 'UDP']
+
+function validatePorts(ports: readonly Port[] | undefined, isHostNetwork: boolean, field: string): Problem[] {
+  return [
+    ...eachItem(ports, field, (port, at) => [
+      ...(port.name ? invalidName(`${at}.name`, port.name, checkPortName(port.name)) : []),
+      ...(port.containerPort
+        ? validatePort(port.containerPort, `${at}.containerPort`)
+        : [required(`${at}.containerPort`)]),
+      ...(port.hostPort ? validatePort(port.hostPort, `${at}.hostPort`) : []),
+      ...(isHostNetwork && port.hostPort !== port.containerPort
+        ? [invalidValue(`${at}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true')]
+        : []),
+      ...(protocols.includes(port.protocol ?? '')
+        ? []
+        : [unsupported(`${at}.protocol`, port.protocol ?? '', protocols)]),
+    ]),
+    ...duplicates(
+      ports,
+      ({ name }) => name,
+      (at) => `${field}[${at}].name`,
+    ),
+  ]
+}
+
+/** Two containers of a pod cannot have the same port of the host. */
+function validateHostPorts({ containers = [] }: PodSpec): Problem[] {
+  const seen = new Set<string>()
+  return eachItem(containers, 'spec.containers', ({ ports }, field) =>
+    eachItem(ports, `${field}.ports`, ({ protocol, hostIP = '', hostPort }, at) => {
+      if (!hostPort) return []
+      const id = `${protocol}/${hostIP}/${hostPort}`
+      if (seen.has(id)) return [duplicate(`${at}.hostPort`, id)]
+      seen.add(id)
+      return []
+    }),
+  )
+}
+
+/** Probes and hooks. */
+function validateActions(container: Container, field: string): Problem[] {
+  const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container
+  return [
+    ...(lifecycle?.postStart ? validateHandler(lifecycle.postStart, `${field}.lifecycle.postStart`) : []),
+    ...(lifecycle?.preStop ? validateHandler(lifecycle.preStop, `${field}.lifecycle.preStop`) : []),
+    ...validateProbe(livenessProbe, `${field}.livenessProbe`),
+    ...validateProbe(readinessProbe, `${field}.readinessProbe`, true),
+    ...validateProbe(startupProbe, `${field}.startupProbe`),
+  ]
+}
+
+const actions = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const
+
+function validateInitContainer(container: Container, field: string): Problem[] {
+  const { restartPolicy } = container
+  if (restartPolicy === 'Always') return validateActions(container, field)
+  return [
+    ...(restartPolicy ? [unsupported(`${field}.restartPolicy`, restartPolicy, ['Always'])] : []),
+    ...actions
+      .filter((name) => container[name] !== undefined)
+      .map((name) => notAllowed(`${field}.${name}`, 'may not be set for init containers without restartPolicy=Always')),
+  ]
+}

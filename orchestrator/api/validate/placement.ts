@@ -1,0 +1,116 @@
+/** What a pod says about its nodes. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
+import { checkLabelValue, checkQualifiedName } from '../names.ts'
+import type { PodSpec } from '../types.ts'
+import { validateLabels } from './metadata.ts'
+import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+
+type Toleration = NonNullable<PodSpec['tolerations']>[number]
+type NodeAffinity = NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>
+type Term = NonNullable<NodeAffinity['requiredDuringSchedulingIgnoredDuringExecution']>['nodeSelectorTerms'][number]
+type Expression = NonNullable<Term['matchExpressions']>[number]
+type Spread = NonNullable<PodSpec['topologySpreadConstraints']>[number]
+
+/** What is wrong with tolerations, node selectors, affinity and spreading. */
+export function validatePlacement(spec: PodSpec): Problem[] {
+  return [
+    ...validateLabels(spec.nodeSelector, 'spec.nodeSelector'),
+    ...eachItem(spec.tolerations, 'spec.tolerations', validateToleration),
+    ...validateNodeAffinity(spec.affinity?.nodeAffinity, 'spec.affinity.nodeAffinity'),
+    ...eachItem(spec.topologySpreadConstraints, 'spec.topologySpreadConstraints', validateSpread),
+  ]
+}
+
+const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
+
+function validateToleration(toleration: Toleration, field: string): Problem[] {
+  const { key, operator = 'Equal', value, effect, tolerationSeconds } = toleration
+  const problems = key ? invalidName(`${field}.key`, key, checkQualifiedName(key)) : []
+  if (!key && operator !== 'Exists') {
+    problems.push(
+      invalidValue(
+        `${field}.operator`,
+        operator,
+        'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+      ),
+    )
+  }
+  if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
+    problems.push(
+      invalidValue(`${field}.effect`, effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"),
+    )
+  }
+  if (operator === 'Exists' && value) {
+    problems.push(invalidValue(`${field}.operator`, value, "value must be empty when `operator` is 'Exists'"))
+  }
+  if (operator === 'Equal')
+    problems.push(...invalidName(`${field}.operator`, value ?? '', checkLabelValue(value ?? '')))
+  if (operator !== 'Exists' && operator !== 'Equal') {
+    problems.push(unsupported(`${field}.operator`, operator, ['Equal', 'Exists']))
+  }
+  if (effect && !effects.includes(effect)) problems.push(unsupported(`${field}.effect`, effect, effects))
+  return problems
+}
+
+function validateNodeAffinity(affinity: NodeAffinity | undefined, field: string): Problem[] {
+  const must = affinity?.requiredDuringSchedulingIgnoredDuringExecution
+  const prefer = affinity?.preferredDuringSchedulingIgnoredDuringExecution
+  const at = `${field}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
+  return [
+    ...(must && must.nodeSelectorTerms.length === 0 ? [required(at, 'must have at least one node selector term')] : []),
+    ...eachItem(must?.nodeSelectorTerms, at, validateTerm),
+    ...eachItem(prefer, `${field}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, preference }, each) => [
+      ...(weight >= 1 && weight <= 100 ? [] : [invalidValue(`${each}.weight`, weight, 'must be in the range 1-100')]),
+      ...validateTerm(preference, `${each}.preference`),
+    ]),
+  ]
+}
+
+function validateTerm({ matchExpressions, matchFields }: Term, field: string): Problem[] {
+  return [
+    ...eachItem(matchExpressions, `${field}.matchExpressions`, (expression, at) => [
+      ...validateExpression(expression, at),
+      ...invalidName(`${at}.key`, expression.key, checkQualifiedName(expression.key)),
+    ]),
+    ...eachItem(matchFields, `${field}.matchFields`, ({ key }, at) =>
+      key === 'metadata.name' ? [] : [invalidValue(`${at}.key`, key, 'not a valid field selector key')],
+    ),
+  ]
+}
+
+const operators = ['DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn']
+
+function validateExpression({ operator, values = [] }: Expression, field: string): Problem[] {
+  switch (operator) {
+    case 'In':
+    case 'NotIn':
+      return values.length > 0
+        ? []
+        : [required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'")]
+    case 'Exists':
+    case 'DoesNotExist':
+      return values.length === 0
+        ? []
+        : [notAllowed(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")]
+    case 'Gt':
+    case 'Lt':
+      return values.length === 1
+        ? []
+        : [required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'")]
+    default:
+      return [unsupported(`${field}.operator`, operator, operators)]
+  }
+}
+
+const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway']
+
+function validateSpread({ maxSkew, topologyKey, whenUnsatisfiable }: Spread, field: string): Problem[] {
+  return [
+    ...(maxSkew > 0 ? [] : [invalidValue(`${field}.maxSkew`, maxSkew, 'must be greater than 0')]),
+    ...(topologyKey
+      ? invalidName(`${field}.topologyKey`, topologyKey, checkQualifiedName(topologyKey))
+      : [required(`${field}.topologyKey`, 'can not be empty')]),
+    ...(unsatisfiable.includes(whenUnsatisfiable)
+      ? []
+      : [unsupported(`${field}.whenUnsatisfiable`, whenUnsatisfiable, unsatisfiable)]),
+  ]
+}

@@ -1,0 +1,141 @@
+/** Source: ValidatePodSpec in k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
+import { isIP } from 'node:net'
+import { checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../names.ts'
+import type { Pod, PodSpec } from '../types.ts'
+import { validateContainers } from './container.ts'
+import { validateBetween, validateNotNegative } from './numbers.ts'
+import { validatePlacement } from './placement.ts'
+import {
+  duplicates,
+  eachItem,
+  invalidName,
+  invalidValue,
+  notAllowed,
+  type Problem,
+  required,
+  unsupported,
+} from './problem.ts'
+import { validatePodContext } from './security-context.ts'
+import { validateVolumes } from './volume.ts'
+
+/** What is wrong with a pod. */
+export function validatePod({ spec }: Pod): Problem[] {
+  if (!spec) return [required('spec.containers')]
+  return [
+    ...validateVolumes(spec.volumes, 'spec.volumes'),
+    ...validateContainers(spec),
+    ...validatePolicies(spec),
+    ...validateNames(spec),
+    ...validateDns(spec),
+    ...validatePlacement(spec),
+    ...validatePodContext(spec.securityContext, 'spec.securityContext'),
+    ...validateSharing(spec),
+  ]
+}
+
+const restartPolicies = ['Always', 'Never', 'OnFailure']
+const dnsPolicies = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']
+const preemptionPolicies = ['Never', 'PreemptLowerPriority']
+const longestSeconds = 2 ** 31 - 1
+
+function oneOf(value: string | undefined, supported: readonly string[], field: string): Problem[] {
+  if (value === undefined || supported.includes(value)) return []
+  return value === '' ? [required(field)] : [unsupported(field, value, supported)]
+}
+
+function validatePolicies(spec: PodSpec): Problem[] {
+  return [
+    ...oneOf(spec.restartPolicy, restartPolicies, 'spec.restartPolicy'),
+    ...oneOf(spec.dnsPolicy, dnsPolicies, 'spec.dnsPolicy'),
+    ...oneOf(spec.preemptionPolicy, preemptionPolicies, 'spec.preemptionPolicy'),
+    ...oneOf(spec.os?.name, ['linux', 'windows'], 'spec.os.name'),
+    ...validateBetween(spec.activeDeadlineSeconds, [1, longestSeconds], 'spec.activeDeadlineSeconds'),
+    ...validateNotNegative(spec.terminationGracePeriodSeconds, 'spec.terminationGracePeriodSeconds'),
+  ]
+}
+
+function validateNames(spec: PodSpec): Problem[] {
+  const named = (field: keyof PodSpec & string, check: (name: string) => string[]) => {
+    const value = spec[field]
+    return typeof value === 'string' && value !== '' ? invalidName(`spec.${field}`, value, check(value)) : []
+  }
+  return [
+    ...named('serviceAccountName', checkDnsSubdomain),
+    ...named('nodeName', checkDnsSubdomain),
+    ...named('hostname', checkDnsLabel),
+    ...named('subdomain', checkDnsLabel),
+    ...named('priorityClassName', checkDnsSubdomain),
+    ...named('runtimeClassName', checkDnsSubdomain),
+    ...eachItem(spec.imagePullSecrets, 'spec.imagePullSecrets', ({ name }, at) =>
+      name ? [] : [required(`${at}.name`)],
+    ),
+    ...eachItem(spec.readinessGates, 'spec.readinessGates', ({ conditionType }, at) =>
+      invalidName(`${at}.conditionType`, conditionType, checkQualifiedName(conditionType)),
+    ),
+    ...eachItem(spec.schedulingGates, 'spec.schedulingGates', ({ name }, at) =>
+      invalidName(`${at}.name`, name, checkQualifiedName(name)),
+    ),
+    ...duplicates(
+      spec.schedulingGates,
+      ({ name }) => name,
+      (at) => `spec.schedulingGates[${at}].name`,
+    ),
+  ]
+}
+
+const mostNameservers = 3
+const mostSearches = 32
+
+function validateDns({ dnsPolicy, dnsConfig, hostAliases }: PodSpec): Problem[] {
+  const { nameservers = [], searches = [] } = dnsConfig ?? {}
+  const field = 'spec.dnsConfig'
+  return [
+    ...(dnsPolicy === 'None' && nameservers.length === 0
+      ? [
+          required(
+            dnsConfig ? `${field}.nameservers` : field,
+            'must provide at least one DNS nameserver when `dnsPolicy` is None',
+          ),
+        ]
+      : []),
+    ...(nameservers.length > mostNameservers
+      ? [invalidValue(`${field}.nameservers`, nameservers, `must not have more than ${mostNameservers} nameservers`)]
+      : []),
+    ...eachItem(nameservers, `${field}.nameservers`, validateAddress),
+    ...(searches.length > mostSearches
+      ? [invalidValue(`${field}.searches`, searches, `must not have more than ${mostSearches} search paths`)]
+      : []),
+    ...eachItem(searches, `${field}.searches`, (search, at) =>
+      invalidName(at, search, checkDnsSubdomain(search.replace(/(?<=.)\.$/, '').replace(/_/g, '-'))),
+    ),
+    ...eachItem(dnsConfig?.options, `${field}.options`, ({ name }, at) =>
+      name ? [] : [required(at, 'must not be empty')],
+    ),
+    ...eachItem(hostAliases, 'spec.hostAliases', ({ ip, hostnames }, at) => [
+      ...validateAddress(ip, `${at}.ip`),
+      ...eachItem(hostnames, `${at}.hostnames`, (name, each) => invalidName(each, name, checkDnsSubdomain(name))),
+    ]),
+  ]
+}
+
+function validateAddress(address: string, field: string): Problem[] {
+  return isIP(address)
+    ? []
+    : [invalidValue(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
+}
+
+function validateSharing({ shareProcessNamespace, hostPID, hostUsers, hostNetwork, hostIPC }: PodSpec): Problem[] {
+  const usesHost = [hostPID && 'hostPID', hostNetwork && 'hostNetwork', hostIPC && 'hostIPC'].filter(Boolean)
+  return [
+    ...(shareProcessNamespace && hostPID
+      ? [invalidValue('spec.shareProcessNamespace', true, 'ShareProcessNamespace and HostPID cannot both be enabled')]
+      : []),
+    ...(hostUsers === false ? usesHost.map((name) => notAllowed(`spec.${name}`, 'when `hostUsers` is false')) : []),
+  ]
+}
+
+/** What a creator may not say. */
+export function validatePodCreate({ spec }: Pod): Problem[] {
+  if (!spec?.ephemeralContainers?.length) return []
+  return [notAllowed('spec.ephemeralContainers', 'cannot be set on create')]
+}

@@ -1,0 +1,95 @@
+/** What a handler gives back: how it gets onto the wire is `http.ts`' business. */
+import type { ServerResponse } from 'node:http'
+import { stringify } from 'yaml'
+import type { Kind } from '../api/kinds/kind.ts'
+import { apiVersionOf } from '../api/kinds/table.ts'
+import type { KubeObject, Status } from '../api/types.ts'
+import type { OutputForm } from './negotiate.ts'
+import { itemJsonOf, jsonOf } from './objects.ts'
+import { type IncludeObject, partialOf, tableOf } from './table.ts'
+import type { Listed } from './verbs/list.ts'
+
+export interface Answer {
+  readonly status: number
+  readonly contentType: string
+  readonly body: string | Uint8Array
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** An answer that writes itself, piece by piece. */
+export interface StreamedAnswer {
+  readonly stream: (response: ServerResponse) => void | Promise<void>
+}
+
+export interface Presentation {
+  readonly form: OutputForm
+  readonly pretty: boolean
+  readonly includeObject: IncludeObject
+  readonly now: number
+}
+
+/** Text in the asked encoding. `json` is trusted to be JSON. */
+function inEncoding(json: string, { form, pretty }: Presentation): { contentType: string; body: string } {
+  if (form.encoding === 'yaml') return { contentType: 'application/yaml', body: stringify(JSON.parse(json)) }
+  return {
+    contentType: 'application/json',
+    body: pretty ? `${JSON.stringify(JSON.parse(json), null, 2)}\n` : `${json}\n`,
+  }
+}
+
+/** Any value as it is. */
+export function plainAnswer(value: unknown, presentation: Presentation, status = 200): Answer {
+  return { status, ...inEncoding(JSON.stringify(value), presentation) }
+}
+
+/** A Status. Errors are never tables. */
+export function statusAnswer(status: Status, presentation?: Presentation): Answer {
+  const code = status.code ?? 200
+  const retry = status.details?.retryAfterSeconds
+  return {
+    status: code,
+    ...(presentation
+      ? inEncoding(JSON.stringify(status), presentation)
+      : { contentType: 'application/json', body: `${JSON.stringify(status)}\n` }),
+    ...(retry === undefined ? {} : { headers: { 'Retry-After': String(retry) } }),
+  }
+}
+
+/** One object, in the form that the client asked for. */
+export function objectAnswer(
+  kind: Kind,
+  object: KubeObject,
+  { status, ...presentation }: Presentation & { status: number },
+): Answer {
+  const { as, version = 'v1' } = presentation.form
+  if (as === 'Table') {
+    const table = tableOf(kind, [object], { ...presentation, version, withColumns: true })
+    table.metadata = { resourceVersion: object.metadata?.resourceVersion }
+    return plainAnswer(table, presentation, status)
+  }
+  if (as) return plainAnswer(partialOf(object, version), presentation, status)
+  return { status, ...inEncoding(jsonOf(object), presentation) }
+}
+
+/** A list, in the form that the client asked for. */
+export function listAnswer(kind: Kind, listed: Listed, presentation: Presentation): Answer {
+  const { as, version = 'v1' } = presentation.form
+  const metadata = {
+    resourceVersion: String(listed.revision),
+    ...(listed.continue ? { continue: listed.continue } : {}),
+    ...(listed.remaining ? { remainingItemCount: listed.remaining } : {}),
+  }
+  if (as === 'Table') {
+    const table = tableOf(kind, listed.items, { ...presentation, version, withColumns: true })
+    table.metadata = metadata
+    return plainAnswer(table, presentation)
+  }
+  if (as) {
+    const items = listed.items.map((object) => partialOf(object, version))
+    const list = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata, items }
+    return plainAnswer(list, presentation)
+  }
+  const items = listed.items.map((object) => itemJsonOf(kind, object))
+  const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata })
+  return { status: 200, ...inEncoding(`${head.slice(0, -1)},"items":[${items.join(',')}]}`, presentation) }
+}

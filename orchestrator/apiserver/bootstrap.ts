@@ -1,0 +1,93 @@
+/** What every cluster has from the start. */
+import { isIPv4 } from 'node:net'
+import { hasCode } from '../../runtime/base/errors.ts'
+import { isEqual } from '../api/equal.ts'
+import { resources } from '../api/resources.ts'
+import type { EndpointSlice, Endpoints, KubeObject, ResourceRef } from '../api/types.ts'
+import type { ApiClient } from '../client/api-client.ts'
+
+const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
+
+/** Makes those of the system's namespaces that are missing. */
+export async function createSystemNamespaces(client: ApiClient): Promise<void> {
+  await Promise.all(systemNamespaces.map((name) => createMissing(client, resources.namespaces, { metadata: { name } })))
+}
+
+async function createMissing<T extends KubeObject>(
+  client: ApiClient,
+  resource: ResourceRef<T>,
+  object: T,
+): Promise<void> {
+  if ((await find(client, resource, object)) === undefined) await client.create(resource, object)
+}
+
+async function find<T extends KubeObject>(
+  client: ApiClient,
+  resource: ResourceRef<T>,
+  { metadata = {} }: T,
+): Promise<T | undefined> {
+  const { name = '', namespace } = metadata
+  try {
+    return await client.get(resource, { name, ...(namespace ? { namespace } : {}) })
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+export interface OwnAddress {
+  /** The address of the service. */
+  readonly clusterIP: string
+  /** Where the server can be reached. */
+  readonly addresses: readonly string[]
+  readonly port: number
+}
+
+const ports = (port: number) => [{ name: 'https', port, protocol: 'TCP' }]
+const place = { name: 'kubernetes', namespace: 'default' }
+
+/**
+ * The service `kubernetes`, under which pods reach this server. It has endpoints when the server has an address that
+ * others can reach.
+ */
+export async function publishOwnService(client: ApiClient, own: OwnAddress): Promise<void> {
+  const labels = { component: 'apiserver', provider: 'kubernetes' }
+  await createMissing(client, resources.services, {
+    metadata: { ...place, labels },
+    spec: { clusterIP: own.clusterIP, ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: own.port }] },
+  })
+  const reachable = own.addresses.filter(
+    (address) => isIPv4(address) && !address.startsWith('127.') && address !== '0.0.0.0',
+  )
+  if (reachable.length === 0) return
+  await put(client, resources.endpoints, endpointsOf(reachable, own.port))
+  await put(client, resources.endpointSlices, sliceOf(reachable, own.port))
+}
+
+function endpointsOf(addresses: readonly string[], port: number): Endpoints {
+  // The slice is ours too: it is not to be made from these.
+  const labels = { 'endpointslice.kubernetes.io/skip-mirror': 'true' }
+  return {
+    metadata: { ...place, labels },
+    subsets: [{ addresses: addresses.map((ip) => ({ ip })), ports: ports(port) }],
+  }
+}
+
+function sliceOf(addresses: readonly string[], port: number): EndpointSlice {
+  return {
+    metadata: { ...place, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [...addresses], conditions: { ready: true } }],
+    ports: ports(port),
+  }
+}
+
+async function put<T extends KubeObject>(client: ApiClient, resource: ResourceRef<T>, object: T): Promise<void> {
+  const current = await find(client, resource, object)
+  if (current === undefined) {
+    await client.create(resource, object)
+    return
+  }
+  const next = { ...current, ...object, metadata: { ...current.metadata, ...object.metadata } }
+  if (!isEqual(next, current)) await client.update(resource, next)
+}

@@ -1,0 +1,85 @@
+/** One request from its bytes to its answer: who, what, may they, do it. */
+
+import { messageOf } from '../../runtime/base/errors.ts'
+import type { Log } from '../../runtime/base/log.ts'
+import { badRequest, StatusError, toStatus, unauthorized } from '../api/status.ts'
+import type { User } from '../api/user.ts'
+import type { Authorizer } from '../auth/authorize.ts'
+import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { attributesOf, refuseUnlessAllowed } from './authorization.ts'
+import { handleConnection } from './connect-handler.ts'
+import { headerOf, type Incoming } from './incoming.ts'
+import type { KubeletAccess } from './kubelet-proxy.ts'
+import { answerOpenApi } from './openapi/serve.ts'
+import { answerPath, type HealthChecks, isOpenPath } from './paths.ts'
+import type { Registry } from './registry.ts'
+import { requestInfoOf } from './request-info.ts'
+import { handleResource } from './resource-handler.ts'
+
+export interface Serving {
+  readonly registry: Registry
+  readonly authorizer: Authorizer
+  readonly checks: HealthChecks
+  readonly access: KubeletAccess
+  /** What other parts of the server have to tell, by the beginning of its path: the rest of the path in, JSON out. */
+  readonly pages: ReadonlyMap<string, Page>
+  readonly log: Log
+}
+
+/** Undefined when there is nothing under that name. */
+export type Page = (rest: string) => unknown
+
+/** Who asks when nobody has to be anybody. */
+export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+
+/** The answer to any request. Never throws: what goes wrong is a Status. */
+export async function handle(
+  serving: Serving,
+  incoming: Omit<Incoming, 'user'> & { user: User | null },
+): Promise<Answer | StreamedAnswer> {
+  try {
+    const { user, path } = incoming
+    if (!user && !isOpenPath(path)) throw unauthorized()
+    const known: Incoming = { ...incoming, user: user ?? anonymous }
+    const info = requestInfoOf(incoming.method, path, incoming.query)
+    if (user) refuseUnlessAllowed(serving.authorizer, attributesOf(known, info))
+    if (info.type === 'resource') {
+      const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })
+      return connected ?? (await handleResource(serving.registry, known, info))
+    }
+    return await answerOther(serving, known)
+  } catch (error) {
+    // Whoever nests an object ten thousand levels deep runs us out of stack: his request, not our fault.
+    if (error instanceof RangeError) return statusAnswer(badRequest('the request is nested too deeply').status)
+    if (!(error instanceof StatusError)) {
+      serving.log.error('a request failed', {
+        method: incoming.method,
+        path: incoming.path,
+        error: messageOf(error),
+        stack: (error as Error).stack,
+      })
+    }
+    return statusAnswer(toStatus(error))
+  }
+}
+
+const notFoundPage: Answer = { status: 404, contentType: 'text/plain; charset=utf-8', body: '404 page not found\n' }
+const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf-8', body: 'Method Not Allowed\n' }
+
+async function answerOther({ registry, checks, pages }: Serving, incoming: Incoming): Promise<Answer> {
+  const { path, method, query } = incoming
+  const accept = headerOf(incoming, 'accept')
+  const answer =
+    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
+    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    answerPage(path, pages)
+  if (!answer) return notFoundPage
+  return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+function answerPage(path: string, pages: ReadonlyMap<string, Page>): Answer | undefined {
+  const [beginning, page] = [...pages].find(([each]) => path.startsWith(each)) ?? []
+  const value = beginning === undefined ? undefined : page?.(decodeURIComponent(path.slice(beginning.length)))
+  if (value === undefined) return undefined
+  return { status: 200, contentType: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
+}

@@ -1,0 +1,137 @@
+/**
+ * Carries a request to a kubelet and its answer back. Bytes flow freely only after the kubelet has agreed to leave
+ * HTTP (101): what a client sends behind a refused upgrade must never reach the kubelet with our certificate
+ * (CVE-2018-1002105).
+ */
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { type RequestOptions, request } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { messageOf } from '../../runtime/base/errors.ts'
+import { type StatusError, unavailable } from '../api/status.ts'
+import type { KeyPair } from '../auth/pki.ts'
+import type { StreamedAnswer } from './answer.ts'
+import { statusAnswer } from './answer.ts'
+import type { KubeletTarget } from './verbs/connect.ts'
+
+/** With what the API server shows itself to kubelets, and by what it knows them. */
+export interface KubeletAccess {
+  readonly caPem: string
+  readonly client: KeyPair
+}
+
+function requestTo(target: KubeletTarget, access: KubeletAccess, options: RequestOptions) {
+  return request({
+    host: target.host,
+    port: target.port,
+    path: target.path,
+    ca: access.caPem,
+    cert: access.client.certificatePem,
+    key: access.client.privateKeyPem,
+    // A connection of its own: the kubelet may take it over.
+    agent: false,
+    ...options,
+  })
+}
+
+function unreachable(target: KubeletTarget, error: unknown): StatusError {
+  return unavailable(`error trying to reach the kubelet at ${target.host}:${target.port}: ${messageOf(error)}`)
+}
+
+/** An answer that is the kubelet's own, as it comes: a log that may be followed. */
+export function streamFromKubelet(target: KubeletTarget, access: KubeletAccess): StreamedAnswer {
+  return {
+    stream: (response) =>
+      new Promise((resolve) => {
+        const asked = requestTo(target, access, { method: 'GET' })
+        response.once('close', () => asked.destroy())
+        asked.once('error', (error) => {
+          if (response.headersSent) response.destroy()
+          else answerError(response, unreachable(target, error))
+          resolve()
+        })
+        asked.once('response', (answer) => {
+          pass(answer, response)
+          resolve()
+        })
+        asked.end()
+      }),
+  }
+}
+
+function pass(answer: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(answer.statusCode ?? 502, { 'Content-Type': answer.headers['content-type'] ?? 'text/plain' })
+  response.flushHeaders()
+  answer.on('error', () => response.destroy())
+  answer.pipe(response)
+}
+
+function answerError(response: ServerResponse, error: StatusError): void {
+  const { status, contentType, body } = statusAnswer(error.status)
+  response.writeHead(status, { 'Content-Type': contentType }).end(body)
+}
+
+/** Credentials are for this server only; the rest of hop-by-hop headers is what an upgrade consists of. */
+const ownHeaders = ['authorization', 'host', 'cookie', 'content-length', 'transfer-encoding']
+
+function passedHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.includes(name)))
+}
+
+/** Joins the client's connection with one to the kubelet, if the kubelet agrees to the upgrade. */
+export function upgradeToKubelet(
+  target: KubeletTarget,
+  access: KubeletAccess,
+  client: { request: IncomingMessage; socket: Duplex; head: Buffer },
+): void {
+  const { socket, head } = client
+  const { method = 'GET', headers } = client.request
+  const asked = requestTo(target, access, { method, headers: passedHeaders(headers) })
+  socket.on('error', () => asked.destroy())
+  socket.once('close', () => asked.destroy())
+  asked.once('error', (error) => endWithError(socket, unreachable(target, error)))
+  asked.once('upgrade', (answer: IncomingMessage, kubelet: Duplex, early: Buffer) => {
+    socket.write(headOf(answer))
+    if (early.length > 0) socket.write(early)
+    if (head.length > 0) kubelet.write(head)
+    join(socket, kubelet)
+  })
+  asked.once('response', (answer) => {
+    socket.write(headOf(answer, { Connection: 'close' }))
+    answer.pipe(socket)
+    answer.once('close', () => asked.destroy())
+  })
+  asked.end()
+}
+
+function join(client: Duplex, kubelet: Duplex): void {
+  for (const [from, to] of [
+    [client, kubelet],
+    [kubelet, client],
+  ] as const) {
+    from.pipe(to)
+    from.on('error', () => to.destroy())
+    from.once('close', () => to.destroy())
+  }
+}
+
+function headOf(answer: IncomingMessage, changed: Record<string, string> = {}): string {
+  const lines = [`HTTP/1.1 ${answer.statusCode} ${answer.statusMessage}`]
+  const skipped = [
+    ...Object.keys(changed).map((name) => name.toLowerCase()),
+    ...(answer.statusCode === 101 ? [] : ['transfer-encoding']),
+  ]
+  for (let at = 0; at < answer.rawHeaders.length; at += 2) {
+    const name = answer.rawHeaders[at] ?? ''
+    if (!skipped.includes(name.toLowerCase())) lines.push(`${name}: ${answer.rawHeaders[at + 1]}`)
+  }
+  lines.push(...Object.entries(changed).map(([name, value]) => `${name}: ${value}`))
+  return `${lines.join('\r\n')}\r\n\r\n`
+}
+
+/** Answers an upgrade with an error and ends the connection. */
+export function endWithError(socket: Duplex, error: StatusError): void {
+  const { status, contentType, body } = statusAnswer(error.status)
+  const text = String(body)
+  const head = `HTTP/1.1 ${status} ${error.status.reason ?? 'Error'}\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n`
+  socket.end(head + text)
+}

@@ -1,0 +1,50 @@
+/** What the client wants to read, from `Accept`; what it sent, from `Content-Type`. */
+import { notAcceptable } from '../api/status.ts'
+
+export interface OutputForm {
+  readonly encoding: 'json' | 'yaml'
+  /** `Table`, `PartialObjectMetadata` or `PartialObjectMetadataList` instead of the object itself. */
+  readonly as?: string
+  readonly version?: string
+}
+
+export interface MediaRange {
+  readonly type: string
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+const json = ['application/json', '*/*', 'application/*']
+const accepted = ['application/json', 'application/yaml']
+
+/** The ranges of an `Accept` header, the most wanted first. */
+export function mediaRangesOf(header: string | undefined): MediaRange[] {
+  const ranges = (header ?? '').split(',').flatMap((text): MediaRange[] => {
+    const [type = '', ...rest] = text.split(';').map((part) => part.trim())
+    if (type === '') return []
+    return [{ type: type.toLowerCase(), parameters: Object.fromEntries(rest.map((part) => splitAt(part, '='))) }]
+  })
+  const quality = ({ parameters }: MediaRange) => Number(parameters.q ?? 1)
+  return ranges.sort((left, right) => quality(right) - quality(left))
+}
+
+function splitAt(text: string, separator: string): [string, string] {
+  const at = text.indexOf(separator)
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
+}
+
+/** The first form of `header` that we have. Throws NOT_ACCEPTABLE. */
+export function outputFormOf(header: string | undefined): OutputForm {
+  const ranges = mediaRangesOf(header)
+  if (ranges.length === 0) return { encoding: 'json' }
+  for (const { type, parameters } of ranges) {
+    const encoding = json.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined
+    if (!encoding) continue
+    const { as, v: version, g: group } = parameters
+    if (!as) return { encoding }
+    const isMeta = group === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')
+    if (isMeta && ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'].includes(as)) {
+      return { encoding, as, version }
+    }
+  }
+  throw notAcceptable(accepted)
+}

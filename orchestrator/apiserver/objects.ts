@@ -1,0 +1,92 @@
+/**
+ * Objects as the server holds them: frozen, shared, with `kind` and `apiVersion` first so that their JSON has a known
+ * beginning, and with the revision of their last write in `metadata.resourceVersion`.
+ */
+import type { Kind } from '../api/kinds/kind.ts'
+import { apiVersionOf } from '../api/kinds/table.ts'
+import type { KubeObject } from '../api/types.ts'
+
+/** The place of one object. `namespace` is unset for kinds of the cluster. */
+export interface ObjectPlace {
+  readonly kind: Kind
+  readonly namespace?: string
+  readonly name: string
+}
+
+/** The key in the store, as in Kubernetes. */
+export function keyOf({ kind, namespace, name }: ObjectPlace): string {
+  return kind.namespaced ? `${kind.storedAt}${namespace}/${name}` : `${kind.storedAt}${name}`
+}
+
+/** Freezes a JSON value and all within. */
+export function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const inner of Object.values(value)) deepFreeze(inner)
+  return Object.freeze(value)
+}
+
+/** A private copy that may be changed. */
+export function copyOf<T extends KubeObject>(object: T): T {
+  return structuredCopy(object) as T
+}
+
+/** structuredClone costs ten times as much, and knows more than JSON. */
+function structuredCopy(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(structuredCopy)
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(value)) {
+    const inner = structuredCopy((value as Record<string, unknown>)[key])
+    if (key === '__proto__')
+      Object.defineProperty(copy, key, { value: inner, enumerable: true, writable: true, configurable: true })
+    else copy[key] = inner
+  }
+  return copy
+}
+
+/** The text to store: all but the resourceVersion, which is the revision of that text. */
+export function storedText(kind: Kind, object: KubeObject): string {
+  const { resourceVersion: _, ...metadata } = object.metadata ?? {}
+  return JSON.stringify({ ...object, ...typeOf(kind), metadata })
+}
+
+/** What was stored, at its revision. */
+export function fromStored(text: string, revision: number): KubeObject {
+  const object = JSON.parse(text) as KubeObject
+  return atRevision(object, revision)
+}
+
+/** Stamps and freezes a private copy. */
+export function atRevision(object: KubeObject, revision: number): KubeObject {
+  object.metadata ??= {}
+  object.metadata.resourceVersion = String(revision)
+  return deepFreeze(object)
+}
+
+/** `object` with its kind in front. */
+export function typed<T extends KubeObject>(kind: Kind, object: T): T {
+  const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
+  return { ...typeOf(kind), ...rest } as T
+}
+
+function typeOf(kind: Kind): { kind: string; apiVersion: string } {
+  return { kind: kind.kind, apiVersion: apiVersionOf(kind) }
+}
+
+const encoded = new WeakMap<KubeObject, string>()
+
+/** The JSON of a frozen object, made once. */
+export function jsonOf(object: KubeObject): string {
+  const known = encoded.get(object)
+  if (known !== undefined) return known
+  const text = JSON.stringify(object)
+  if (Object.isFrozen(object)) encoded.set(object, text)
+  return text
+}
+
+/** The JSON of an item of a list: lists of Kubernetes leave `kind` and `apiVersion` of their items out. */
+export function itemJsonOf(kind: Kind, object: KubeObject): string {
+  const text = jsonOf(object)
+  const beginning = `{"kind":"${kind.kind}","apiVersion":"${apiVersionOf(kind)}",`
+  return text.startsWith(beginning) ? `{${text.slice(beginning.length)}` : text
+}

@@ -1,0 +1,75 @@
+/** Query parameters of a request, typed. Throws BAD_REQUEST or INVALID for one that cannot be read. */
+import { badRequest, invalid } from '../api/status.ts'
+import { unsupported } from '../api/validate/problem.ts'
+import type { FieldValidation } from './body.ts'
+import type { IncludeObject } from './table.ts'
+import type { ListQuery } from './verbs/list.ts'
+import type { WatchQuery } from './verbs/watch.ts'
+
+/** The whole number of a parameter; undefined when unset. */
+export function numberOf(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name)
+  if (text === null || text === '') return undefined
+  if (/^-?[0-9]{1,15}$/.test(text)) return Number(text)
+  throw badRequest(
+    `${name}: Invalid value: ${JSON.stringify(text)}: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
+  )
+}
+
+/** The truth of a parameter, as Go reads it; undefined when unset. */
+export function booleanOf(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name)
+  if (text === null) return undefined
+  return !['', '0', 'f', 'F', 'false', 'False', 'FALSE'].includes(text)
+}
+
+/** The parameters that are set, under their own names. */
+function textsOf<Name extends string>(query: URLSearchParams, names: readonly Name[]): { [Key in Name]?: string } {
+  const found = names
+    .map((name) => [name, query.get(name)] as const)
+    .filter(([, value]) => value !== null && value !== '')
+  return Object.fromEntries(found) as { [Key in Name]?: string }
+}
+
+/** What a list is asked for. */
+export function listQueryOf(query: URLSearchParams): ListQuery {
+  const limit = numberOf(query, 'limit')
+  return {
+    ...textsOf(query, ['labelSelector', 'fieldSelector', 'continue', 'resourceVersion', 'resourceVersionMatch']),
+    ...(limit === undefined ? {} : { limit }),
+  }
+}
+
+/** What a watch is asked for. */
+export function watchQueryOf(query: URLSearchParams): WatchQuery {
+  const sendInitialEvents = booleanOf(query, 'sendInitialEvents')
+  return {
+    ...textsOf(query, ['labelSelector', 'fieldSelector', 'resourceVersion', 'resourceVersionMatch']),
+    ...(sendInitialEvents === undefined ? {} : { sendInitialEvents }),
+    allowWatchBookmarks: booleanOf(query, 'allowWatchBookmarks') ?? false,
+  }
+}
+
+/** True for `dryRun=All`. */
+export function isDryRun(values: readonly string[]): boolean {
+  const wrong = values.find((value) => value !== 'All')
+  if (wrong !== undefined) {
+    throw invalid({ group: 'meta.k8s.io', kind: 'Options' }, '', [unsupported('dryRun', wrong, ['All'])])
+  }
+  return values.length > 0
+}
+
+/** How strict a body is read: `Warn` when unset, as in Kubernetes. */
+export function fieldValidationOf(query: URLSearchParams): FieldValidation {
+  const value = query.get('fieldValidation') || 'Warn'
+  if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value
+  const problem = unsupported('fieldValidation', value, ['Ignore', 'Strict', 'Warn'])
+  throw invalid({ group: 'meta.k8s.io', kind: 'Options' }, '', [problem])
+}
+
+/** How much of an object goes along with its row of a Table. */
+export function includeObjectOf(query: URLSearchParams): IncludeObject {
+  const value = query.get('includeObject') || 'Metadata'
+  if (value === 'None' || value === 'Metadata' || value === 'Object') return value
+  throw badRequest(`unrecognized includeObject value: ${JSON.stringify(value)}`)
+}

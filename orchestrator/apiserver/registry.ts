@@ -1,0 +1,29 @@
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { AdmissionChain } from '../admission/admission.ts'
+import type { Kind } from '../api/kinds/kind.ts'
+import type { KindTable } from '../api/kinds/table.ts'
+import type { KubeObject } from '../api/types.ts'
+import type { Broadcaster } from '../store/broadcaster.ts'
+import type { Store } from '../store/store.ts'
+import type { WatchCache } from '../store/watch-cache.ts'
+
+export type ObjectCache = WatchCache<KubeObject>
+
+/** What the verbs work on: the kinds, where their objects are, and what has to be asked before a write. */
+export interface Registry {
+  readonly kinds: KindTable
+  readonly store: Store
+  readonly broadcaster: Broadcaster
+  readonly admission: AdmissionChain
+  readonly clock: Clock
+  /** A new UUID. */
+  newUid(): string
+  /** A whole number from 0 to `below` - 1. */
+  random(below: number): number
+  cacheOf(kind: Kind): ObjectCache
+}
+
+/** Now, to the second, as metav1.Time. */
+export function timestamp(clock: Clock, plusSeconds = 0): string {
+  return `${new Date(clock.now() + plusSeconds * 1000).toISOString().slice(0, 19)}Z`
+}

@@ -1,0 +1,208 @@
+/** Requests for resources: finds the kind, reads the body, calls the verb, presents the result. */
+import type { Kind, Verb } from '../api/kinds/kind.ts'
+import { own } from '../api/own.ts'
+import { badRequest, methodNotAllowed, notSupported, unknownResource, unsupportedMediaType } from '../api/status.ts'
+import type { Binding, KubeObject, Namespace } from '../api/types.ts'
+import type { PatchType } from '../client/api-client.ts'
+import { type Answer, listAnswer, objectAnswer, type Presentation, plainAnswer, type StreamedAnswer } from './answer.ts'
+import { type BodyType, decodeBody } from './body.ts'
+import { headerOf, type Incoming } from './incoming.ts'
+import { outputFormOf } from './negotiate.ts'
+import type { ObjectPlace } from './objects.ts'
+import { booleanOf, fieldValidationOf, includeObjectOf, isDryRun, listQueryOf } from './query.ts'
+import { contentTypeOf, parseJson, readBody } from './read-body.ts'
+import type { Registry } from './registry.ts'
+import type { ResourceRequest } from './request-info.ts'
+import { bindPod } from './verbs/binding.ts'
+import { type Collection, createObject } from './verbs/create.ts'
+import { type DeleteRequest, deleteCollection, deletedStatus, deleteObject } from './verbs/delete.ts'
+import { finalizeNamespace } from './verbs/finalize.ts'
+import { getObject } from './verbs/get.ts'
+import { listObjects } from './verbs/list.ts'
+import { patchObject } from './verbs/patch.ts'
+import { putObject } from './verbs/update.ts'
+import { watchAnswer } from './watch-stream.ts'
+
+/** One request with all that was found out about it. */
+interface Handling {
+  readonly incoming: Incoming
+  readonly info: ResourceRequest
+  readonly kind: Kind
+  readonly collection: Collection
+  readonly place: ObjectPlace
+  readonly presentation: Presentation
+}
+
+type Handler = (registry: Registry, handling: Handling) => Promise<Answer | StreamedAnswer>
+
+/** The answer to a request for a resource. Throws a StatusError. */
+export function handleResource(
+  registry: Registry,
+  incoming: Incoming,
+  info: ResourceRequest,
+): Promise<Answer | StreamedAnswer> {
+  const kind = registry.kinds.find(info)
+  if (!kind) throw unknownResource()
+  refuseUnsupported(kind, info)
+  // `namespaces/x` is in the namespace x for the authorizer only.
+  const namespace = kind.namespaced && info.namespace !== undefined ? { namespace: info.namespace } : {}
+  if (!kind.namespaced && info.namespace !== undefined && kind.resource !== 'namespaces') throw unknownResource()
+  const collection = { kind, ...namespace }
+  const place = { ...collection, name: info.name }
+  return handlerOf(info)(registry, {
+    incoming,
+    info,
+    kind,
+    collection,
+    place,
+    presentation: presentationOf(registry, incoming),
+  })
+}
+
+function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: ResourceRequest): void {
+  if (subresource !== '') {
+    const found = kind.subresources.find(({ name }) => name === subresource)
+    if (!found) throw unknownResource()
+    if (!found.verbs.includes(verb)) throw methodNotAllowed()
+  } else if (!kind.verbs.includes(verb)) throw notSupported(kind, verb)
+  const needsNamespace = kind.namespaced && !['list', 'watch'].includes(verb)
+  if (needsNamespace && namespace === undefined) throw methodNotAllowed()
+}
+
+function presentationOf(registry: Registry, incoming: Incoming): Presentation {
+  const userAgent = headerOf(incoming, 'user-agent') ?? ''
+  // People read what curl and browsers show.
+  const isRead = /^(curl|Wget|Mozilla)\//.test(userAgent)
+  return {
+    form: outputFormOf(headerOf(incoming, 'accept')),
+    pretty: booleanOf(incoming.query, 'pretty') ?? isRead,
+    includeObject: includeObjectOf(incoming.query),
+    now: registry.clock.now(),
+  }
+}
+
+function handlerOf({ verb, subresource }: ResourceRequest): Handler {
+  if (subresource === 'binding') return handleBinding
+  if (subresource === 'finalize') return handleFinalize
+  return handlers[verb]
+}
+
+const handlers: Readonly<Record<Verb, Handler>> = {
+  async get(registry, { place, incoming, presentation, kind }) {
+    const object = await getObject(registry, place, incoming.query.get('resourceVersion') ?? undefined)
+    return objectAnswer(kind, object, { ...presentation, status: 200 })
+  },
+  async list(registry, { collection, incoming, presentation, kind }) {
+    const listed = await listObjects(registry, collection, listQueryOf(incoming.query))
+    return listAnswer(kind, listed, presentation)
+  },
+  async watch(registry, { collection, incoming, presentation }) {
+    return watchAnswer(registry, collection, { incoming, presentation })
+  },
+  async create(registry, { collection, incoming, presentation, kind }) {
+    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
+    const created = await createObject(registry, collection, { ...writeOptions(incoming), object })
+    return objectAnswer(kind, created, { ...presentation, status: 201 })
+  },
+  async update(registry, { place, info, incoming, presentation, kind }) {
+    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
+    const result = await putObject(registry, place, { ...writeOptions(incoming), ...subresourceOf(info), object })
+    return objectAnswer(kind, result.object, { ...presentation, status: result.created ? 201 : 200 })
+  },
+  async patch(registry, { place, info, incoming, presentation, kind }) {
+    const options = { ...writeOptions(incoming), ...decodeOptions(incoming), ...subresourceOf(info) }
+    const object = await patchObject(registry, place, { ...options, ...patchOf(incoming) })
+    return objectAnswer(kind, object, { ...presentation, status: 200 })
+  },
+  async delete(registry, { place, incoming, presentation, kind }) {
+    const { object, gone } = await deleteObject(registry, place, deleteRequestOf(incoming))
+    // As in Kubernetes: pods and what still waits come back as they are, the rest as a Status.
+    if (!gone || kind.resource === 'pods') return objectAnswer(kind, object, { ...presentation, status: 200 })
+    return plainAnswer(deletedStatus(place, object), presentation)
+  },
+  async deletecollection(registry, { collection, incoming, presentation, kind }) {
+    const request = { ...deleteRequestOf(incoming), query: listQueryOf(incoming.query) }
+    const items = await deleteCollection(registry, collection, request)
+    return listAnswer(kind, { items, revision: registry.broadcaster.revision }, presentation)
+  },
+}
+
+const subresourceOf = ({ subresource }: ResourceRequest) => (subresource === '' ? {} : { subresource })
+
+const bindingType: BodyType = { group: '', version: 'v1', kind: 'Binding', definition: 'io.k8s.api.core.v1.Binding' }
+
+async function handleBinding(registry: Registry, { place, incoming, presentation }: Handling): Promise<Answer> {
+  const binding = decodeBody<Binding>(bindingType, bodyOf(incoming, bindingType), decodeOptions(incoming))
+  await bindPod(registry, place, { ...writeOptions(incoming), binding })
+  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
+  return plainAnswer(status, presentation, 201)
+}
+
+async function handleFinalize(registry: Registry, { kind, place, incoming, presentation }: Handling): Promise<Answer> {
+  const namespace = decodeBody<Namespace>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
+  const object = await finalizeNamespace(registry, place, { ...writeOptions(incoming), namespace })
+  return objectAnswer(kind, object, { ...presentation, status: 200 })
+}
+
+function bodyOf(incoming: Incoming, type: BodyType): unknown {
+  const body = readBody(incoming, type)
+  if (body === undefined) throw badRequest('the body of the request is empty')
+  return body
+}
+
+const warner = (incoming: Incoming) => (text: string) => void incoming.warnings.push(text)
+
+function decodeOptions(incoming: Incoming) {
+  return { fieldValidation: fieldValidationOf(incoming.query), warn: warner(incoming) }
+}
+
+function writeOptions(incoming: Incoming) {
+  return { user: incoming.user, dryRun: isDryRun(incoming.query.getAll('dryRun')), warn: warner(incoming) }
+}
+
+const patchTypes: Readonly<Record<string, PatchType>> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+}
+
+function patchOf(incoming: Incoming): { type: PatchType; patch: unknown } {
+  const type = own(patchTypes, contentTypeOf(incoming))
+  // Server-side apply (`application/apply-patch+yaml`) is not there yet: it is refused like any unknown type.
+  if (!type) throw unsupportedMediaType(Object.keys(patchTypes))
+  return { type, patch: parseJson(incoming.body) }
+}
+
+interface DeleteOptionsBody extends KubeObject {
+  gracePeriodSeconds?: number
+  preconditions?: { uid?: string; resourceVersion?: string }
+  propagationPolicy?: string
+  orphanDependents?: boolean
+  dryRun?: string[]
+}
+
+const deleteOptionsType: BodyType = {
+  group: '',
+  version: 'v1',
+  kind: 'DeleteOptions',
+  definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions',
+}
+
+/** From the body, or from the query when there is none. */
+function deleteRequestOf(incoming: Incoming): DeleteRequest {
+  const { query } = incoming
+  const body = readBody(incoming, deleteOptionsType) ?? {}
+  // Its apiVersion may be that of any group.
+  const { apiVersion: _, ...fields } = body as DeleteOptionsBody
+  const options = decodeBody<DeleteOptionsBody>(deleteOptionsType, fields, decodeOptions(incoming))
+  const grace = query.get('gracePeriodSeconds')
+  const gracePeriodSeconds = options.gracePeriodSeconds ?? (grace === null ? undefined : Number.parseInt(grace, 10))
+  const propagationPolicy = options.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
+  return {
+    ...writeOptions(incoming),
+    dryRun: isDryRun([...(options.dryRun ?? []), ...query.getAll('dryRun')]),
+    ...(gracePeriodSeconds === undefined || Number.isNaN(gracePeriodSeconds) ? {} : { gracePeriodSeconds }),
+    ...(options.preconditions ? { preconditions: options.preconditions } : {}),
+    ...(propagationPolicy ? { propagationPolicy } : {}),
+  }
+}

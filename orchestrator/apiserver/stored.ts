@@ -1,0 +1,69 @@
+/** Writes that keep the cache and the store in step, and speak of objects instead of keys. */
+import { hasCode } from '../../runtime/base/errors.ts'
+import { alreadyExists, conflict, notFound, unavailable } from '../api/status.ts'
+import type { KubeObject } from '../api/types.ts'
+import { atRevision, keyOf, type ObjectPlace, storedText, typed } from './objects.ts'
+import type { Registry } from './registry.ts'
+
+/** The newest state, frozen and shared. Throws NOT_FOUND. */
+export function getStored(registry: Registry, place: ObjectPlace): KubeObject {
+  const entry = registry.cacheOf(place.kind).get(keyOf(place))
+  if (!entry) throw notFound(place.kind, place.name)
+  return entry.value
+}
+
+/** Stores a new object. Takes `object` over: it is frozen afterwards. Throws ALREADY_EXISTS. */
+export function createStored(registry: Registry, place: ObjectPlace, object: KubeObject): Promise<KubeObject> {
+  return write(registry, place, { object, send: (key, text) => registry.store.create(key, text) })
+}
+
+/** Stores the next state of `old`. Takes `object` over. Throws CONFLICT when `old` is no longer the newest. */
+export function replaceStored(
+  registry: Registry,
+  place: ObjectPlace,
+  change: { object: KubeObject; old: KubeObject },
+): Promise<KubeObject> {
+  const expected = Number(change.old.metadata?.resourceVersion)
+  return write(registry, place, {
+    object: change.object,
+    send: (key, text) => registry.store.update(key, text, expected),
+  })
+}
+
+/** Removes the object whose newest state is `old`; the last state at the revision of its deletion. */
+export async function removeStored(registry: Registry, place: ObjectPlace, old: KubeObject): Promise<KubeObject> {
+  try {
+    const revision = await registry.store.delete(keyOf(place), Number(old.metadata?.resourceVersion))
+    return atRevision({ ...old, metadata: { ...old.metadata } }, revision)
+  } catch (error) {
+    throw asStatus(error, place)
+  }
+}
+
+async function write(
+  registry: Registry,
+  place: ObjectPlace,
+  change: { object: KubeObject; send(key: string, text: string): Promise<number> },
+): Promise<KubeObject> {
+  const key = keyOf(place)
+  const cache = registry.cacheOf(place.kind)
+  const object = typed(place.kind, change.object)
+  const text = storedText(place.kind, object)
+  const withdraw = cache.expect(key, text, (revision) => atRevision(object, revision))
+  try {
+    const revision = await change.send(key, text)
+    return Object.isFrozen(object) ? object : atRevision(object, revision)
+  } catch (error) {
+    throw asStatus(error, place)
+  } finally {
+    withdraw()
+  }
+}
+
+function asStatus(error: unknown, place: ObjectPlace): unknown {
+  if (hasCode(error, 'KEY_EXISTS')) return alreadyExists(place.kind, place.name)
+  if (hasCode(error, 'KEY_NOT_FOUND')) return notFound(place.kind, place.name)
+  if (hasCode(error, 'REVISION_MISMATCH')) return conflict(place.kind, place.name)
+  if (hasCode(error, 'STORE_FAILED')) return unavailable(error.message)
+  return error
+}

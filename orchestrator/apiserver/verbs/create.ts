@@ -1,0 +1,76 @@
+import { mutate, validate } from '../../admission/admission.ts'
+import type { Kind } from '../../api/kinds/kind.ts'
+import { alreadyExists, badRequest } from '../../api/status.ts'
+import { warningsAbout } from '../../api/support.ts'
+import type { KubeObject, ObjectMeta } from '../../api/types.ts'
+import type { ObjectPlace } from '../objects.ts'
+import { atRevision, keyOf, typed } from '../objects.ts'
+import { type Registry, timestamp } from '../registry.ts'
+import { createStored } from '../stored.ts'
+import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
+
+/** Where something is to be made. */
+export interface Collection {
+  readonly kind: Kind
+  readonly namespace?: string
+}
+
+/**
+ * Makes an object from a private copy, which is taken over. Throws ALREADY_EXISTS, INVALID, and what admission says.
+ */
+export async function createObject(
+  registry: Registry,
+  collection: Collection,
+  request: WriteOptions & { object: KubeObject },
+): Promise<KubeObject> {
+  const { kind } = collection
+  const { object } = request
+  const metadata = newMetadata(registry, collection, object)
+  object.metadata = metadata
+  const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }
+  kind.strategy.setDefaults?.(object)
+  const admission = { verb: 'create' as const, ...place, object, user: request.user, dryRun: request.dryRun }
+  await mutate(registry.admission, admission)
+  kind.strategy.beforeCreate?.(object)
+  refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
+  await validate(registry.admission, admission)
+  for (const text of warningsAbout(kind, object)) request.warn(text)
+  if (!request.dryRun) return createStored(registry, place, object)
+  if (registry.cacheOf(kind).get(keyOf(place))) throw alreadyExists(kind, place.name)
+  const answer = atRevision(typed(kind, object), 0)
+  const { resourceVersion: _, ...withoutRevision } = answer.metadata ?? {}
+  return { ...answer, metadata: withoutRevision }
+}
+
+function newMetadata(registry: Registry, { kind, namespace }: Collection, object: KubeObject): ObjectMeta {
+  const {
+    deletionTimestamp: _deletion,
+    deletionGracePeriodSeconds: _grace,
+    resourceVersion,
+    selfLink: _link,
+    ...given
+  } = object.metadata ?? {}
+  if (resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created')
+  if (namespace !== undefined && given.namespace && given.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  const name = given.name || (given.generateName ? generatedName(registry, given.generateName) : undefined)
+  return {
+    ...given,
+    ...(name ? { name } : {}),
+    ...(kind.namespaced && namespace !== undefined ? { namespace } : {}),
+    uid: registry.newUid(),
+    creationTimestamp: timestamp(registry.clock),
+    ...(kind.strategy.isNewGeneration ? { generation: 1 } : {}),
+  }
+}
+
+/** Letters and digits that spell no words and are not mistaken for each other. */
+const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
+const longestBase = 63 - 5
+
+/** Source: k8s.io/apiserver/pkg/storage/names/generate.go. */
+function generatedName(registry: Registry, base: string): string {
+  const letters = Array.from({ length: 5 }, () => alphabet[registry.random(alphabet.length)])
+  return base.slice(0, longestBase) + letters.join('')
+}

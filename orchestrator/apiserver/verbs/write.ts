@@ -1,0 +1,42 @@
+/** What all verbs that change something share. */
+import { hasCode } from '../../../runtime/base/errors.ts'
+import type { Kind } from '../../api/kinds/kind.ts'
+import { invalid } from '../../api/status.ts'
+import type { KubeObject } from '../../api/types.ts'
+import type { User } from '../../api/user.ts'
+import { validateMetadata } from '../../api/validate/metadata.ts'
+import type { Problem } from '../../api/validate/problem.ts'
+
+export interface WriteOptions {
+  readonly user: User
+  readonly dryRun: boolean
+  /** Takes sentences for `Warning` headers. */
+  warn(text: string): void
+}
+
+/** Throws INVALID when there are problems. */
+export function refuseIfInvalid(kind: Kind, object: KubeObject, problems: readonly Problem[]): void {
+  if (problems.length > 0) throw invalid(kind, object.metadata?.name ?? object.metadata?.generateName ?? '', problems)
+}
+
+/** Everything that is wrong with an object on its own. */
+export function problemsOf(kind: Kind, object: KubeObject): Problem[] {
+  return [...validateMetadata(kind, object), ...(kind.strategy.validate?.(object) ?? [])]
+}
+
+/** Each lost race is somebody else's success, so this is reached only when something is wrong. */
+const attempts = 1000
+
+/**
+ * Runs an optimistic change again when somebody else was faster. `isConditional` says that the caller named the
+ * revision: then the conflict is his to solve.
+ */
+export async function untilNoConflict<T>(isConditional: boolean, change: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await change()
+    } catch (error) {
+      if (isConditional || attempt === attempts || !hasCode(error, 'CONFLICT')) throw error
+    }
+  }
+}

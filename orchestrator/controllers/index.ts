@@ -1,0 +1,16 @@
+import { namespaceController } from './namespace.ts'
+import type { Controller, ControllerOptions } from './reconciler.ts'
+import { serviceAccountController } from './service-account.ts'
+
+/** All controllers as one. */
+export function controllers(options: ControllerOptions): Controller {
+  const all = [namespaceController(options), serviceAccountController(options)]
+  return {
+    start: async () => {
+      for (const each of all) await each.start()
+    },
+    close: async () => {
+      await Promise.all(all.map((each) => each.close()))
+    },
+  }
+}

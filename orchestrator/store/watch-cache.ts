@@ -1,0 +1,180 @@
+import type { Topic } from './broadcaster.ts'
+import { storeError } from './errors.ts'
+import type { Store, StoreEvent, StoreRecord } from './store.ts'
+
+/** `value` of a deletion is the last state, at the revision of the deletion. `previous` is unset for a new key. */
+export interface CacheEvent<T> {
+  readonly type: 'put' | 'delete'
+  readonly key: string
+  readonly revision: number
+  readonly value: T
+  readonly previous?: T
+}
+
+/** Turns stored text into the shared, frozen value at that revision. */
+export type Decode<T> = (text: string, revision: number, key: string) => T
+
+export interface CacheEntry<T> {
+  readonly key: string
+  readonly value: T
+  readonly revision: number
+}
+
+/** This many past events of each prefix are answered from memory; older ones from the store. */
+const windowSize = 2048
+
+/**
+ * All values below one prefix, in memory, with the recent events: gets, lists and watches never touch the store unless
+ * they ask for the past.
+ */
+export class WatchCache<T> implements Topic {
+  readonly prefix: string
+  readonly #store: Store
+  readonly #decode: Decode<T>
+  readonly #entries = new Map<string, CacheEntry<T>>()
+  readonly #watchers = new Set<(event: CacheEvent<T>) => void>()
+  readonly #written = new Map<string, { text: string; make: (revision: number) => T }>()
+  #window: CacheEvent<T>[] = []
+  /** Events after this revision are all in the window. */
+  #windowStart = 0
+  #ordered: readonly CacheEntry<T>[] | undefined
+
+  constructor(options: { prefix: string; store: Store; decode: Decode<T> }) {
+    this.prefix = options.prefix
+    this.#store = options.store
+    this.#decode = options.decode
+  }
+
+  get(key: string): CacheEntry<T> | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** In order of keys. The array is shared: do not change it. */
+  list(): readonly CacheEntry<T>[] {
+    this.#ordered ??= [...this.#entries.values()].sort((left, right) => (left.key < right.key ? -1 : 1))
+    return this.#ordered
+  }
+
+  /** In order of keys, only those that start with `prefix`. */
+  listBelow(prefix: string): readonly CacheEntry<T>[] {
+    if (prefix === this.prefix) return this.list()
+    const all = this.list()
+    const start = firstAtOrAfter(all, prefix)
+    let end = start
+    while (all[end]?.key.startsWith(prefix)) end++
+    return all.slice(start, end)
+  }
+
+  /**
+   * Spares the decoding of what this process writes itself: when the event with exactly this text arrives, `make` is
+   * asked for the value instead of the decoder. Returns the function that withdraws it.
+   */
+  expect(key: string, text: string, make: (revision: number) => T): () => void {
+    const written = { text, make }
+    this.#written.set(key, written)
+    return () => {
+      if (this.#written.get(key) === written) this.#written.delete(key)
+    }
+  }
+
+  /**
+   * Every event after revision `after`, then every new one, each once and in order, until the returned function is
+   * called. What is still in memory is delivered before this returns. Throws COMPACTED when the past is gone.
+   */
+  async watch(after: number, deliver: (event: CacheEvent<T>) => void): Promise<() => void> {
+    if (after >= this.#windowStart) {
+      for (const event of this.#window) if (event.revision > after) deliver(event)
+      return this.follow(deliver)
+    }
+    const early: CacheEvent<T>[] = []
+    const endEarly = this.follow((event) => early.push(event))
+    try {
+      const past = await this.#past(after, this.#newestRevision())
+      for (const event of past) deliver(event)
+      for (const event of early) if (event.revision > (past.at(-1)?.revision ?? after)) deliver(event)
+      return this.follow(deliver)
+    } finally {
+      endEarly()
+    }
+  }
+
+  /** Every event from now on. */
+  follow(deliver: (event: CacheEvent<T>) => void): () => void {
+    this.#watchers.add(deliver)
+    return () => this.#watchers.delete(deliver)
+  }
+
+  load(records: readonly StoreRecord[], revision: number): void {
+    for (const { key, value, revision: at } of records) {
+      this.#entries.set(key, { key, revision: at, value: this.#decode(value, at, key) })
+    }
+    this.#ordered = undefined
+    this.#windowStart = revision
+  }
+
+  apply(event: StoreEvent): void {
+    const { key, value: text, revision } = event.record
+    const previous = this.#entries.get(key)?.value
+    const value = this.#valueOf(key, text, revision)
+    if (event.type === 'put') this.#entries.set(key, { key, value, revision })
+    else this.#entries.delete(key)
+    this.#ordered = undefined
+    const cached: CacheEvent<T> = {
+      type: event.type,
+      key,
+      revision,
+      value,
+      ...(previous === undefined ? {} : { previous }),
+    }
+    this.#remember(cached)
+    for (const deliver of this.#watchers) deliver(cached)
+  }
+
+  #valueOf(key: string, text: string, revision: number): T {
+    const written = this.#written.get(key)
+    if (written?.text !== text) return this.#decode(text, revision, key)
+    this.#written.delete(key)
+    return written.make(revision)
+  }
+
+  #remember(event: CacheEvent<T>): void {
+    this.#window.push(event)
+    if (this.#window.length < 2 * windowSize) return
+    const forgotten = this.#window.splice(0, windowSize)
+    this.#windowStart = forgotten.at(-1)?.revision ?? this.#windowStart
+  }
+
+  #newestRevision(): number {
+    return this.#window.at(-1)?.revision ?? this.#windowStart
+  }
+
+  /** From the store: an event needs the value before it, which the events themselves tell, or the state at `after`. */
+  async #past(after: number, upTo: number): Promise<CacheEvent<T>[]> {
+    if (after < 0) throw storeError('COMPACTED', `watch from revision ${after}: there is none`)
+    const events = await this.#store.changes(this.prefix, after, upTo)
+    if (events.length === 0) return []
+    const before = new Map<string, T>()
+    if (after > 0) {
+      const { records } = await this.#store.range(this.prefix, { revision: after })
+      for (const { key, value, revision } of records) before.set(key, this.#decode(value, revision, key))
+    }
+    return events.map(({ type, record: { key, value: text, revision } }) => {
+      const value = this.#decode(text, revision, key)
+      const previous = before.get(key)
+      if (type === 'put') before.set(key, value)
+      else before.delete(key)
+      return { type, key, revision, value, ...(previous === undefined ? {} : { previous }) }
+    })
+  }
+}
+
+function firstAtOrAfter<T>(entries: readonly CacheEntry<T>[], key: string): number {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((entries[middle]?.key ?? '') < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,98 @@
+import { ioctls, openFlags, S_IFBLK, S_IFCHR, S_IFIFO } from '../linux/constants.ts'
+import { EEXIST } from '../linux/errno-numbers.ts'
+import { specInvalid } from '../spec/errors.ts'
+import type { OciDevice, OciSpec } from '../spec/types.ts'
+import { flags, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
+import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
+import { mountOptions } from './mount-options.ts'
+
+/** The devices that the runtime-spec gives every container ("Default Devices"). */
+const defaultDevices: readonly OciDevice[] = [
+  { type: 'c', path: '/dev/null', major: 1, minor: 3, fileMode: 0o666 },
+  { type: 'c', path: '/dev/zero', major: 1, minor: 5, fileMode: 0o666 },
+  { type: 'c', path: '/dev/full', major: 1, minor: 7, fileMode: 0o666 },
+  { type: 'c', path: '/dev/random', major: 1, minor: 8, fileMode: 0o666 },
+  { type: 'c', path: '/dev/urandom', major: 1, minor: 9, fileMode: 0o666 },
+  { type: 'c', path: '/dev/tty', major: 5, minor: 0, fileMode: 0o666 },
+]
+
+const links: readonly (readonly [path: string, target: string])[] = [
+  ['fd', '/proc/self/fd'],
+  ['stdin', '/proc/self/fd/0'],
+  ['stdout', '/proc/self/fd/1'],
+  ['stderr', '/proc/self/fd/2'],
+]
+
+const kinds: Readonly<Record<string, number>> = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO }
+
+/** Device nodes and default links; nothing when config.json binds a ready /dev. The umask must be 0. */
+export function recordDevices(tape: SyscallTape, root: Arg, spec: OciSpec): void {
+  const boundDev = spec.mounts?.some((mount) => mount.destination === '/dev' && mountOptions(mount).bind)
+  if (boundDev) return
+  const asked = spec.linux?.devices ?? []
+  const defaults = defaultDevices.filter(({ path }) => !asked.some((device) => device.path === path))
+  const folders = new Map<string, Arg>()
+  for (const device of [...defaults, ...asked]) {
+    const slash = device.path.lastIndexOf('/')
+    const parent = device.path.slice(0, slash)
+    const folder = folders.get(parent) ?? makeFolderInRoot(tape, root, parent)
+    folders.set(parent, folder)
+    makeDevice(tape, folder, device)
+  }
+  const dev = folders.get('/dev') ?? makeFolderInRoot(tape, root, '/dev')
+  for (const [name, target] of links) tape.call('symlinkat', [target, dev, name], { tolerate: [EEXIST] })
+  const hasPts = spec.mounts?.some(({ destination }) => destination === '/dev/pts')
+  if (hasPts) tape.call('symlinkat', ['pts/ptmx', dev, 'ptmx'], { tolerate: [EEXIST] })
+}
+
+function makeDevice(tape: SyscallTape, folder: Arg, device: OciDevice): void {
+  const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device
+  const kind = kinds[type]
+  if (kind === undefined) throw specInvalid(`linux.devices ${path}`, `type ${type} is none of c, u, b, p`)
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const mode = { value: kind | (fileMode & 0o7777), shown: `0${(kind | (fileMode & 0o7777)).toString(8)}` }
+  const number = { value: deviceNumber(major, minor), shown: `makedev(${major}, ${minor})` }
+  tape.call('mknodat', [folder, name, mode, number], { tolerate: [EEXIST] })
+  if (uid !== 0 || gid !== 0) {
+    tape.call('fchownat', [folder, name, uid, gid, { value: 0x100, shown: 'AT_SYMLINK_NOFOLLOW' }])
+  }
+}
+
+/** makedev(3): 12 bits of major, 20 bits of minor. */
+function deviceNumber(major: number, minor: number): bigint {
+  return (BigInt(major) << 8n) | BigInt(minor & 0xff) | (BigInt(minor & ~0xff) << 12n)
+}
+
+/**
+ * A terminal of the container's own devpts. Opened by the container's own root and handed on by descriptor alone:
+ * the peer comes from the master (TIOCGPTPEER), never from a path under /dev/pts (CVE-2025-52565). The master is
+ * left at `masterDescriptor`, where it waits to be fetched.
+ */
+export function openTerminal(
+  tape: SyscallTape,
+  root: Arg,
+  options: { masterDescriptor: number; size?: { width: number; height: number } | undefined; console: boolean },
+): void {
+  const { O_RDWR, O_NOCTTY } = openFlags
+  const how = Buffer.alloc(24)
+  how.writeBigUInt64LE(BigInt(O_RDWR | O_NOCTTY | openFlags.O_CLOEXEC))
+  how.writeBigUInt64LE(16n | 4n, 16)
+  const openHow = tape.struct(how, '{O_RDWR|O_NOCTTY|O_CLOEXEC, RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS}')
+  const master = tape.call('openat2', [root, 'dev/pts/ptmx', openHow, 24])
+  const ioctl = (fd: Arg, name: keyof typeof ioctls, argument: Arg) =>
+    tape.call('ioctl', [fd, { value: ioctls[name], shown: name }, argument])
+  ioctl(master, 'TIOCSPTLCK', tape.struct(new Uint8Array(4), '[0]'))
+  const peer = ioctl(master, 'TIOCGPTPEER', flags(O_RDWR | O_NOCTTY, openFlags))
+  if (options.size) {
+    const size = Buffer.alloc(8)
+    size.writeUInt16LE(options.size.height, 0)
+    size.writeUInt16LE(options.size.width, 2)
+    ioctl(master, 'TIOCSWINSZ', tape.struct(size, `{${options.size.height} rows, ${options.size.width} columns}`))
+  }
+  if (options.console) {
+    moveMount(tape, openTree(tape, peer, '', 0), makeFileInRoot(tape, root, '/dev/console'))
+  }
+  ioctl(peer, 'TIOCSCTTY', 0)
+  for (const fd of [0, 1, 2]) tape.call('dup3', [peer, fd, 0])
+  tape.call('dup3', [master, options.masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
+}

@@ -1,0 +1,69 @@
+import { cloneFlags, openFlags } from '../linux/constants.ts'
+import { type HostFacts, hostFacts } from '../linux/host.ts'
+import type { Architecture } from '../linux/syscall-numbers.ts'
+import type { OciProcess, OciSpec } from '../spec/types.ts'
+import { clone, flags, open } from '../tape/calls.ts'
+import { SyscallTape } from '../tape/syscall-tape.ts'
+import { openTerminal } from './devices.ts'
+import { recordLimits } from './limits.ts'
+import {
+  type Birth,
+  becomeProcess,
+  type CgroupEntry,
+  enterCgroups,
+  gateDescriptor,
+  hideFromTheContainer,
+  masterDescriptor,
+  ownKeyring,
+} from './order.ts'
+
+export interface ExecPlan {
+  /** The container's own config.json: seccomp comes from there. */
+  spec: OciSpec
+  process: OciProcess
+  cgroup: Pick<CgroupEntry, 'into' | 'join'>
+  ownsStdio: boolean
+  host?: HostFacts
+  architecture?: Architecture
+}
+
+/** The descriptor under which the player finds a pidfd of the container's first process; a master takes its place. */
+export const targetDescriptor = gateDescriptor + 1
+
+const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP } = cloneFlags
+const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+
+/**
+ * One more process in a running container. A pidfd instead of /proc/PID/ns: the pid cannot have come to mean another
+ * process, and one setns joins the namespaces or none of them. With a terminal there is a gate, so that its master can be
+ * fetched.
+ */
+export function recordExec(plan: ExecPlan): Birth {
+  const {
+    spec,
+    process,
+    host = hostFacts(),
+    architecture = globalThis.process.arch === 'arm64' ? 'arm64' : 'x64',
+  } = plan
+  const tape = new SyscallTape()
+  const warnings: string[] = []
+  hideFromTheContainer(tape)
+  const into = enterCgroups(tape, plan.cgroup)
+  tape.because('limits, while /proc is still the host’s')
+  recordLimits(tape, process, host, warnings)
+  tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
+  tape.call('setns', [targetDescriptor, flags(most, cloneFlags)])
+  const cloned = clone(tape, 0, into)
+  tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
+  tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
+  tape.because('a session and a keyring of its own')
+  tape.call('setsid', [])
+  ownKeyring(tape)
+  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio }
+  if (!process.terminal)
+    return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: false }), warnings }
+  tape.because('a terminal of the container’s own devpts')
+  const root = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
+  openTerminal(tape, root, { masterDescriptor, size: process.consoleSize, console: false })
+  return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: true }), warnings }
+}

@@ -1,0 +1,193 @@
+/*
+ * IMPLEMENTED: every new or joined namespace but user and mount-by-path, bind and filesystem mounts, overlay root,
+ * devices, terminal, masked and read-only paths, capabilities, seccomp, limits, sysctls, users.
+ * NOT IMPLEMENTED: user namespaces and id-mapped mounts, hooks, security labels.
+ */
+import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
+import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
+import { type HostFacts, hostFacts } from '../linux/host.ts'
+import type { Architecture } from '../linux/syscall-numbers.ts'
+import type { OciProcess, OciSpec } from '../spec/types.ts'
+import { clone, flags, open, writeFile } from '../tape/calls.ts'
+import { playerDescriptors, reportBytes } from '../tape/play.ts'
+import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
+import { capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
+import { openTerminal, recordDevices } from './devices.ts'
+import { recordLimits } from './limits.ts'
+import { type CgroupView, recordMounts } from './mounts.ts'
+import * as namespaces from './namespaces.ts'
+import { enterRoot, hidePaths, makeRootReadonly, type RootPlan, recordRoot } from './rootfs.ts'
+import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import { becomeUser, ownStdio } from './users.ts'
+
+/** How a process gets into its cgroups. */
+export interface CgroupEntry {
+  /** cgroup v2: the folder that clone3 is born into. */
+  into?: string
+  /** `cgroup.procs` files of v1 hierarchies, written before clone3. */
+  join: readonly string[]
+  views: readonly CgroupView[]
+}
+
+export interface BirthPlan {
+  spec: OciSpec
+  root: RootPlan
+  cgroup: CgroupEntry
+  /** A folder of the host in which there is nothing, to hide folders behind. */
+  emptyFolder: string
+  /** True when 0, 1 and 2 are pipes made for this container, rather than the caller's own. */
+  ownsStdio: boolean
+  host?: HostFacts
+  architecture?: Architecture
+}
+
+/**
+ * A tape of which the entry `clone` reports the new pid. At entry `ready` it reports, with the descriptor of the
+ * terminal's master as result, and waits at the gate; -1: there is no gate.
+ */
+export interface Birth {
+  tape: SyscallTape
+  clone: number
+  ready: number
+  warnings: string[]
+}
+
+/** The descriptor that is read for the byte that opens the gate. */
+export const gateDescriptor = playerDescriptors.firstFree
+/** Where the master of a terminal waits to be fetched; without a terminal it is free. */
+export const masterDescriptor = gateDescriptor + 1
+
+/** The whole birth of a container, in the order that the kernel and past attacks demand; the reasons are on the tape. */
+export function recordBirth(plan: BirthPlan): Birth {
+  const { spec, cgroup, host = hostFacts(), architecture = process.arch === 'arm64' ? 'arm64' : 'x64' } = plan
+  const tape = new SyscallTape()
+  const warnings: string[] = []
+  const process_ = spec.process as OciProcess
+  hideFromTheContainer(tape)
+  if (process_.terminal) {
+    tape.because('keep the number free at which the terminal’s master will wait')
+    tape.call('dup3', [gateDescriptor, masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
+  }
+  const into = enterCgroups(tape, cgroup)
+  tape.because('namespaces of others are joined before the new ones are made: pid and time concern only children')
+  namespaces.joinNamespaces(tape, spec)
+  namespaces.newTimeNamespace(tape, spec)
+  tape.because('one call makes the other namespaces; the old half reports the pid and leaves')
+  const cloned = clone(tape, namespaces.namespacesToClone(spec), into)
+  tape.because('a session of its own, so that no signal of our terminal reaches it')
+  tape.call('setsid', [])
+  ownKeyring(tape)
+  tape.because('its cgroup namespace begins at the cgroup in which it is by now')
+  namespaces.newCgroupNamespace(tape, spec)
+  tape.because('through the host’s /proc, which no image can have prepared (CVE-2025-52881)')
+  if (namespaces.isNew(spec, 'network')) namespaces.loopbackUp(tape)
+  namespaces.nameAndTune(tape, spec)
+  recordLimits(tape, process_, host, warnings)
+  buildRoot(tape, plan)
+  const { ownsStdio } = plan
+  const ready = becomeProcess(tape, { spec, process: process_, host, architecture, warnings, gate: true, ownsStdio })
+  return { tape, clone: cloned.entry, ready, warnings }
+}
+
+/** Its memory cannot be read by what it joins (CVE-2016-9962), and no descriptor of ours outlives execve (CVE-2024-21626). */
+export function hideFromTheContainer(tape: SyscallTape): void {
+  tape.because('nothing of the player can be read or inherited: CVE-2016-9962, CVE-2024-21626')
+  tape.call('prctl', [{ value: prctlOptions.PR_SET_DUMPABLE, shown: 'PR_SET_DUMPABLE' }, 0, 0, 0, 0])
+  const cloexec = { value: CLOSE_RANGE_CLOEXEC, shown: 'CLOSE_RANGE_CLOEXEC' }
+  tape.call('close_range', [3, { value: 0xffffffff, shown: '~0' }, cloexec])
+}
+
+/** Before clone3, so that the container never runs outside of its limits; the old half is a few pages and leaves at once. */
+export function enterCgroups(tape: SyscallTape, cgroup: Pick<CgroupEntry, 'into' | 'join'>): Result | undefined {
+  tape.because('into the cgroups before anything is charged')
+  for (const file of cgroup.join) writeFile(tape, file, '0')
+  return cgroup.into ? open(tape, cgroup.into, openFlags.O_PATH | openFlags.O_DIRECTORY) : undefined
+}
+
+/** Its own session keyring: the caller's keys stay with the caller. Not every kernel has keys. */
+export function ownKeyring(tape: SyscallTape): void {
+  const join = { value: KEYCTL_JOIN_SESSION_KEYRING, shown: 'KEYCTL_JOIN_SESSION_KEYRING' }
+  tape.call('keyctl', [join, null], { tolerate: [ENOSYS, EPERM] })
+}
+
+function buildRoot(tape: SyscallTape, plan: BirthPlan): void {
+  const { spec, cgroup } = plan
+  const root = recordRoot(tape, plan.root)
+  tape.call('umask', [0])
+  recordMounts(tape, { root, mounts: spec.mounts ?? [], cgroups: cgroup.views })
+  tape.because('devices and links that every container has, made on descriptors inside the root')
+  recordDevices(tape, root, spec)
+  if (spec.process?.terminal) {
+    tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
+    openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
+  }
+  hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host: plan.host ?? hostFacts() })
+  if (spec.root?.readonly) makeRootReadonly(tape, root)
+  enterRoot(tape, root, plan.root.propagation)
+}
+
+export interface ProcessPlan {
+  process: OciProcess
+  spec: OciSpec
+  host: HostFacts
+  architecture: Architecture
+  warnings: string[]
+  /** Without a gate the process runs at once. */
+  gate: boolean
+  ownsStdio: boolean
+}
+
+/** From root inside the container to the user's process: the same for a container's first process and for exec. */
+export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
+  const { process: asked, spec, host, architecture, warnings } = plan
+  const user = asked.user ?? { uid: 0, gid: 0 }
+  const seccomp = spec.linux?.seccomp
+  const masks = capabilityMasks(asked.capabilities ?? {}, host, warnings)
+  if (plan.ownsStdio) ownStdio(tape, user)
+  tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
+  const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
+  tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
+  tape.call('chdir', [asked.cwd])
+  tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
+  if (seccomp && !asked.noNewPrivileges) {
+    tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
+    recordSeccomp(tape, seccomp, architecture)
+  }
+  tape.because('the user and what it may do: bounding set, groups, ids, then the sets that the change of ids clears')
+  dropBounding(tape, masks, host)
+  becomeUser(tape, user)
+  setCapabilities(tape, masks)
+  if (asked.noNewPrivileges) noNewPrivileges(tape)
+  const ready = plan.gate ? passGate(tape, asked.terminal ? masterDescriptor : 0) : -1
+  if (seccomp && asked.noNewPrivileges) {
+    tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
+    recordSeccomp(tape, seccomp, architecture)
+  }
+  tape.because('the process')
+  recordExec(tape, asked)
+  return ready
+}
+
+function passGate(tape: SyscallTape, result: number): number {
+  tape.because('the gate: created, and waiting for start')
+  const index = tape.entries.length
+  const report = Buffer.alloc(reportBytes)
+  report.writeBigUInt64LE(BigInt(index))
+  report.writeBigInt64LE(BigInt(result), 8)
+  tape.call('write', [playerDescriptors.report, tape.struct(report, `{ready, ${result}}`), reportBytes])
+  tape.call('read', [gateDescriptor, tape.struct(new Uint8Array(8), '<go>'), 1])
+  return index
+}
+
+/** execve; a name without a slash is looked for in PATH, one attempt after the other, as execvp does. */
+function recordExec(tape: SyscallTape, { args = [], env = [] }: OciProcess): void {
+  const [program = ''] = args
+  const argv = tape.strings(args)
+  const envp = tape.strings(env)
+  const folders = (env.findLast((line) => line.startsWith('PATH='))?.slice(5) ?? '/bin:/usr/bin').split(':')
+  const candidates = program.includes('/') ? [program] : folders.map((folder) => `${folder || '.'}/${program}`)
+  candidates.forEach((path, at) => {
+    const isLast = at === candidates.length - 1
+    tape.call('execve', [path, argv, envp], isLast ? {} : { tolerate: [ENOENT, EACCES] })
+  })
+}

@@ -1,0 +1,142 @@
+import { AT_RECURSIVE, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
+import { EINVAL, ENOENT, ENOTDIR } from '../linux/errno-numbers.ts'
+import type { HostFacts } from '../linux/host.ts'
+import { parentMount } from '../linux/mount-table.ts'
+import { specInvalid } from '../spec/errors.ts'
+import type { OciSpec } from '../spec/types.ts'
+import { flags, here, mountSetattr, moveMount, open, openInRoot, openTree } from '../tape/calls.ts'
+import type { Arg, Result, SyscallTape } from '../tape/syscall-tape.ts'
+import { refused } from './errors.ts'
+
+/** The layers of a root that is mounted inside the container's own mount namespace; lowest layer last, as overlayfs has it. */
+export interface Overlay {
+  lower: readonly string[]
+  upper: string
+  work: string
+}
+
+export interface RootPlan {
+  /** Absolute: the root itself, or, with an overlay, the folder where it is mounted. */
+  path: string
+  overlay?: Overlay
+  propagation?: string
+}
+
+const propagations: Readonly<Record<string, number>> = {
+  shared: mountFlags.MS_SHARED,
+  rshared: mountFlags.MS_SHARED | mountFlags.MS_REC,
+  slave: mountFlags.MS_SLAVE,
+  rslave: mountFlags.MS_SLAVE | mountFlags.MS_REC,
+  private: mountFlags.MS_PRIVATE,
+  rprivate: mountFlags.MS_PRIVATE | mountFlags.MS_REC,
+}
+
+/**
+ * Cuts the new mount namespace off from the host and makes the root a mount of its own, as pivot_root wants it.
+ * Returns a descriptor of that mount, on which everything else works.
+ */
+export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: RootPlan): Result {
+  const mode = propagationOf(propagation)
+  const shared = (mode & mountFlags.MS_SHARED) !== 0
+  if (shared) {
+    tape.because('mounts may pass to the host where a volume asks for it, but none of our own: their parent is private')
+    tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+    tape.call('mount', [null, parentMount(path), null, flags(mountFlags.MS_PRIVATE, mountFlags), null])
+  } else {
+    tape.because('no mount of the container may reach the host; the host may still unmount its own')
+    // Even for a `slave` that is not recursive nothing below may stay shared: it would carry our mounts to the host.
+    tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
+    if (mode & mountFlags.MS_PRIVATE) tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+  }
+  tape.because('the root becomes a mount of its own: pivot_root demands it')
+  if (overlay) {
+    tape.call('mount', ['overlay', path, 'overlay', 0, overlayData(overlay)])
+    return open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
+  }
+  const copy = openTree(tape, here, path, AT_RECURSIVE)
+  if (shared) mountSetattr(tape, copy, { set: 0, clear: 0, propagation: mountFlags.MS_PRIVATE }, { recursive: true })
+  const at = open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
+  moveMount(tape, copy, at)
+  return copy
+}
+
+function propagationOf(propagation: string | undefined): number {
+  const mode = propagations[propagation || 'rslave']
+  if (mode === undefined) throw specInvalid('linux.rootfsPropagation', `${propagation} is not a propagation`)
+  return mode
+}
+
+/** Mount data of overlayfs. Throws BIRTH_REFUSED when it is longer than the page that mount(2) copies. */
+function overlayData({ lower, upper, work }: Overlay): string {
+  const quoted = (path: string) => path.replaceAll('\\', '\\\\').replaceAll(',', '\\,').replaceAll(':', '\\:')
+  const data = `lowerdir=${lower.map(quoted).join(':')},upperdir=${quoted(upper)},workdir=${quoted(work)}`
+  const bytes = Buffer.byteLength(data)
+  if (bytes > 4095) {
+    const reason = `the options of ${lower.length} layers take ${bytes} bytes; the kernel reads 4095`
+    throw refused('overlay', reason, { layers: lower.length, bytes })
+  }
+  return data
+}
+
+/**
+ * pivot_root(2) into `root`. The old root lies on top of the new one for a moment; it is made a slave, so that its
+ * going does not unmount anything on the host, and detached (the man page's `pivot_root(".", ".")`).
+ */
+export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string): void {
+  tape.because('enter the root and leave the old one behind')
+  const old = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
+  tape.call('fchdir', [root])
+  tape.call('pivot_root', ['.', '.'])
+  tape.call('fchdir', [old])
+  tape.call('mount', [null, '.', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
+  tape.call('umount2', ['.', { value: MNT_DETACH, shown: 'MNT_DETACH' }])
+  tape.call('chdir', ['/'])
+  const mode = propagationOf(propagation)
+  if (mode & mountFlags.MS_SHARED)
+    tape.call('mount', [null, '/', null, flags(mode & ~mountFlags.MS_REC, mountFlags), null])
+}
+
+/** Read-only for the whole mount of the root, once nothing has to be made in it any more. */
+export function makeRootReadonly(tape: SyscallTape, root: Arg): void {
+  tape.because('root.readonly')
+  mountSetattr(tape, root, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
+}
+
+/**
+ * Masked and read-only paths. What hides a file is the host's own /dev/null, opened before the root is entered: the
+ * image cannot have put anything in its place (CVE-2025-31133). What hides a folder is `emptyFolder`, read-only.
+ */
+export function hidePaths(
+  tape: SyscallTape,
+  root: Arg,
+  { spec, emptyFolder, host }: { spec: OciSpec; emptyFolder: string; host: Pick<HostFacts, 'kindOf'> },
+): void {
+  const { MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC } = mountAttributes
+  const sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+  for (const path of spec.linux?.readonlyPaths ?? []) {
+    tape.because(`read-only: ${path}`)
+    const target = openInRoot(tape, root, path, { tolerate: [ENOENT] })
+    const copy = openTree(tape, target, '', AT_RECURSIVE)
+    mountSetattr(tape, copy, { set: MOUNT_ATTR_RDONLY, clear: 0 }, { recursive: true })
+    moveMount(tape, copy, target)
+  }
+  for (const path of spec.linux?.maskedPaths ?? []) {
+    tape.because(`masked: ${path}`)
+    // What is in /proc and /sys is the kernel's, and the same here as in the container; an image may hold anything.
+    const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'unknown'
+    if (kind === 'missing') continue
+    if (kind !== 'file') {
+      const tolerate = kind === 'folder' ? [] : [ENOENT, ENOTDIR]
+      const folder = openInRoot(tape, root, path, { tolerate }, openFlags.O_DIRECTORY)
+      const empty = openTree(tape, here, emptyFolder, 0)
+      mountSetattr(tape, empty, { set: sealed, clear: 0 })
+      moveMount(tape, empty, folder)
+    }
+    if (kind !== 'folder') {
+      const file = openInRoot(tape, root, path, { tolerate: [ENOENT] })
+      const nothing = openTree(tape, here, '/dev/null', 0)
+      // A folder is hidden by now, and to mount a file on it is EINVAL.
+      moveMount(tape, nothing, file, kind === 'file' ? {} : { tolerate: [EINVAL] })
+    }
+  }
+}

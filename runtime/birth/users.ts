@@ -1,0 +1,26 @@
+import { prctlOptions } from '../linux/constants.ts'
+import type { OciUser } from '../spec/types.ts'
+import type { SyscallTape } from '../tape/syscall-tape.ts'
+
+/**
+ * Groups before user, because setgroups and setresgid need privileges that setresuid gives away. PR_SET_KEEPCAPS keeps
+ * the permitted set over the change of user, so that capset can choose from it afterwards.
+ */
+export function becomeUser(tape: SyscallTape, user: OciUser): void {
+  const { uid, gid, additionalGids = [] } = user
+  const groups = Buffer.alloc(Math.max(additionalGids.length * 4, 4))
+  additionalGids.forEach((group, at) => {
+    groups.writeUInt32LE(group, at * 4)
+  })
+  tape.call('setgroups', [additionalGids.length, tape.struct(groups, `[${additionalGids.join(', ')}]`)])
+  tape.call('prctl', [{ value: prctlOptions.PR_SET_KEEPCAPS, shown: 'PR_SET_KEEPCAPS' }, 1, 0, 0, 0])
+  tape.call('setresgid', [gid, gid, gid])
+  tape.call('setresuid', [uid, uid, uid])
+}
+
+/** Makes 0, 1 and 2 the user's own, so that /dev/stdout can be opened again by one who is not root. */
+export function ownStdio(tape: SyscallTape, user: OciUser): void {
+  if (user.uid === 0) return
+  const keep = { value: 0xffffffff, shown: '-1' }
+  for (const fd of [0, 1, 2]) tape.call('fchown', [fd, user.uid, keep], { policy: 'ignore' })
+}

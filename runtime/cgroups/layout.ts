@@ -1,0 +1,22 @@
+import { readFileSync } from 'node:fs'
+import { cgroupUnsupported } from './errors.ts'
+
+/** Where the controllers of this host are. On a hybrid host they are v1; the unified tree beside them has none of ours. */
+export type CgroupLayout = { version: 1; mounts: ReadonlyMap<string, string> } | { version: 2; mount: string }
+
+/** Reads /proc/self/mounts. Throws CGROUP_UNSUPPORTED on a host without cgroups. */
+export function findLayout(mounts = readFileSync('/proc/self/mounts', 'utf8')): CgroupLayout {
+  const rows = mounts.split('\n').map((line) => line.split(' '))
+  const v1 = new Map<string, string>()
+  let unified: string | undefined
+  for (const [, folder = '', type, options = ''] of rows) {
+    if (type === 'cgroup2') unified ??= folder
+    if (type !== 'cgroup') continue
+    for (const option of options.split(',')) if (controllers.includes(option)) v1.set(option, folder)
+  }
+  if (v1.has('memory')) return { version: 1, mounts: v1 }
+  if (unified) return { version: 2, mount: unified }
+  throw cgroupUnsupported('cgroups', 'this host has no cgroup hierarchy')
+}
+
+const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'hugetlb']

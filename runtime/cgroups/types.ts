@@ -1,0 +1,45 @@
+import type { LinuxResources } from '../spec/types.ts'
+
+/** What a group uses now. Bytes, nanoseconds, counts. */
+export interface CgroupStats {
+  cpuUsageNanoseconds: number
+  cpuThrottledPeriods: number
+  memoryUsageBytes: number
+  /** Usage without the file cache that is not in active use: what eviction and `kubectl top` count. */
+  memoryWorkingSetBytes: number
+  memoryRssBytes: number
+  /** Absent: no limit. */
+  memoryLimitBytes?: number
+  pids: number
+  oomKills: number
+}
+
+/** How a process gets in, and what the container may see of it. */
+export interface CgroupMembership {
+  into?: string
+  join: string[]
+  views: { name: string; folder: string }[]
+}
+
+/** One model for v1, hybrid and v2. `path` is relative to the root of the hierarchies, such as `coracle/node/pod1/c1`. */
+export interface CgroupDriver {
+  readonly version: 1 | 2
+  /** Makes the group and its parents, and sets the limits. What cannot be enforced here is said in the result. */
+  create(path: string, resources: LinuxResources): string[]
+  update(path: string, resources: LinuxResources): void
+  membership(path: string): CgroupMembership
+  exists(path: string): boolean
+  stats(path: string): CgroupStats
+  /** Processes of the group and of all groups below. */
+  pids(path: string): number[]
+  /** How often the kernel's OOM killer has struck in the group. */
+  oomKills(path: string): number
+  freeze(path: string, frozen: boolean): Promise<void>
+  isFrozen(path: string): boolean
+  /** SIGKILL for everything in the group, until it is empty. */
+  killAll(path: string): Promise<void>
+  /** Removes the group and those below; nothing to do when it is not there. */
+  remove(path: string): Promise<void>
+  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. */
+  removeIfEmpty(path: string): void
+}

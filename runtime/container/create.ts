@@ -1,0 +1,176 @@
+import { mkdirSync } from 'node:fs'
+import { isAbsolute, resolve } from 'node:path'
+import { errnoOf, hasCode } from '../base/errors.ts'
+import { type Birth, recordBirth } from '../birth/order.ts'
+import type { Overlay } from '../birth/rootfs.ts'
+import { recordSandbox } from '../birth/sandbox.ts'
+import { cgroups } from '../cgroups/driver.ts'
+import type { ContainerRecord, LogOptions } from '../launcher/protocol.ts'
+import { emptyFolderOf, folderOf } from '../launcher/records.ts'
+import type { LinuxResources, OciSpec } from '../spec/types.ts'
+import { validateSpec } from '../spec/validate.ts'
+import { type Report, stepError } from '../tape/play.ts'
+import { removeTraces } from './delete.ts'
+import { containerError } from './errors.ts'
+import type { Workplace } from './player.ts'
+import { type SavedConfig, saveConfig } from './saved-config.ts'
+import { type ContainerState, stateOf } from './state.ts'
+
+export interface CreateOptions {
+  id: string
+  spec: OciSpec
+  /** Against which a relative `root.path` counts; absent: the path must be absolute. */
+  bundle?: string
+  /** The root is made of these layers instead of `spec.root.path`, inside the container's mount namespace only. */
+  rootfs?: { overlay: Overlay }
+  log?: LogOptions
+  /** Keep a standard input open that clients can attach to. */
+  stdin?: boolean
+  /** End it when the first client that attached to it goes. */
+  stdinOnce?: boolean
+}
+
+export interface SandboxOptions {
+  id: string
+  hostname: string
+  /** Relative to the root of the hierarchies. The sandbox' own process lives in a group below it. */
+  cgroupPath: string
+  resources?: LinuxResources
+  sysctls?: Record<string, string>
+  hostNetwork?: boolean
+  hostPid?: boolean
+  hostIpc?: boolean
+  annotations?: Record<string, string>
+}
+
+/**
+ * Gives birth to a container that waits at its gate for `start`. Whatever fails, nothing is left behind. Throws
+ * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED.
+ */
+export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
+  const { id, spec, bundle, rootfs, log, stdin = false, stdinOnce = false } = options
+  validateSpec(spec)
+  const cgroupPath = cgroupPathOf(spec.linux?.cgroupsPath, id)
+  const record: ContainerRecord = {
+    ...emptyRecord(id, 'container', place),
+    annotations: spec.annotations ?? {},
+    cgroupPath,
+    terminal: spec.process?.terminal ?? false,
+    stdin,
+    stdinOnce,
+    ...(bundle === undefined ? {} : { bundle }),
+    ...(log ? { log } : {}),
+  }
+  return bear(place, record, spec.linux?.resources ?? {}, () => {
+    saveConfig(place.root, id, { spec, rootfs, bundle })
+    return birthOf(place, id, { spec, bundle, rootfs })
+  })
+}
+
+/** The tape of a container; the same for create, for explaining it, and for naming a step that failed. */
+export function birthOf(
+  place: Pick<Workplace, 'root'> & { player?: Workplace['player'] },
+  id: string,
+  config: SavedConfig,
+): Birth {
+  const { spec, bundle, rootfs } = config
+  const folder = folderOf(place.root, id)
+  const propagation = spec.linux?.rootfsPropagation
+  const path = rootfs ? `${folder}/rootfs` : rootPath(spec.root?.path ?? '', bundle)
+  return recordBirth({
+    spec,
+    root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
+    cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
+    emptyFolder: emptyFolderOf(place.root),
+    ownsStdio: place.player?.keeper !== 'none',
+  })
+}
+
+/** Starts a pod's own process, which holds its namespaces; they are `/proc/<pid>/ns/*`. */
+export async function createSandbox(place: Workplace, options: SandboxOptions): Promise<ContainerState> {
+  const { id, resources = {}, annotations = {}, hostname, sysctls = {} } = options
+  const { hostNetwork = false, hostPid = false, hostIpc = false } = options
+  const cgroupPath = `${cgroupPathOf(options.cgroupPath, id)}/${id}`
+  const record = { ...emptyRecord(id, 'sandbox', place), annotations, cgroupPath }
+  return bear(place, record, resources, () =>
+    recordSandbox({
+      hostname,
+      sysctls,
+      hostNetwork,
+      hostPid,
+      hostIpc,
+      cgroup: cgroups().membership(cgroupPath),
+      emptyFolder: emptyFolderOf(place.root),
+    }),
+  )
+}
+
+async function bear(
+  place: Workplace,
+  record: ContainerRecord,
+  resources: LinuxResources,
+  recordTape: () => Birth,
+): Promise<ContainerState> {
+  makeFolder(place.root, record.id)
+  try {
+    for (const warning of cgroups().create(record.cgroupPath, resources)) place.warn(warning)
+    const { tape, warnings, clone, ready } = recordTape()
+    for (const warning of warnings) place.warn(`${record.id}: ${warning}`)
+    try {
+      await place.player.create(record, { tape: tape.encode(), marks: { clone, ready } })
+    } catch (error) {
+      if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
+        throw stepError(tape, error.facts as unknown as Report)
+      }
+      throw error
+    }
+    return stateOf(place.root, record.id)
+  } catch (error) {
+    await removeTraces(place, record.id, record.cgroupPath)
+    throw error
+  }
+}
+
+function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace): ContainerRecord {
+  const createdAt = new Date().toISOString()
+  const plain = { terminal: false, stdin: false, stdinOnce: false, annotations: {}, cgroupPath: '' }
+  return { id, kind, createdAt, keeper: place.player.keeper, ...plain }
+}
+
+/** `<root>/<id>` with the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
+function makeFolder(root: string, id: string): void {
+  if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
+    throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
+  }
+  const folder = folderOf(root, id)
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+    throw containerError('ALREADY_EXISTS', `create ${id}: a container with this id exists already`, { id })
+  }
+  mkdirSync(`${folder}/rootfs`)
+}
+
+/** `linux.cgroupsPath` below the root of the hierarchies; `..` would lead out of it. */
+function cgroupPathOf(path: string | undefined, id: string): string {
+  const parts = (path || `coracle/${id}`).split('/').filter((part) => part !== '' && part !== '.')
+  if (parts.includes('..') || parts.length === 0) {
+    throw containerError('INVALID_ID', `create ${id}: cgroupsPath ${path} leads out of the hierarchy`, { id })
+  }
+  if (path?.includes(':')) {
+    throw containerError(
+      'INVALID_ID',
+      `create ${id}: cgroupsPath ${path} is meant for systemd, which is not supported`,
+      { id },
+    )
+  }
+  return parts.join('/')
+}
+
+function rootPath(path: string, bundle: string | undefined): string {
+  if (isAbsolute(path)) return path
+  if (bundle === undefined) throw containerError('INVALID_ID', `create: root.path ${path} is not absolute`)
+  return resolve(bundle, path)
+}

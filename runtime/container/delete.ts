@@ -1,0 +1,64 @@
+import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { errnoOf, hasCode, runAll } from '../base/errors.ts'
+import { cgroups } from '../cgroups/driver.ts'
+import { folderOf, readRecord } from '../launcher/records.ts'
+import { containerError } from './errors.ts'
+import type { Workplace } from './player.ts'
+import { stateOf } from './state.ts'
+
+/**
+ * Removes a stopped container and all traces of it. With `force` a living one is killed first, and one that does not
+ * exist is fine. Throws NOT_FOUND, WRONG_STATE.
+ */
+export async function deleteContainer(place: Workplace, id: string, options: { force?: boolean } = {}): Promise<void> {
+  const { force = false } = options
+  const record = readRecord(place.root, id)
+  if (!record) {
+    if (!force) throw containerError('NOT_FOUND', `delete ${id}: it does not exist`, { id })
+    await removeTraces(place, id, '')
+    return
+  }
+  const { status } = stateOf(place.root, id)
+  if (status !== 'stopped' && !force) {
+    throw containerError('WRONG_STATE', `delete ${id}: the container is ${status}, not stopped`, { id, status })
+  }
+  await removeTraces(place, id, record.cgroupPath)
+}
+
+/** Kills what is left in the cgroup and removes cgroup and folder, whatever of it there is. */
+export async function removeTraces(place: Workplace, id: string, cgroupPath: string): Promise<void> {
+  await runAll(`delete ${id}`, [
+    async () => {
+      if (cgroupPath === '' || !cgroups().exists(cgroupPath)) return
+      if (cgroups().pids(cgroupPath).length > 0) {
+        if (cgroups().isFrozen(cgroupPath)) await cgroups().freeze(cgroupPath, false)
+        await cgroups().killAll(cgroupPath)
+        await endOf(place, id)
+      }
+      await cgroups().remove(cgroupPath)
+    },
+    () => place.player.forget(id),
+    () => removeFolder(folderOf(place.root, id)),
+  ])
+}
+
+async function endOf(place: Workplace, id: string): Promise<void> {
+  try {
+    await place.player.wait(id)
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error
+  }
+}
+
+/** Files and empty folders, one by one: nothing that is mounted there could be emptied by mistake. */
+function removeFolder(folder: string): void {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      if (entry.isDirectory()) rmdirSync(`${folder}/${entry.name}`)
+      else unlinkSync(`${folder}/${entry.name}`)
+    }
+    rmdirSync(folder)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  }
+}

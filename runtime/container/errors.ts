@@ -1,0 +1,14 @@
+import { CoracleError, type Facts } from '../base/errors.ts'
+
+/**
+ * Codes of this folder, in addition to those of spec, birth, cgroups, tape and launcher: INVALID_ID, ALREADY_EXISTS,
+ * NOT_FOUND, WRONG_STATE (the runtime-spec forbids the operation in this state), EXEC_FAILED (execve; says what is
+ * really missing).
+ */
+export const containerCodes = ['INVALID_ID', 'ALREADY_EXISTS', 'NOT_FOUND', 'WRONG_STATE', 'EXEC_FAILED'] as const
+
+export type ContainerCode = (typeof containerCodes)[number]
+
+export function containerError(code: ContainerCode, message: string, facts: Facts = {}, cause?: unknown): CoracleError {
+  return new CoracleError(message, { code, facts, cause })
+}

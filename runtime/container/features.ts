@@ -1,0 +1,35 @@
+import { capabilityNames } from '../birth/capabilities.ts'
+import { mountOptionNames } from '../birth/mount-options.ts'
+import { cgroups } from '../cgroups/driver.ts'
+
+/** The runtime-spec's features document (features.md): only what is really there. */
+export function features(): Record<string, unknown> {
+  const isUnified = cgroups().version === 2
+  return {
+    ociVersionMin: '1.0.0',
+    ociVersionMax: '1.3.0',
+    hooks: [],
+    mountOptions: mountOptionNames(),
+    linux: {
+      namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'uts'],
+      capabilities: capabilityNames,
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
+      seccomp: {
+        enabled: true,
+        actions: ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'TRACE', 'TRAP'].map(
+          (name) => `SCMP_ACT_${name}`,
+        ),
+        operators: ['NE', 'LT', 'LE', 'EQ', 'GE', 'GT', 'MASKED_EQ'].map((name) => `SCMP_CMP_${name}`),
+        archs: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
+        supportedFlags: ['TSYNC', 'LOG', 'SPEC_ALLOW'].map((name) => `SECCOMP_FILTER_FLAG_${name}`),
+      },
+      apparmor: { enabled: false },
+      selinux: { enabled: false },
+      intelRdt: { enabled: false },
+      mountExtensions: { idmap: { enabled: false } },
+    },
+    annotations: {
+      'coracle.limits': isUnified ? 'device rules are not enforced on cgroup v2' : '',
+    },
+  }
+}

@@ -1,0 +1,54 @@
+import { closeSync } from 'node:fs'
+import { hasCode } from '../base/errors.ts'
+import { cgroups } from '../cgroups/driver.ts'
+import { readRecord } from '../launcher/records.ts'
+import { signalNumber } from '../linux/constants.ts'
+import { pidfdOpen, pidfdSignal, startTimeOf } from '../linux/process.ts'
+import { containerError } from './errors.ts'
+import type { Workplace } from './player.ts'
+import { requireState } from './state.ts'
+
+/**
+ * Sends a signal to the first process of a container, or with `all` to everything in its cgroup. By pidfd and start
+ * time, so that no other process can be hit. Throws NOT_FOUND, WRONG_STATE, INVALID_ID for an unknown signal.
+ */
+export async function kill(
+  place: Workplace,
+  id: string,
+  options: { signal: string | number; all?: boolean },
+): Promise<void> {
+  const number = signalNumber(options.signal)
+  if (number === undefined) throw containerError('INVALID_ID', `kill ${id}: ${options.signal} is not a signal`, { id })
+  if (options.all) {
+    const record = readRecord(place.root, id)
+    if (!record) throw containerError('NOT_FOUND', `kill ${id}: it does not exist`, { id })
+    await killGroup(record.cgroupPath, number)
+    return
+  }
+  const state = requireState(place.root, id, { verb: 'kill', states: ['created', 'running', 'paused'] })
+  if (state.pid === undefined || !signalProcess(state.pid, number, readRecord(place.root, id)?.startTime)) {
+    throw containerError('WRONG_STATE', `kill ${id}: the container is not running`, { id })
+  }
+  // A frozen process takes its death only when it is thawed.
+  if (number === 9 && state.status === 'paused') await cgroups().freeze(state.cgroupPath, false)
+}
+
+async function killGroup(path: string, signal: number): Promise<void> {
+  if (signal === 9) await cgroups().killAll(path)
+  else for (const pid of cgroups().pids(path)) signalProcess(pid, signal, startTimeOf(pid))
+}
+
+function signalProcess(pid: number, signal: number, startTime: number | undefined): boolean {
+  let pidfd: number | undefined
+  try {
+    pidfd = pidfdOpen(pid)
+    if (startTime === undefined || startTimeOf(pid) !== startTime) return false
+    if (signal !== 0) pidfdSignal(pidfd, signal)
+    return true
+  } catch (error) {
+    if (hasCode(error, 'KERNEL') && error.facts.errno === 'ESRCH') return false
+    throw error
+  } finally {
+    if (pidfd !== undefined) closeSync(pidfd)
+  }
+}

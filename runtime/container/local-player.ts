@@ -1,0 +1,64 @@
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { playBirth, readRunning } from '../launcher/birth-play.ts'
+import { folderOf, readRecord, writeRecord } from '../launcher/records.ts'
+import { makeFifo, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
+import { ownStreams, playerDescriptors } from '../tape/play.ts'
+import type { Player } from './player.ts'
+
+const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants
+
+export interface LocalPlayerOptions {
+  root: string
+  /** Told once the process waits at its gate; `master` is the number of its terminal's descriptor in that process. */
+  onReady?: (pid: number, master: number) => void
+}
+
+/**
+ * Plays tapes in this process and leaves the containers to themselves, with our own streams: what `coracle oci` does.
+ * Gate and reports are FIFOs on disk, because another process will open the gate.
+ */
+export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): Player {
+  /** Births of this very process: their reports are being read already, and a report has one reader. */
+  const running = new Map<string, Promise<void>>()
+  return {
+    keeper: 'none',
+    async create(record, { tape, marks }) {
+      const folder = folderOf(root, record.id)
+      for (const fifo of ['gate', 'report']) makeFifo(`${folder}/${fifo}`)
+      const gate = openSync(`${folder}/gate`, O_RDWR)
+      const reportRead = openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK)
+      const reportWrite = openSync(`${folder}/report`, O_WRONLY)
+      const inherit = new Map<number, number>([...ownStreams, [playerDescriptors.firstFree, gate]])
+      const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit }, () => {
+        closeSync(gate)
+        closeSync(reportWrite)
+      })
+      const startTime = startTimeOf(played.pid)
+      const alive = { ...record, pid: played.pid, ...(startTime === undefined ? {} : { startTime }) }
+      writeRecord(root, alive)
+      running.set(record.id, played.running)
+      onReady(played.pid, played.result)
+      return alive
+    },
+    async start(id) {
+      const folder = folderOf(root, id)
+      const started = running.get(id) ?? readRunning(`${folder}/report`)
+      const gate = openSync(`${folder}/gate`, O_WRONLY | O_NONBLOCK)
+      writeSync(gate, 'g')
+      closeSync(gate)
+      await started
+      const startedAt = new Date().toISOString()
+      const record = readRecord(root, id)
+      if (record) writeRecord(root, { ...record, startedAt })
+      return startedAt
+    },
+    async wait(id) {
+      const { pid, startTime } = readRecord(root, id) ?? {}
+      if (pid === undefined || startTimeOf(pid) !== startTime) return
+      const pidfd = pidfdOpen(pid)
+      await pollReadable([pidfd], -1)
+      closeSync(pidfd)
+    },
+    forget: async () => {},
+  }
+}

@@ -1,0 +1,14 @@
+import { cgroups } from '../cgroups/driver.ts'
+import { requireState } from './state.ts'
+
+/** Freezes every process of a container. Throws NOT_FOUND, WRONG_STATE. */
+export async function pause(root: string, id: string): Promise<void> {
+  const { cgroupPath } = requireState(root, id, { verb: 'pause', states: ['running', 'created'] })
+  await cgroups().freeze(cgroupPath, true)
+}
+
+/** Lets a paused container go on. Throws NOT_FOUND, WRONG_STATE. */
+export async function resume(root: string, id: string): Promise<void> {
+  const { cgroupPath } = requireState(root, id, { verb: 'resume', states: ['paused'] })
+  await cgroups().freeze(cgroupPath, false)
+}

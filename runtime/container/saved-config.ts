@@ -1,0 +1,32 @@
+import { readFileSync } from 'node:fs'
+import { errnoOf } from '../base/errors.ts'
+import type { Overlay } from '../birth/rootfs.ts'
+import { folderOf, writeWhole } from '../launcher/records.ts'
+import type { OciSpec } from '../spec/types.ts'
+import { containerError } from './errors.ts'
+
+/** What create was told, kept beside the state for start, exec and explanations. */
+export interface SavedConfig {
+  spec: OciSpec
+  bundle?: string | undefined
+  rootfs?: { overlay: Overlay } | undefined
+}
+
+export function saveConfig(root: string, id: string, config: SavedConfig): void {
+  writeWhole(`${folderOf(root, id)}/config.json`, config)
+}
+
+/** The configuration of a container that exists. Throws NOT_FOUND for one that does not, and for a sandbox. */
+export function savedConfig(root: string, id: string): SavedConfig {
+  try {
+    return JSON.parse(readFileSync(`${folderOf(root, id)}/config.json`, 'utf8')) as SavedConfig
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    throw containerError(
+      'NOT_FOUND',
+      `read configuration of ${id}: it has none; sandboxes run no program`,
+      { id },
+      error,
+    )
+  }
+}

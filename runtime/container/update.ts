@@ -1,0 +1,15 @@
+import { cgroups } from '../cgroups/driver.ts'
+import type { CgroupStats } from '../cgroups/types.ts'
+import type { LinuxResources } from '../spec/types.ts'
+import { requireState, stateOf } from './state.ts'
+
+/** Changes limits of a living container. Throws NOT_FOUND, WRONG_STATE, CGROUP_FAILED, CGROUP_UNSUPPORTED. */
+export function update(root: string, id: string, resources: LinuxResources): void {
+  const { cgroupPath } = requireState(root, id, { verb: 'update', states: ['created', 'running', 'paused'] })
+  cgroups().update(cgroupPath, resources)
+}
+
+/** What a container uses now. Throws NOT_FOUND. */
+export function stats(root: string, id: string): CgroupStats {
+  return cgroups().stats(stateOf(root, id).cgroupPath)
+}

@@ -1,0 +1,154 @@
+import { spawn } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
+import { createConnection, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { errnoOf, fromRecord } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { launcherError } from './errors.ts'
+import { frameReader, writeFrame, writeJson } from './frames.ts'
+import type { Answer, Request, RuntimeEvent } from './protocol.ts'
+
+export interface LauncherPlace {
+  root: string
+  log: Log
+  /** The Node that runs a launcher which has to be started; ours by default. */
+  nodeBinary?: string
+}
+
+const startMilliseconds = 10_000
+
+/** A connection to the launcher of `place.root`, which is started when none answers. Throws LAUNCHER_LOST. */
+export async function connectOrStart(place: LauncherPlace): Promise<Socket> {
+  const path = `${place.root}/launcher.sock`
+  const until = performance.now() + startMilliseconds
+  for (let tries = 0; ; tries++) {
+    const socket = await tryConnect(path)
+    if (socket) return socket
+    if (performance.now() > until) {
+      throw launcherError(
+        'LAUNCHER_LOST',
+        `connect to launcher: none answers on ${path}; see ${place.root}/launcher.log`,
+      )
+    }
+    if (tries === 0) startLauncher(place)
+    else await sleep(5)
+  }
+}
+
+function tryConnect(path: string): Promise<Socket | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(path)
+    socket.once('connect', () => resolve(socket))
+    socket.once('error', (error) => {
+      const errno = errnoOf(error)
+      if (errno === 'ENOENT' || errno === 'ECONNREFUSED') resolve(undefined)
+      else reject(error)
+    })
+  })
+}
+
+/** In a session of its own, so that it outlives us; a second one leaves when it finds the lock taken. */
+function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPlace): void {
+  mkdirSync(root, { recursive: true, mode: 0o700 })
+  const output = openSync(`${root}/launcher.log`, 'a', 0o600)
+  const main = fileURLToPath(new URL('./main.ts', import.meta.url))
+  const cache = `${root}/.compile-cache`
+  const args = ['--max-semi-space-size=1', '--v8-pool-size=0', main, root, ...(existsSync(cache) ? [] : ['cold'])]
+  const child = spawn(nodeBinary, args, {
+    detached: true,
+    stdio: ['ignore', output, output],
+    cwd: '/',
+    // Nothing of our own environment: it may hold secrets, and the launcher outlives us.
+    env: {
+      NODE_COMPILE_CACHE: cache,
+      MALLOC_ARENA_MAX: '1',
+      MALLOC_TRIM_THRESHOLD_: '65536',
+      MALLOC_MMAP_THRESHOLD_: '65536',
+    },
+  })
+  child.on('error', (error) => log.error('launcher cannot be started', { error: error.message }))
+  child.unref()
+  closeSync(output)
+}
+
+type Waiting = PromiseWithResolvers<Record<string, unknown>>
+
+/** Requests to the launcher. Connects again, and starts a new launcher, when the old one is gone. */
+export class LauncherClient {
+  readonly place: LauncherPlace
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #listeners = new Set<(event: RuntimeEvent | 'reconnected') => void>()
+  #socket: Promise<Socket> | undefined
+  #next = 1
+  #closed = false
+
+  constructor(place: LauncherPlace) {
+    this.place = place
+  }
+
+  /** Sends one request, with a tape before it where one belongs to it. Throws what the launcher throws, or LAUNCHER_LOST. */
+  async call(request: Request, tape?: Uint8Array): Promise<Record<string, unknown>> {
+    if (this.#closed) throw launcherError('LAUNCHER_LOST', `ask launcher to ${request.op}: the connection is closed`)
+    this.#socket ??= this.#connect()
+    const socket = await this.#socket
+    const call = this.#next++
+    const waiting: Waiting = Promise.withResolvers()
+    this.#waiting.set(call, waiting)
+    socket.cork()
+    if (tape) writeFrame(socket, 'tape', tape)
+    writeJson(socket, { call, ...request })
+    socket.uncork()
+    return waiting.promise
+  }
+
+  /** Calls `tell` for every event, and `reconnected` when some may have been missed. Returns how to stop. */
+  async subscribe(tell: (event: RuntimeEvent | 'reconnected') => void): Promise<() => void> {
+    this.#listeners.add(tell)
+    if (this.#listeners.size === 1) await this.call({ op: 'subscribe' })
+    return () => this.#listeners.delete(tell)
+  }
+
+  /** Disconnects; the launcher and its containers live on. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const socket = await this.#socket?.catch(() => undefined)
+    socket?.destroy()
+  }
+
+  async #connect(): Promise<Socket> {
+    const socket = await connectOrStart(this.place)
+    const read = frameReader((kind, payload) => {
+      if (kind === 'json') this.#onAnswer(JSON.parse(payload.toString()) as Answer)
+    })
+    socket.on('data', read)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => this.#onLost())
+    return socket
+  }
+
+  #onAnswer(answer: Answer): void {
+    if ('event' in answer) {
+      for (const tell of this.#listeners) tell(answer.event)
+    } else if ('call' in answer) {
+      const waiting = this.#waiting.get(answer.call)
+      this.#waiting.delete(answer.call)
+      if ('ok' in answer) waiting?.resolve(answer.ok)
+      else waiting?.reject(fromRecord(answer.error))
+    }
+  }
+
+  #onLost(): void {
+    this.#socket = undefined
+    const error = launcherError('LAUNCHER_LOST', 'ask launcher: it is gone')
+    for (const waiting of this.#waiting.values()) waiting.reject(error)
+    this.#waiting.clear()
+    if (this.#closed || this.#listeners.size === 0) return
+    this.call({ op: 'subscribe' }).then(
+      () => {
+        for (const tell of this.#listeners) tell('reconnected')
+      },
+      (lost) => this.place.log.error('launcher does not come back', { error: lost }),
+    )
+  }
+}

@@ -1,0 +1,103 @@
+/*
+ * Between launcher and clients: one unix socket, `<root>/launcher.sock`, and on it frames
+ *
+ *     | length of payload: u32 LE | kind: u8 | payload |
+ *
+ *     kind      payload        sent by
+ *     json      UTF-8 JSON     both
+ *     tape      bytes          client, right before the request that it belongs to
+ *     stdin     bytes          client in a session; empty: end of input
+ *     stdout    bytes          launcher in a session
+ *     stderr    bytes          launcher in a session
+ *
+ * A connection begins as a control connection and stays one, unless its first request is `exec` or `attach`, which
+ * make it a session. Requests may overlap; `call` pairs answers with them.
+ *
+ *     control                         answer                         meaning
+ *     hello                           {pid}                          who are you
+ *     create  + tape                  {record}                       play up to the gate
+ *     start                           {startedAt}                    open the gate; answers once execve has happened
+ *     wait                            {exit}                         answers once it has ended
+ *     forget                          {}                             a stopped container's streams are closed
+ *     resize                          {}                             the container's terminal
+ *     reopen-log                      {}                             after somebody has renamed the log
+ *     subscribe                       {}                             from now on {event} frames
+ *     shutdown                        {}                             leave, unless a container is left
+ *
+ *     session
+ *     exec    + tape                  {pid}, then streams            {exit} last, after all output
+ *     attach                          {pid}, then streams            {exit} last, after all output
+ *       {resize} from the client at any time; closing the connection kills what exec has started
+ */
+import type { ErrorRecord } from '../base/errors.ts'
+
+export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
+export type FrameKind = (typeof frameKinds)[number]
+
+export interface LogOptions {
+  path: string
+  /** Rotate when a file would grow beyond this; absent: never. */
+  maxBytes?: number
+  /** How many files there may be, the current one included. */
+  maxFiles?: number
+}
+
+/** What must be known of a container after every crash: `<root>/<id>/state.json`. */
+export interface ContainerRecord {
+  id: string
+  kind: 'container' | 'sandbox'
+  createdAt: string
+  startedAt?: string
+  pid?: number
+  /** Of the process, in clock ticks since boot: with the pid it names one process for ever. */
+  startTime?: number
+  bundle?: string
+  annotations: Record<string, string>
+  cgroupPath: string
+  log?: LogOptions
+  terminal: boolean
+  stdin: boolean
+  stdinOnce: boolean
+  /** Who plays and waits: `none` leaves the process to itself, with the caller's own streams. */
+  keeper: 'launcher' | 'none'
+}
+
+/** How a container ended: `<root>/<id>/exit.json`, written before anybody is told. */
+export interface ExitRecord {
+  exitCode: number
+  signal?: number
+  oomKilled: boolean
+  finishedAt: string
+  reason?: string
+}
+
+/** Entries of a tape that report something; see birth/order.ts. */
+export interface TapeMarks {
+  clone: number
+  ready: number
+}
+
+export type Request =
+  | { op: 'hello' }
+  | { op: 'create'; record: ContainerRecord; marks: TapeMarks }
+  | { op: 'start' | 'wait' | 'forget' | 'reopen-log'; id: string }
+  | { op: 'resize'; id: string; columns: number; rows: number }
+  | { op: 'subscribe' }
+  | { op: 'shutdown' }
+  | { op: 'exec'; id: string; marks: TapeMarks; terminal: boolean; stdin: boolean }
+  | { op: 'attach'; id: string; stdin: boolean }
+
+export type RuntimeEvent =
+  | { type: 'started'; id: string; at: string }
+  | ({ type: 'exited'; id: string; at: string } & Omit<ExitRecord, 'finishedAt'>)
+  | { type: 'oom'; id: string; at: string }
+
+/** From the launcher, as JSON. */
+export type Answer =
+  | { call: number; ok: Record<string, unknown> }
+  | { call: number; error: ErrorRecord }
+  | { event: RuntimeEvent }
+  | { exit: { exitCode: number } }
+
+/** From the client, as JSON. */
+export type Message = ({ call: number } & Request) | { resize: { columns: number; rows: number } }

@@ -1,0 +1,176 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import { messageOf, toRecord } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+import { never } from '../base/never.ts'
+import { Children } from './children.ts'
+import { ContainerProcess, type Surroundings } from './container-process.ts'
+import { launcherError } from './errors.ts'
+import { frameReader, writeJson } from './frames.ts'
+import type { FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
+import { attach, exec, type Session } from './session.ts'
+
+type Call = { call: number } & Request
+
+/** The launcher without its process: containers, clients, and the requests of protocol.ts. */
+export class LauncherServer {
+  readonly containers = new Map<string, ContainerProcess>()
+  readonly #children = new Children()
+  readonly #subscribers = new Set<Socket>()
+  readonly #server: Server
+  readonly #log: Log
+  readonly around: Surroundings
+  readonly #onShutdown: () => void
+
+  constructor(options: { root: string; log: Log; onShutdown: () => void }) {
+    const { root, log } = options
+    this.#log = log
+    this.#onShutdown = options.onShutdown
+    this.around = { root, children: this.#children, log, emit: (event) => this.#emit(event) }
+    this.#server = createServer((socket) => this.#accept(socket))
+  }
+
+  /** Listens on a unix socket. */
+  async listen(path: string): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen(path, resolve)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#children.close()
+    for (const container of this.containers.values()) container.forget()
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()))
+  }
+
+  #emit(event: RuntimeEvent): void {
+    for (const socket of this.#subscribers) writeJson(socket, { event })
+  }
+
+  #accept(socket: Socket): void {
+    let session: Session | undefined
+    let tape: Buffer | undefined
+    const onFrame = (kind: FrameKind, payload: Buffer) => {
+      if (session) {
+        session.onFrame(kind, payload)
+        return
+      }
+      if (kind === 'tape') tape = Buffer.from(payload)
+      if (kind !== 'json') return
+      const message = JSON.parse(payload.toString()) as Message
+      if (!('op' in message)) return
+      const request = { message, tape }
+      tape = undefined
+      if (message.op === 'exec' || message.op === 'attach') {
+        // What the client sends before the session stands must wait for it.
+        socket.pause()
+        void this.#openSession(socket, request).then((opened) => {
+          session = opened
+          if (socket.destroyed) session?.onClose()
+          else socket.resume()
+        })
+      } else void this.#answer(socket, request)
+    }
+    const read = frameReader(onFrame)
+    socket.on('data', (chunk: Buffer) => {
+      try {
+        read(chunk)
+      } catch (error) {
+        this.#log.warn('client dropped', { reason: messageOf(error) })
+        socket.destroy()
+      }
+    })
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      this.#subscribers.delete(socket)
+      session?.onClose()
+    })
+  }
+
+  async #openSession(socket: Socket, { message, tape }: { message: Call; tape: Buffer | undefined }) {
+    const { call } = message
+    try {
+      if (message.op === 'attach') return attach(socket, call, this.#get(message.id), message.stdin)
+      if (message.op !== 'exec' || !tape) throw launcherError('PROTOCOL', 'exec: no tape came with it')
+      const { marks, terminal, stdin } = message
+      const request = { call, tape, marks, terminal, stdin, children: this.#children }
+      return await exec(socket, this.#get(message.id), request)
+    } catch (error) {
+      writeJson(socket, { call, error: toRecord(error) })
+      socket.end()
+      return undefined
+    }
+  }
+
+  async #answer(socket: Socket, { message, tape }: { message: Call; tape: Buffer | undefined }): Promise<void> {
+    const { call } = message
+    try {
+      writeJson(socket, { call, ok: await this.#perform(message, tape, socket) })
+      if (message.op === 'shutdown') this.#onShutdown()
+    } catch (error) {
+      writeJson(socket, { call, error: toRecord(error) })
+    }
+  }
+
+  async #perform(request: Call, tape: Buffer | undefined, socket: Socket): Promise<Record<string, unknown>> {
+    switch (request.op) {
+      case 'hello':
+        return { pid: process.pid }
+      case 'create':
+        return this.#create(request, tape)
+      case 'start':
+        return { startedAt: await this.#get(request.id).start() }
+      case 'wait':
+        return { exit: await this.#get(request.id).exited.promise }
+      case 'forget':
+        this.containers.get(request.id)?.forget()
+        this.containers.delete(request.id)
+        return {}
+      case 'reopen-log':
+        this.#get(request.id).reopenLog()
+        return {}
+      case 'resize':
+        this.#get(request.id).resize(request.columns, request.rows)
+        return {}
+      case 'subscribe':
+        this.#subscribers.add(socket)
+        return {}
+      case 'shutdown':
+        return this.#mayLeave()
+      case 'exec':
+      case 'attach':
+        throw launcherError('PROTOCOL', `${request.op} opens a session`)
+      default:
+        return never(request, 'launcher request')
+    }
+  }
+
+  async #create({ record, marks }: Call & { op: 'create' }, tape: Buffer | undefined) {
+    if (!tape) throw launcherError('PROTOCOL', 'create: no tape came with it')
+    const container = new ContainerProcess(record, this.around)
+    this.containers.set(record.id, container)
+    try {
+      await container.create(tape, marks)
+    } catch (error) {
+      this.containers.delete(record.id)
+      throw error
+    }
+    return { record: container.record }
+  }
+
+  #mayLeave(): Record<string, never> {
+    const left = [...this.containers.values()].filter(({ exit }) => !exit).map(({ record }) => record.id)
+    if (left.length > 0) {
+      throw launcherError('LAUNCHER_BUSY', `shut down launcher: ${left.length} containers are left`, {
+        ids: left.join(' '),
+      })
+    }
+    return {}
+  }
+
+  #get(id: string): ContainerProcess {
+    const container = this.containers.get(id)
+    if (!container) throw launcherError('NOT_FOUND', `find container ${id}: the launcher does not keep it`)
+    return container
+  }
+}

@@ -1,0 +1,105 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
+import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.ts'
+
+const rounds = 12
+const batch = 20
+
+/** crun and runc of the distribution, on the same bundle, in turn with ours: what disturbs one disturbs all. */
+export const bench: Bench = {
+  name: 'runtime',
+  async run(): Promise<BenchRow[]> {
+    await using on = await aFixture('bench')
+    const bundle = makeBundle(on)
+    const peers = ['crun', 'runc'].filter((peer) => spawnSync(peer, ['--version']).status === 0)
+    const ours: number[] = []
+    const execs: number[] = []
+    const theirs: Record<string, number[]> = Object.fromEntries(peers.map((peer) => [peer, []]))
+    await wholeLives(on, batch)
+    for (let round = 0; round < rounds; round++) {
+      ours.push(await wholeLives(on, batch))
+      for (const peer of peers) theirs[peer]?.push(peerLives(peer, bundle, `${round}`))
+    }
+    await on.runtime.create({ id: 'host', spec: on.spec(['sleep', '600']) })
+    await on.runtime.start('host')
+    for (let at = 0; at < rounds * batch; at++) execs.push(await oneExec(on))
+    await on.runtime.delete('host', { force: true })
+    const peerSpreads = Object.fromEntries(peers.map((peer) => [peer, sampleOf(theirs[peer] ?? [])]))
+    const parallel = await hundred(on)
+    return [
+      rowOf({
+        name: 'create+start+wait+delete of /bin/true',
+        unit: 'ms',
+        ours: sampleOf(ours),
+        peers: peerSpreads,
+        goal: 0.3,
+        goalIsRatio: true,
+      }),
+      rowOf({ name: 'exec of /bin/true', unit: 'ms', ours: sampleOf(execs), peers: {}, goal: 2 }),
+      rowOf({ name: '100 created and started in parallel', unit: 'ms', ours: parallel.time, peers: {} }),
+      rowOf({ name: 'launcher with 100 containers', unit: 'MB', ours: parallel.memory, peers: {}, goal: 60 }),
+    ]
+  },
+}
+
+function makeBundle(on: Fixture): string {
+  const bundle = join(on.folder, 'bundle')
+  mkdirSync(bundle)
+  const spec = on.spec(['/bin/true'])
+  const linux = { ...spec.linux, namespaces: spec.linux?.namespaces?.filter(({ type }) => type !== 'cgroup') }
+  const { cgroupsPath: _, ...rest } = linux
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify({ ...spec, ociVersion: '1.0.2', linux: rest }))
+  return bundle
+}
+
+/** Milliseconds a container, from create to the end of delete. */
+async function wholeLives(on: Fixture, count: number): Promise<number> {
+  const specs = Array.from({ length: count }, () => on.spec(['/bin/true']))
+  const before = performance.now()
+  for (const spec of specs) {
+    await on.runtime.create({ id: 'bench', spec })
+    await on.runtime.start('bench')
+    await on.runtime.wait('bench')
+    await on.runtime.delete('bench')
+  }
+  return (performance.now() - before) / count
+}
+
+/**
+ * The same by a peer's `run`, in a shell's loop, so that nothing of Node's spawning is counted. crun refuses hybrid
+ * cgroups: in a mount namespace of its own the unified hierarchy is taken out of its sight, and it runs without limits,
+ * which is to its advantage.
+ */
+function peerLives(peer: string, bundle: string, name: string): number {
+  const flags = peer === 'crun' ? '--cgroup-manager=disabled' : ''
+  const hide = existsSync('/sys/fs/cgroup/unified') ? 'umount /sys/fs/cgroup/unified' : 'true'
+  const run = `${peer} ${flags} run -b ${bundle} bench-${name}-$i || exit 1`
+  const clock = '$(date +%s%N)'
+  const script = `${hide}; before=${clock}; for i in $(seq ${batch}); do ${run}; done; echo $((${clock} - before))`
+  const output = execFileSync('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], { encoding: 'utf8' })
+  return Number(output.trim()) / 1e6 / batch
+}
+
+async function oneExec(on: Fixture): Promise<number> {
+  const before = performance.now()
+  await finish(await on.runtime.exec('host', { args: ['/bin/true'] }))
+  return performance.now() - before
+}
+
+async function hundred(on: Fixture): Promise<{ time: Sample; memory: Sample }> {
+  const ids = Array.from({ length: 100 }, (_, at) => `hundred${at}`)
+  const before = performance.now()
+  await Promise.all(
+    ids.map(async (id) => {
+      await on.runtime.create({ id, spec: on.spec(['sleep', '600']), log: { path: join(on.folder, `${id}.log`) } })
+      await on.runtime.start(id)
+    }),
+  )
+  const time = performance.now() - before
+  const status = readFileSync(`/proc/${on.launcherPid()}/status`, 'utf8')
+  const memory = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024
+  await Promise.all(ids.map((id) => on.runtime.delete(id, { force: true })))
+  return { time: sampleOf([time]), memory: sampleOf([memory]) }
+}

@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Store, StoreEvent } from '../../orchestrator/store/store.ts'
+
+/** One implementation: a fresh, empty store, and the same one opened again after `close`. */
+export interface StoreUnderTest {
+  open(): Promise<Store>
+  /** Removes what `open` left behind. */
+  dispose(): Promise<void> | void
+}
+
+const follow = (store: Store) => {
+  const events: StoreEvent[] = []
+  store.subscribe((batch) => events.push(...batch))
+  return events
+}
+
+const briefly = ({ type, record: { key, value, revision } }: StoreEvent) => `${type} ${key}=${value}@${revision}`
+
+/** What every store has to do, whatever is behind it. */
+export function storeConformance(name: string, make: () => StoreUnderTest): void {
+  describe(`store: ${name}`, () => {
+    let subject: StoreUnderTest
+    let store: Store
+    beforeEach(async () => {
+      subject = make()
+      store = await subject.open()
+    })
+    afterEach(async () => {
+      expect(await store.check()).toEqual([])
+      await store.close()
+      await subject.dispose()
+    })
+    writes(() => store)
+    ranges(() => store)
+    changes(() => store)
+    survival({
+      store: () => store,
+      reopen: async () => {
+        await store.close()
+        store = await subject.open()
+        return store
+      },
+    })
+  })
+}
+
+function writes(store: () => Store): void {
+  it('create: gives the next revision, and refuses a key that exists', async () => {
+    const first = await store().create('/a/1', 'x')
+    expect(await store().create('/a/2', 'y')).toBe(first + 1)
+    await expect(store().create('/a/1', 'z')).rejects.toMatchObject({ code: 'KEY_EXISTS' })
+  })
+
+  it('update: only of the newest revision', async () => {
+    const first = await store().create('/a/1', 'x')
+    const second = await store().update('/a/1', 'y', first)
+    await expect(store().update('/a/1', 'z', first)).rejects.toMatchObject({ code: 'REVISION_MISMATCH' })
+    await expect(store().update('/a/none', 'z', second)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
+    const { records } = await store().range('/a/')
+    expect(records).toEqual([{ key: '/a/1', value: 'y', revision: second, created: first }])
+  })
+
+  it('delete: only of the newest revision; the key can be made again', async () => {
+    const first = await store().create('/a/1', 'x')
+    await expect(store().delete('/a/1', first + 7)).rejects.toMatchObject({ code: 'REVISION_MISMATCH' })
+    const gone = await store().delete('/a/1', first)
+    await expect(store().delete('/a/1', gone)).rejects.toMatchObject({ code: 'KEY_NOT_FOUND' })
+    expect((await store().range('/a/')).records).toEqual([])
+    const again = await store().create('/a/1', 'y')
+    expect((await store().range('/a/')).records[0]).toMatchObject({ created: again, revision: again })
+  })
+
+  it('update: of 64 at once on the same revision exactly one wins', async () => {
+    const first = await store().create('/a/1', '0')
+    const results = await Promise.allSettled(
+      Array.from({ length: 64 }, (_, at) => store().update('/a/1', `${at}`, first)),
+    )
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  })
+
+  it('subscribe: hears of a write before the writer does, in order of revisions', async () => {
+    const events = follow(store())
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, at) => {
+        const revision = await store().create(`/a/${at}`, 'x')
+        expect(events.some(({ record }) => record.revision === revision)).toBe(true)
+      }),
+    )
+    const revisions = events.map(({ record }) => record.revision)
+    expect(revisions).toEqual([...revisions].sort((left, right) => left - right))
+    expect(new Set(revisions).size).toBe(100)
+  })
+}
+
+function ranges(store: () => Store): void {
+  it('range: is in order of keys, of one prefix, page by page', async () => {
+    for (const key of ['/a/2', '/b/1', '/a/1', '/a/3', '/aa/1']) await store().create(key, key)
+    const first = await store().range('/a/', { limit: 2 })
+    expect(first).toMatchObject({ records: [{ key: '/a/1' }, { key: '/a/2' }], more: true })
+    const rest = await store().range('/a/', { limit: 2, from: '/a/2\u0000' })
+    expect(rest.records.map(({ key }) => key)).toEqual(['/a/3'])
+    expect(rest.more).toBe(false)
+  })
+
+  it('range: shows the state at an older revision, deletions and re-creations included', async () => {
+    const first = await store().create('/a/1', 'x')
+    const second = await store().update('/a/1', 'y', first)
+    const third = await store().delete('/a/1', second)
+    await store().create('/a/1', 'z')
+    const valuesAt = async (revision: number) =>
+      (await store().range('/a/', { revision })).records.map(({ value }) => value)
+    expect(await valuesAt(first)).toEqual(['x'])
+    expect(await valuesAt(second)).toEqual(['y'])
+    expect(await valuesAt(third)).toEqual([])
+    expect(await valuesAt(third + 1)).toEqual(['z'])
+    await expect(store().range('/a/', { revision: third + 2 })).rejects.toMatchObject({ code: 'FUTURE_REVISION' })
+  })
+
+  it('range: keeps any text', async () => {
+    const value = JSON.stringify({ text: 'zürich \u0000 \u{1F6F6} "\\' })
+    await store().create('/a/ü', value)
+    expect((await store().range('/a/')).records[0]).toMatchObject({ key: '/a/ü', value })
+  })
+}
+
+function changes(store: () => Store): void {
+  it('changes: tells what happened between two revisions; a deletion carries the last value', async () => {
+    const first = await store().create('/a/1', 'x')
+    await store().create('/b/1', 'other')
+    const third = await store().update('/a/1', 'y', first)
+    const fourth = await store().delete('/a/1', third)
+    const told = await store().changes('/a/', first, fourth)
+    expect(told.map(briefly)).toEqual([`put /a/1=y@${third}`, `delete /a/1=y@${fourth}`])
+    expect((await store().changes('/a/', first, third)).map(briefly)).toEqual([`put /a/1=y@${third}`])
+  })
+
+  it('compact: keeps the newest state, refuses the past, and breaks no later change', async () => {
+    const first = await store().create('/a/1', 'x')
+    const gone = await store().create('/a/2', 'x')
+    const second = await store().update('/a/1', 'y', first)
+    const deleted = await store().delete('/a/2', gone)
+    await store().compact(deleted)
+    await expect(store().range('/a/', { revision: second })).rejects.toMatchObject({ code: 'COMPACTED' })
+    await expect(store().changes('/a/', first, deleted)).rejects.toMatchObject({ code: 'COMPACTED' })
+    expect((await store().range('/a/')).records.map(({ value }) => value)).toEqual(['y'])
+    const last = await store().delete('/a/1', second)
+    expect((await store().changes('/a/', deleted, last)).map(briefly)).toEqual([`delete /a/1=y@${last}`])
+  })
+}
+
+function survival({ store, reopen }: { store: () => Store; reopen: () => Promise<Store> }): void {
+  it('open: finds everything again, and goes on with the next revision', async () => {
+    const first = await store().create('/a/1', 'x')
+    const second = await store().update('/a/1', 'y', first)
+    const again = await reopen()
+    expect((await again.range('/a/')).records).toEqual([{ key: '/a/1', value: 'y', revision: second, created: first }])
+    expect(await again.create('/a/2', 'z')).toBe(second + 1)
+    expect(await again.changes('/a/', first, second + 1)).toHaveLength(2)
+  })
+
+  it('open: never gives a revision out twice, even when the last one was compacted away', async () => {
+    const first = await store().create('/a/1', 'x')
+    const gone = await store().delete('/a/1', first)
+    await store().compact(gone)
+    expect(await (await reopen()).create('/a/1', 'y')).toBe(gone + 1)
+  })
+}
