@@ -46,7 +46,7 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
 }
 
 async function connect(session: StreamSession, streams: RemoteCommandStreams): Promise<void> {
-  streams.onResize(({ width, height }) => session.resize(width, height))
+  streams.onResize((columns, rows) => session.resize(columns, rows))
   // A client that goes away takes its process's streams along, as with the real kubelet.
   const gone = streams.closed.then(() => session.close())
   if (streams.stdin && session.stdin) pipeline(streams.stdin, session.stdin).catch(() => undefined)
