@@ -19,7 +19,7 @@ const manifest = (names: readonly string[]) =>
       },
     }))
     .map((pod) => JSON.stringify(pod))
-    .join('\n---\n')
+    .join('\n')
 
 describe.skipIf(preferredKubectl() === undefined)('survival, for long', () => {
   let cluster: Cluster
