@@ -1,11 +1,13 @@
 /** The CRI seam over our own runtime, images and network, in this process. All facts live in the runtime's records. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { Duplex } from 'node:stream'
 import type { Network } from '../../cni/index.ts'
 import type { Images } from '../../images/index.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { hasCode } from '../../runtime/base/errors.ts'
 import type { ContainerState, Runtime } from '../../runtime/index.ts'
+import { connectLoopback } from '../../runtime/linux/tcp.ts'
 import { stepFailed } from '../errors.ts'
 import { containerId } from '../pod-directory.ts'
 import { imageFileReader } from './image-files.ts'
@@ -185,6 +187,12 @@ export class InProcessRuntime implements RuntimeService {
 
   attach(id: string, options: StreamOptions): Promise<StreamSession> {
     return this.#runtime.attach(id, { stdin: options.stdin })
+  }
+
+  async connectPort(podUid: string, port: number): Promise<Duplex> {
+    const sandbox = (await this.#statesOf(podUid)).find((state) => isSandbox(state) && state.status === 'running')
+    if (!sandbox?.pid) throw new Error('the pod has no sandbox that runs')
+    return connectLoopback(`/proc/${sandbox.pid}/ns/net`, port)
   }
 
   async *events(signal: AbortSignal): AsyncIterable<PodEvent> {

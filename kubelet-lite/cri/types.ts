@@ -2,7 +2,7 @@
  * What the kubelet needs from whatever runs its containers, in the words of CRI v1 (k8s.io/cri-api, runtime/v1/api.proto):
  * sandboxes, containers, images, streams. `in-process.ts` answers it with our own runtime and images.
  */
-import type { Readable, Writable } from 'node:stream'
+import type { Duplex, Readable, Writable } from 'node:stream'
 
 /** CRI PodSandboxConfig. */
 export interface SandboxConfig {
@@ -163,6 +163,8 @@ export interface RuntimeService {
   podUids(): Promise<string[]>
   exec(containerId: string, command: readonly string[], options: StreamOptions): Promise<StreamSession>
   attach(containerId: string, options: StreamOptions): Promise<StreamSession>
+  /** A TCP connection to a port of the pod, as from inside it: also to what listens on its loopback address only. */
+  connectPort(podUid: string, port: number): Promise<Duplex>
   /** Ends without error when `signal` aborts. */
   events(signal: AbortSignal): AsyncIterable<PodEvent>
 }

@@ -112,7 +112,7 @@ function answerError(response: ServerResponse, error: unknown): void {
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {
-  if (socket.destroyed) return
+  if (socket.destroyed || socket.writableEnded) return
   const text = messageOf(error)
   const head = `HTTP/1.1 ${statusOf(error)} Error\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(text)}`
   socket.end(`${head}\r\nconnection: close\r\n\r\n${text}`)

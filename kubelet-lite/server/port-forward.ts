@@ -1,3 +1,22 @@
+import { pipeline } from 'node:stream/promises'
+import { messageOf } from '../../runtime/base/errors.ts'
 import type { Upgrade } from './remote-command.ts'
+import { acceptPortForward, type ForwardedConnection } from './streaming/index.ts'
 import type { Target } from './target.ts'
-export async function portForward(_target: Target, _upgrade: Upgrade): Promise<void> {}
+
+/** UPG /portForward: joins each connection that the client opens with one to the pod's port, until the client goes. */
+export async function portForward(target: Target, upgrade: Upgrade): Promise<void> {
+  const session = await acceptPortForward(upgrade)
+  for await (const connection of session.connections) void join(target, connection)
+}
+
+async function join({ options, pod }: Target, { port, data, error }: ForwardedConnection): Promise<void> {
+  try {
+    const inside = await options.runtime.connectPort(pod.metadata?.uid ?? '', port)
+    await Promise.all([pipeline(data, inside), pipeline(inside, data)])
+    error.end()
+  } catch (thrown) {
+    error.end(`error forwarding port ${port} to pod ${pod.metadata?.name}: ${messageOf(thrown)}`)
+    data.destroy()
+  }
+}

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { StreamSession } from '../cri/types.ts'
 import { BadRequest } from './errors.ts'
-import { acceptRemoteCommand, type RemoteCommandStreams } from './streaming/index.ts'
+import { acceptRemoteCommand, exitStatus, failureStatus, type RemoteCommandStreams } from './streaming/index.ts'
 import { findContainer, type Target } from './target.ts'
 
 export interface Upgrade {
@@ -41,12 +41,7 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
       verb === 'exec' ? await runtime.exec(container.id, command, options) : await runtime.attach(container.id, options)
     await connect(session, streams)
   } catch (error) {
-    await streams.finish({
-      status: 'Failure',
-      reason: 'InternalError',
-      message: `error executing command in container: ${messageOf(error)}`,
-      code: 500,
-    })
+    await streams.finish(failureStatus(`error executing command in container: ${messageOf(error)}`))
   }
 }
 
@@ -61,23 +56,11 @@ async function connect(session: StreamSession, streams: RemoteCommandStreams): P
   ]
   const ended = Promise.all([session.exit, ...outputs]).then(([exit]) => exit)
   const exit = await Promise.race([ended, gone.then(() => undefined)])
-  if (exit) await streams.finish(statusOf(exit.exitCode))
+  if (exit) await streams.finish(exitStatus(exit.exitCode))
 }
 
 /** An output that nobody asked for is still read: its writer must not be blocked. */
 async function drain(from: StreamSession['stdout'], to: RemoteCommandStreams['stdout']): Promise<void> {
   if (to) return pipeline(from, to, { end: false }).catch(() => undefined)
   for await (const _ignored of from);
-}
-
-/** remotecommand v4: the error stream carries a Status; the exit code is one of its causes. */
-function statusOf(exitCode: number): Record<string, unknown> {
-  if (exitCode === 0) return { metadata: {}, status: 'Success' }
-  return {
-    metadata: {},
-    status: 'Failure',
-    reason: 'NonZeroExitCode',
-    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
-    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
-  }
 }
