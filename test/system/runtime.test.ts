@@ -63,7 +63,8 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     }
     const shown = await finish(await on.runtime.exec('inpod', { args: ['hostname'] }))
     expect(shown.stdout).toBe('boat\n')
-    expect((await on.runtime.groupStats(group)).pids).toBe(2)
+    // The kernel counts the exec'ed process until it has been reaped.
+    await expect.poll(async () => (await on.runtime.groupStats(group)).pids, { timeout: 5000 }).toBe(2)
     await on.runtime.delete('inpod', { force: true })
     await on.runtime.delete('pod', { force: true })
     await on.runtime.removeGroup(group)
