@@ -56,10 +56,9 @@ async function show(node: RunningNode, client: ApiClient, { file, steps, directo
     (stats) => describe(stats),
   )
   steps.line('')
-  steps.line('Try next:')
+  steps.line(`Try next, in another terminal, after 'export KUBECONFIG=${directory.kubeconfig}':`)
   const { name } = pod.metadata ?? {}
   const commands = [
-    `export KUBECONFIG=${directory.kubeconfig}`,
     `kubectl get pod ${name} -o wide`,
     `curl http://${running.status?.podIP}:8080/`,
     `kubectl exec -it ${name} -- node -p 'process.version'`,

@@ -117,52 +117,67 @@ export class LayerWriter implements TarSink {
     else if (!there) mknodAt(folder, name, whiteoutDevice)
   }
 
+  /** Makes first and asks only when something is in the way: that is rare, and each question costs as much as the act. */
   #create(folder: number, name: Buffer, o: { header: TarHeader; path: Buffer[] }): void {
     const { header } = o
-    const there = lookUp(folder, name)
     if (header.type === 'directory') {
-      this.#directory(folder, name, { ...o, there })
+      this.#directory(folder, name, o)
       return
     }
-    if (header.type === 'link' && there && this.#isSameFile(folder, name, header)) return
-    if (there) remove(folder, name, there.kind)
-    switch (header.type) {
-      case 'file':
-        this.#open = {
-          fd: openBelow(folder, name, { flags: O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode: 0o600 }),
-          header,
-        }
+    try {
+      this.#make(folder, name, header)
+    } catch (error) {
+      const there = errnoOf(error) === 'EEXIST' ? lookUp(folder, name) : undefined
+      if (!there) throw error
+      if (header.type === 'link' && this.#isSameFile(folder, name, header)) return
+      remove(folder, name, there.kind)
+      this.#make(folder, name, header)
+    }
+    if (header.type !== 'file' && header.type !== 'link') this.#finishSpecial(folder, name, header)
+  }
+
+  #make(folder: number, name: Buffer, header: TarHeader): void {
+    const { type, major, minor } = header
+    switch (type) {
+      case 'file': {
+        const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW
+        this.#open = { fd: openBelow(folder, name, { flags, mode: 0o600 }), header }
         return
+      }
       case 'link':
         this.#link(folder, name, header)
         return
       case 'symlink':
         symlinkAt(checkTarget(header), folder, name)
-        break
+        return
       case 'fifo':
         mknodAt(folder, name, { mode: S_IFIFO, major: 0, minor: 0 })
-        break
+        return
       case 'character-device':
-        mknodAt(folder, name, { mode: S_IFCHR, major: header.major, minor: header.minor })
-        break
+        mknodAt(folder, name, { mode: S_IFCHR, major, minor })
+        return
       case 'block-device':
-        mknodAt(folder, name, { mode: S_IFBLK, major: header.major, minor: header.minor })
-        break
+        mknodAt(folder, name, { mode: S_IFBLK, major, minor })
+        return
+      case 'directory':
+        mkdirAt(folder, name, 0o700)
     }
-    this.#finishSpecial(folder, name, header)
   }
 
-  #directory(
-    folder: number,
-    name: Buffer,
-    { header, path, there }: { header: TarHeader; path: Buffer[]; there: Found | undefined },
-  ): void {
-    if (there && there.kind !== 'directory') remove(folder, name, there.kind)
-    if (there?.kind !== 'directory') mkdirAt(folder, name, 0o700)
+  #directory(folder: number, name: Buffer, { header, path }: { header: TarHeader; path: Buffer[] }): void {
+    let there: Found | undefined
+    try {
+      this.#make(folder, name, header)
+    } catch (error) {
+      there = errnoOf(error) === 'EEXIST' ? lookUp(folder, name) : undefined
+      if (!there) throw error
+      if (there.kind !== 'directory') {
+        remove(folder, name, there.kind)
+        this.#make(folder, name, header)
+      }
+    }
     const whole = Buffer.from([...path, name].map((part) => part.toString('latin1')).join('/'), 'latin1')
-    withChild(folder, name, (fd) => {
-      this.#attributes(fd, header)
-    })
+    withChild(folder, name, (fd) => this.#attributes(fd, header))
     if (there?.kind === 'whiteout') makeOpaque(folder, name)
     this.#folders.named(whole)
     this.#folderTimes.push({ path: whole, mtime: header.mtime })

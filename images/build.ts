@@ -1,6 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { pack } from 'tar-stream'
+import { pipeline } from 'node:stream/promises'
+import { type Pack, pack } from 'tar-stream'
 import { imageError } from './errors.ts'
 import { describe } from './image-record.ts'
 import { librariesOf } from './libraries.ts'
@@ -25,6 +26,7 @@ export interface BuildOptions {
 type Node =
   | { kind: 'folder'; mode: number }
   | { kind: 'file'; mode: number; content: Uint8Array }
+  | { kind: 'copy'; mode: number; from: string }
   | { kind: 'link'; target: string }
 
 /** The least that programs expect to find: users, names, a place for temporary files. */
@@ -86,9 +88,8 @@ function treeOf(options: BuildOptions): Map<string, Node> {
   for (const [path, text] of Object.entries(skeleton))
     put(path, { kind: 'file', mode: 0o644, content: Buffer.from(text) })
   for (const { from, to } of options.programs) {
-    for (const library of librariesOf(from))
-      put(library.to, { kind: 'file', mode: 0o755, content: readFileSync(library.from) })
-    put(to, { kind: 'file', mode: 0o755, content: readFileSync(from) })
+    for (const library of librariesOf(from)) put(library.to, { kind: 'copy', mode: 0o755, from: library.from })
+    put(to, { kind: 'copy', mode: 0o755, from })
   }
   for (const [path, { content, mode }] of Object.entries(options.files ?? {})) {
     put(path, { kind: 'file', mode: mode ?? 0o644, content: Buffer.from(content) })
@@ -100,18 +101,35 @@ function treeOf(options: BuildOptions): Map<string, Node> {
 function tarOf(tree: ReadonlyMap<string, Node>): AsyncIterable<Uint8Array> {
   const tar = pack()
   const write = async () => {
-    for (const [path, node] of [...tree].sort(([left], [right]) => (left < right ? -1 : 1))) {
-      const header = { name: path.slice(1), uid: 0, gid: 0, mtime: new Date(0) }
-      await new Promise<void>((resolve, reject) => {
-        const done = (error?: Error | null) => (error ? reject(error) : resolve())
-        if (node.kind === 'folder') tar.entry({ ...header, type: 'directory', mode: node.mode }, done)
-        else if (node.kind === 'link')
-          tar.entry({ ...header, type: 'symlink', mode: 0o777, linkname: node.target }, done)
-        else tar.entry({ ...header, type: 'file', mode: node.mode }, Buffer.from(node.content), done)
-      })
-    }
+    const nodes = [...tree].sort(([left], [right]) => (left < right ? -1 : 1))
+    for (const [path, node] of nodes) await addTo(tar, path, node)
     tar.finalize()
   }
   write().catch((error: unknown) => tar.destroy(error as Error))
   return tar as AsyncIterable<Uint8Array>
+}
+
+async function addTo(tar: Pack, path: string, node: Node): Promise<void> {
+  const header = { name: path.slice(1), uid: 0, gid: 0, mtime: new Date(0) }
+  switch (node.kind) {
+    case 'folder':
+      return finished((done) => tar.entry({ ...header, type: 'directory', mode: node.mode }, done))
+    case 'link':
+      return finished((done) => tar.entry({ ...header, type: 'symlink', mode: 0o777, linkname: node.target }, done))
+    case 'file':
+      return finished((done) =>
+        tar.entry({ ...header, type: 'file', mode: node.mode }, Buffer.from(node.content), done),
+      )
+    case 'copy': {
+      // Piece by piece: a program may be larger than all else that this process holds.
+      const { size } = statSync(node.from)
+      await pipeline(createReadStream(node.from), tar.entry({ ...header, type: 'file', mode: node.mode, size }))
+    }
+  }
+}
+
+type Done = (error?: Error | null) => void
+
+function finished(begin: (done: Done) => void): Promise<void> {
+  return new Promise((resolve, reject) => begin((error) => (error ? reject(error) : resolve())))
 }

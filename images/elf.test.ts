@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parseElf } from './elf.ts'
+import { parseElf, readElf } from './elf.ts'
 import { librariesOf } from './libraries.ts'
 
 describe('parseElf', () => {
   it('this very Node: its dynamic linker and the C library', () => {
-    const elf = parseElf(readFileSync(process.execPath), process.execPath)
+    const elf = readElf(process.execPath)
     expect(elf.interpreter).toMatch(/^\/lib.*\/ld-/)
     expect(elf.needed).toContain('libc.so.6')
     expect(elf.machine).toBe(process.arch === 'x64' ? 62 : 183)
@@ -16,7 +16,9 @@ describe('parseElf', () => {
     ['half a program', readFileSync(process.execPath).subarray(0, 200)],
     ['a 32-bit program', Buffer.concat([Buffer.from([0x7f, 0x45, 0x4c, 0x46, 1, 1]), Buffer.alloc(100)])],
   ])('%s: is refused', (_, bytes) => {
-    expect(() => parseElf(Buffer.from(bytes), 'x')).toThrow(expect.objectContaining({ code: 'IMAGE_BUILD' }))
+    expect(() => parseElf((offset, length) => Buffer.from(bytes).subarray(offset, offset + length), 'x')).toThrow(
+      expect.objectContaining({ code: 'IMAGE_BUILD' }),
+    )
   })
 })
 

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs'
 import { imageError } from './errors.ts'
 
 /** What the dynamic linker reads of a program or library. elf(5), ld.so(8). */
@@ -18,6 +19,9 @@ const PT_INTERP = 3
 const DT = { null: 0n, needed: 1n, stringTable: 5n, rpath: 15n, runpath: 29n } as const
 const programHeaderBytes = 56
 const dynamicEntryBytes = 16
+const headerBytes = 64
+const longestDynamicBytes = 1024 * 1024
+const longestTextBytes = 4096
 
 interface Segment {
   type: number
@@ -26,23 +30,35 @@ interface Segment {
   size: number
 }
 
-/** True if the bytes begin like an ELF file. */
-export function isElf(bytes: Buffer): boolean {
-  return bytes.length > 64 && bytes.readUInt32BE(0) === 0x7f454c46
+/** Bytes of a file from an offset on; fewer than asked for where it ends. */
+export type ReadBytes = (offset: number, length: number) => Buffer
+
+/** Reads the few kilobytes that matter of a program that may be a hundred megabytes. Throws `IMAGE_BUILD`. */
+export function readElf(path: string): ElfFile {
+  const fd = openSync(path, 'r')
+  try {
+    return parseElf((offset, length) => {
+      const bytes = Buffer.alloc(length)
+      return bytes.subarray(0, readSync(fd, bytes, 0, length, offset))
+    }, path)
+  } finally {
+    closeSync(fd)
+  }
 }
 
 /** Reads a 64-bit little-endian ELF file. Throws `IMAGE_BUILD` on others and on damaged ones. */
-export function parseElf(bytes: Buffer, path: string): ElfFile {
+export function parseElf(read: ReadBytes, path: string): ElfFile {
   const broken = (reason: string) => imageError('IMAGE_BUILD', `read program ${path}: ${reason}`)
-  if (!isElf(bytes)) throw broken('it is no ELF file')
-  if (bytes[4] !== 2 || bytes[5] !== 1) throw broken('it is not for a 64-bit little-endian machine')
+  const header = read(0, headerBytes)
+  if (header.length < headerBytes || header.readUInt32BE(0) !== 0x7f454c46) throw broken('it is no ELF file')
+  if (header[4] !== 2 || header[5] !== 1) throw broken('it is not for a 64-bit little-endian machine')
   try {
-    const segments = segmentsOf(bytes)
+    const segments = segmentsOf(read, header)
     const interpreter = segments.find(({ type }) => type === PT_INTERP)
     return {
-      machine: bytes.readUInt16LE(18),
-      interpreter: interpreter && textAt(bytes, interpreter.offset),
-      ...dynamicOf(bytes, segments),
+      machine: header.readUInt16LE(18),
+      interpreter: interpreter && textAt(read, interpreter.offset),
+      ...dynamicOf(read, segments),
     }
   } catch (error) {
     if (error instanceof RangeError) throw broken('it is damaged')
@@ -50,32 +66,35 @@ export function parseElf(bytes: Buffer, path: string): ElfFile {
   }
 }
 
-function segmentsOf(bytes: Buffer): Segment[] {
-  const start = Number(bytes.readBigUInt64LE(32))
-  return Array.from({ length: bytes.readUInt16LE(56) }, (_, at) => {
-    const header = start + at * programHeaderBytes
+function segmentsOf(read: ReadBytes, header: Buffer): Segment[] {
+  const count = header.readUInt16LE(56)
+  const table = read(Number(header.readBigUInt64LE(32)), count * programHeaderBytes)
+  return Array.from({ length: count }, (_, index) => {
+    const at = index * programHeaderBytes
     return {
-      type: bytes.readUInt32LE(header),
-      offset: Number(bytes.readBigUInt64LE(header + 8)),
-      address: bytes.readBigUInt64LE(header + 16),
-      size: Number(bytes.readBigUInt64LE(header + 32)),
+      type: table.readUInt32LE(at),
+      offset: Number(table.readBigUInt64LE(at + 8)),
+      address: table.readBigUInt64LE(at + 16),
+      size: Number(table.readBigUInt64LE(at + 32)),
     }
   })
 }
 
-function dynamicOf(bytes: Buffer, segments: readonly Segment[]): Pick<ElfFile, 'needed' | 'runpath'> {
+function dynamicOf(read: ReadBytes, segments: readonly Segment[]): Pick<ElfFile, 'needed' | 'runpath'> {
   const dynamic = segments.find(({ type }) => type === PT_DYNAMIC)
   if (!dynamic) return { needed: [], runpath: [] }
+  if (dynamic.size > longestDynamicBytes) throw new RangeError('dynamic section too large')
+  const section = read(dynamic.offset, dynamic.size)
   const entries: { tag: bigint; value: bigint }[] = []
-  for (let at = dynamic.offset; at < dynamic.offset + dynamic.size; at += dynamicEntryBytes) {
-    const tag = bytes.readBigInt64LE(at)
+  for (let at = 0; at < section.length; at += dynamicEntryBytes) {
+    const tag = section.readBigInt64LE(at)
     if (tag === DT.null) break
-    entries.push({ tag, value: bytes.readBigUInt64LE(at + 8) })
+    entries.push({ tag, value: section.readBigUInt64LE(at + 8) })
   }
   const table = entries.find(({ tag }) => tag === DT.stringTable)
   const strings = table ? fileOffset(segments, table.value) : 0
   const texts = (wanted: bigint) =>
-    entries.filter(({ tag }) => tag === wanted).map(({ value }) => textAt(bytes, strings + Number(value)))
+    entries.filter(({ tag }) => tag === wanted).map(({ value }) => textAt(read, strings + Number(value)))
   const runpath = texts(DT.runpath)
   const paths = runpath.length > 0 ? runpath : texts(DT.rpath)
   return { needed: texts(DT.needed), runpath: paths.flatMap((path) => path.split(':')).filter((path) => path !== '') }
@@ -90,8 +109,9 @@ function fileOffset(segments: readonly Segment[], address: bigint): number {
   return segment.offset + Number(address - segment.address)
 }
 
-function textAt(bytes: Buffer, offset: number): string {
-  const end = bytes.indexOf(0, offset)
-  if (offset >= bytes.length || end < 0) throw new RangeError('text outside of the file')
-  return bytes.toString('utf8', offset, end)
+function textAt(read: ReadBytes, offset: number): string {
+  const bytes = read(offset, longestTextBytes)
+  const end = bytes.indexOf(0)
+  if (end < 0) throw new RangeError('text outside of the file')
+  return bytes.toString('utf8', 0, end)
 }

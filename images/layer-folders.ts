@@ -13,8 +13,8 @@ export class LayerFolders {
   /** Paths of folders that were made because something lies in them; latin1 keeps all bytes. */
   readonly #implicit = new Set<string>([''])
   #last: { path: string; fd: number } | undefined
-  /** Opened beside the last folder, for one entry. */
-  readonly #extra: number[] = []
+  /** The folder of the last link's target. */
+  #source: number | undefined
 
   constructor(root: number) {
     this.#root = root
@@ -25,19 +25,17 @@ export class LayerFolders {
     const joined = join(path)
     if (this.#last?.path === joined) return this.#last.fd
     const fd = this.#openOrUndefined(path) ?? this.#make(path)
-    this.close()
+    if (this.#last) closeSync(this.#last.fd)
     this.#last = { path: joined, fd }
     return fd
   }
 
-  /** As `open`, without creating anything; undefined when it is not there. Leaves the last folder open. */
+  /** As `open`, without creating anything; undefined when it is not there. Keeps the folder of `open` valid. */
   openExisting(path: readonly Buffer[]): number | undefined {
-    const joined = join(path)
-    if (this.#last?.path === joined) return this.#last.fd
-    const fd = this.#openOrUndefined(path)
-    if (fd === undefined) return undefined
-    this.#extra.push(fd)
-    return fd
+    // Not kept from one link to the next: what is at its path may be another folder by then.
+    if (this.#source !== undefined) closeSync(this.#source)
+    this.#source = this.#openOrUndefined(path)
+    return this.#source
   }
 
   /** Opens a folder for reading, not through a symbolic link at its end, while `act` runs. */
@@ -69,8 +67,9 @@ export class LayerFolders {
 
   close(): void {
     if (this.#last) closeSync(this.#last.fd)
+    if (this.#source !== undefined) closeSync(this.#source)
     this.#last = undefined
-    for (const fd of this.#extra.splice(0)) closeSync(fd)
+    this.#source = undefined
   }
 
   #openOrUndefined(path: readonly Buffer[]): number | undefined {

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type ElfFile, parseElf } from './elf.ts'
+import { type ElfFile, readElf } from './elf.ts'
 import { imageError } from './errors.ts'
 
 /** A file of the host that a program cannot run without, and where the dynamic linker will look for it. */
@@ -18,7 +18,7 @@ const usualFolders = ['/lib64', '/usr/lib64', '/lib', '/usr/lib']
  * seen. Throws `IMAGE_BUILD` naming what is missing.
  */
 export function librariesOf(program: string): NeededFile[] {
-  const elf = parseElf(readFileSync(program), program)
+  const elf = readElf(program)
   if (elf.interpreter === undefined) return []
   const folders = [...configuredFolders('/etc/ld.so.conf'), ...usualFolders]
   const found = new Map<string, string>()
@@ -45,7 +45,7 @@ function find(
 ): { from: string; elf: ElfFile } {
   const candidates = name.includes('/') ? [name] : folders.map((folder) => join(folder, name))
   for (const from of candidates.filter(existsSync)) {
-    const candidate = parseElf(readFileSync(from), from)
+    const candidate = readElf(from)
     if (candidate.machine === elf.machine) return { from, elf: candidate }
   }
   throw imageError('IMAGE_BUILD', `find libraries of ${path}: ${name} is nowhere on this host`, {

@@ -249,7 +249,12 @@ function unauthorized(repository: Repository, reason: string) {
 function unreachable(repository: Repository, verb: string, error: unknown) {
   const cause = (error as { cause?: unknown }).cause
   const reason = cause instanceof Error && cause.message ? cause.message : messageOf(cause ?? error)
-  return imageError('IMAGE_REGISTRY', `${verb} ${nameOf(repository)}: ${reason}`, { cause: error, retryable: true })
+  const isTls = /^(EPROTO|ERR_SSL_)/.test(String((cause as { code?: unknown } | undefined)?.code))
+  return imageError('IMAGE_REGISTRY', `${verb} ${nameOf(repository)}: ${reason}`, {
+    cause: error,
+    retryable: true,
+    ...(isTls ? { hint: `if ${repository.domain} has no TLS, name it as an insecure registry` } : {}),
+  })
 }
 
 /** What a registry says when it refuses: `{"errors": [{"code", "message"}]}`. */

@@ -30,6 +30,7 @@ const IFLA = {
   operationalState: 16,
   linkInfo: 18,
   alias: 20,
+  group: 27,
   netnsFd: 28,
 } as const
 const IFLA_INFO_KIND = 1
@@ -66,6 +67,8 @@ export interface LinkChanges {
   /** Index of the bridge to become a port of; 0 to leave it. */
   master?: number
   alias?: string
+  /** Number by which several devices can be handled together. */
+  group?: number
 }
 
 /** The device of that name, or undefined. */
@@ -148,6 +151,7 @@ export async function setLink(
     ...(changes.mtu === undefined ? [] : [attributeU32(IFLA.mtu, changes.mtu)]),
     ...(changes.master === undefined ? [] : [attributeU32(IFLA.master, changes.master)]),
     ...(changes.alias === undefined ? [] : [attribute(IFLA.alias, Buffer.from(changes.alias))]),
+    ...(changes.group === undefined ? [] : [attributeU32(IFLA.group, changes.group)]),
   ]
   await netlink.change(`set link ${link.name}`, {
     type: RTM_SETLINK,
@@ -181,6 +185,16 @@ export async function deleteLink(netlink: NetlinkConnection, link: { index: numb
     type: RTM_DELLINK,
     flags: 0,
     body: ifinfomsg({ index: link.index }),
+  })
+}
+
+/** Removes every device of the namespace that is in this group; none if one of them cannot be removed. */
+export async function deleteLinkGroup(netlink: NetlinkConnection, group: number): Promise<void> {
+  await netlink.change(`delete links of group ${group}`, {
+    type: RTM_DELLINK,
+    flags: 0,
+    body: ifinfomsg({}),
+    attributes: [attributeU32(IFLA.group, group)],
   })
 }
 

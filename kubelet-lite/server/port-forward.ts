@@ -5,8 +5,8 @@ import { acceptPortForward, type ForwardedConnection } from './streaming/index.t
 import type { Target } from './target.ts'
 
 /** UPG /portForward: joins each connection that the client opens with one to the pod's port, until the client goes. */
-export async function portForward(target: Target, { request, socket, head }: Upgrade): Promise<void> {
-  const session = await acceptPortForward(request, socket, head)
+export async function portForward(target: Target, upgrade: Upgrade): Promise<void> {
+  const session = await acceptPortForward(upgrade)
   for await (const connection of session.connections) void join(target, connection)
 }
 

@@ -33,11 +33,7 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
     throw new BadRequest('you must specify at least one command for the container')
   const container = await findContainer(target)
   if (container.state !== 'running') throw new BadRequest(`container ${container.name} is not running`)
-  const { request, socket, head } = upgrade
-  const streams = await acceptRemoteCommand(request, socket, {
-    head,
-    wanted: { ...wanted, stderr: wanted.stderr && !wanted.tty },
-  })
+  const streams = await acceptRemoteCommand({ ...upgrade, wanted: { ...wanted, stderr: wanted.stderr && !wanted.tty } })
   try {
     const { runtime } = target.options
     const options = { stdin: wanted.stdin, ...(wanted.tty ? { terminal: defaultTerminal } : {}) }
@@ -50,7 +46,7 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
 }
 
 async function connect(session: StreamSession, streams: RemoteCommandStreams): Promise<void> {
-  streams.onResize(({ width, height }) => session.resize(width, height))
+  streams.onResize((columns, rows) => session.resize(columns, rows))
   // A client that goes away takes its process's streams along, as with the real kubelet.
   const gone = streams.closed.then(() => session.close())
   if (streams.stdin && session.stdin) pipeline(streams.stdin, session.stdin).catch(() => undefined)

@@ -3,7 +3,7 @@ import type { KubeObject, ResourceRef } from '../api/types.ts'
 import type { ApiClient, ObjectKey } from './api-client.ts'
 
 export interface Change<T> {
-  readonly subresource?: 'status'
+  readonly subresource?: 'status' | 'finalize'
   /** The next state from the current one, which must not be changed; `undefined` when nothing is to be done. */
   next(current: T): T | undefined
 }

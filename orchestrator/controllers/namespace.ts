@@ -3,6 +3,7 @@ import { resources } from '../api/resources.ts'
 import type { KubeObject, Namespace, ResourceRef } from '../api/types.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { Informer } from '../client/informer.ts'
+import { updateUntilNoConflict } from '../client/update-on-conflict.ts'
 import { type Controller, type ControllerOptions, Reconciler } from './reconciler.ts'
 
 const lookAgainMs = 200
@@ -21,7 +22,7 @@ export function namespaceController(options: ControllerOptions): Controller {
     if (namespace?.metadata?.deletionTimestamp === undefined) return
     // Pods take their time to end: that is no failure.
     if ((await empty(client, name)) > 0) reconciler.addAfter(name, lookAgainMs)
-    else await finalize(client, namespace)
+    else await finalize(client, name)
   }
   return reconciler.with([namespaces])
 }
@@ -43,10 +44,16 @@ async function empty(client: ApiClient, namespace: string): Promise<number> {
   return found
 }
 
-async function finalize(client: ApiClient, namespace: Namespace): Promise<void> {
-  const finalizers = (namespace.spec?.finalizers ?? []).filter((each) => each !== 'kubernetes')
+async function finalize(client: ApiClient, name: string): Promise<void> {
+  const without = (namespace: Namespace) => (namespace.spec?.finalizers ?? []).filter((each) => each !== 'kubernetes')
   try {
-    await client.update(resources.namespaces, { ...namespace, spec: { ...namespace.spec, finalizers } }, 'finalize')
+    await updateUntilNoConflict(
+      { client, resource: resources.namespaces, key: { name } },
+      {
+        subresource: 'finalize',
+        next: (namespace) => ({ ...namespace, spec: { ...namespace.spec, finalizers: without(namespace) } }),
+      },
+    )
   } catch (error) {
     if (!hasCode(error, 'NOT_FOUND')) throw error
   }

@@ -144,6 +144,7 @@ function makeFolder(root: string, id: string): void {
   }
   const folder = folderOf(root, id)
   mkdirSync(root, { recursive: true, mode: 0o700 })
+  mkdirSync(emptyFolderOf(root), { recursive: true, mode: 0o555 })
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {

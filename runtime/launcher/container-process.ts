@@ -54,6 +54,7 @@ export class ContainerProcess {
   #input: Input | undefined
   #master: number | undefined
   #running: Promise<void> = Promise.resolve()
+  #dropped = false
 
   constructor(record: ContainerRecord, around: Surroundings) {
     this.record = record
@@ -151,6 +152,7 @@ export class ContainerProcess {
 
   /** The process is gone: read what is left of its output, keep the exit on disk, and only then tell anybody. */
   ended(exit: Exit & { reason?: string }): void {
+    if (this.#dropped) return
     for (const output of this.#outputs) output.drain()
     this.#logWriter?.close()
     const { id, cgroupPath } = this.record
@@ -174,6 +176,16 @@ export class ContainerProcess {
     this.followers.clear()
     this.exited.resolve(record)
     this.forget()
+  }
+
+  /**
+   * It was deleted: nothing is said of it any more. Its process may still be dying, and by the time that is over, its id
+   * may be another container's.
+   */
+  drop(): void {
+    this.#dropped = true
+    this.forget()
+    this.exited.resolve(this.exit ?? { exitCode: 255, oomKilled: false, finishedAt: new Date().toISOString() })
   }
 
   /** Lets go of every descriptor. */

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import type { ContainerRecord, ExitRecord } from './protocol.ts'
 
@@ -7,11 +7,9 @@ export function folderOf(root: string, id: string): string {
   return `${root}/${id}`
 }
 
-/** An empty, unreadable folder that hides folders inside containers and is the root of sandboxes. */
+/** An empty folder that hides folders inside containers and is the root of sandboxes. */
 export function emptyFolderOf(root: string): string {
-  const folder = `${root}/.empty`
-  mkdirSync(folder, { recursive: true, mode: 0o555 })
-  return folder
+  return `${root}/.empty`
 }
 
 /** Writes a file so that a reader sees the old or the new one, never half of it, even if we are killed. */

@@ -123,7 +123,7 @@ export class LauncherServer {
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
       case 'forget':
-        this.containers.get(request.id)?.forget()
+        this.containers.get(request.id)?.drop()
         this.containers.delete(request.id)
         return {}
       case 'reopen-log':

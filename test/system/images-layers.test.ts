@@ -99,6 +99,12 @@ describe('layers: what is in them', () => {
     expect(readFileSync(join(folder, 'big')).equals(content)).toBe(true)
   })
 
+  test('many hard links to other folders: no more descriptors than a few', async () => {
+    const links = Array.from({ length: 3000 }, (_, at) => ({ name: `to/l${at}`, type: '1', link: 'from/file' }))
+    const folder = await unpack([{ name: 'from/file', content: 'x' }, ...links])
+    expect(statSync(join(folder, 'from/file')).nlink).toBe(3001)
+  })
+
   test('an entry that comes twice: the last one counts, folders keep what is in them', async () => {
     const folder = await unpack([
       { name: 'a', content: 'first' },

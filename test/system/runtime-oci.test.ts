@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -106,7 +106,9 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
   it('explain, spec and features touch nothing', () => {
     configure(['true'])
     const before = traces('oci-').length
-    expect(oci('explain', bundle).stdout).toMatch(/pivot_root\("\.", "\."\)/)
+    const untouched = join(on.folder, 'untouched')
+    expect(oci('--root', untouched, 'explain', bundle).stdout).toMatch(/pivot_root\("\.", "\."\)/)
+    expect(existsSync(untouched)).toBe(false)
     expect(JSON.parse(oci('features').stdout).linux.seccomp.enabled).toBe(true)
     const empty = join(on.folder, 'empty')
     mkdirSync(empty)

@@ -1,10 +1,13 @@
 import { errnoOf } from '../../../runtime/base/errors.ts'
 import { NetlinkConnection } from '../../netlink/connection.ts'
+import { LinkBatch } from '../../netlink/link-batch.ts'
 import { deleteLink, findLink, type Link, listLinks } from '../../netlink/links.ts'
 import { type PluginCall, validAttachments } from '../../plugin.ts'
 import { connectIfThere } from '../container-netns.ts'
 import { aliasOf, aliasPrefix, bridgeAlias, hostEndName, parseBridge } from './config.ts'
 import { removeMasquerade } from './masquerade.ts'
+
+const hostEnds = new LinkBatch()
 
 /** Removes the veth pair, then gives the address back: never the other way round, or two containers could share it. */
 export async function deleteFromBridge(call: PluginCall): Promise<void> {
@@ -12,7 +15,7 @@ export async function deleteFromBridge(call: PluginCall): Promise<void> {
   using host = new NetlinkConnection()
   const mine = aliasOf(call.config.name, call.containerId, call.ifname)
   const hostEnd = await findLink(host, hostEndName(call))
-  if (hostEnd?.alias === mine) await remove(host, hostEnd)
+  if (hostEnd?.alias === mine) await hostEnds.remove(hostEnd)
   else if (call.netns !== '') await deleteFromInside(host, call)
   if (ipamType) await call.delegate('DEL', ipamType)
 }
@@ -59,7 +62,8 @@ export async function tearDownBridge(call: PluginCall): Promise<void> {
 }
 
 async function removeHostEnds(host: NetlinkConnection, network: string, keep: ReadonlySet<string>): Promise<void> {
-  for (const link of await listLinks(host)) {
-    if (link.alias?.startsWith(aliasPrefix(network)) && !keep.has(link.alias)) await remove(host, link)
-  }
+  const stale = (await listLinks(host)).filter(
+    ({ alias }) => alias?.startsWith(aliasPrefix(network)) && !keep.has(alias),
+  )
+  await Promise.all(stale.map((link) => hostEnds.remove(link)))
 }

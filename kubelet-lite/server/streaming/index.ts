@@ -1,8 +1,9 @@
-export { acceptPortForward, type ForwardedConnection, type PortForwardSession } from './port-forward.ts'
 export {
-  acceptRemoteCommand,
-  type RemoteCommandStreams,
-  type TerminalSize,
-  type WantedStreams,
-} from './remote-command.ts'
+  acceptPortForward,
+  type ForwardedConnection,
+  type PortForwardRequest,
+  type PortForwardSession,
+} from './port-forward.ts'
+export { acceptRemoteCommand } from './remote-command.ts'
+export type { RemoteCommandRequest, RemoteCommandStreams, WantedStreams } from './remote-command-streams.ts'
 export { type CommandStatus, exitStatus, failureStatus, success } from './status.ts'

@@ -27,16 +27,20 @@ const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io'
 const channelProtocols = ['v4.channel.k8s.io', 'v4.base64.channel.k8s.io']
 const maximumPorts = 64
 
+/** A request to upgrade, as Node's HTTP server hands it over. */
+export interface PortForwardRequest {
+  request: IncomingMessage
+  socket: Duplex
+  head: Buffer
+}
+
 /**
  * Accepts kubectl port-forward: over SPDY, over SPDY in a WebSocket (kubectl since 1.31), or over the channels of a
  * WebSocket with `?ports=…` (other clients). Throws `STREAM_UPGRADE`, after answering 400 or 403. Source:
  * kubernetes/kubernetes, staging/src/k8s.io/kubelet/pkg/cri/streaming/portforward; KEP-4006.
  */
-export async function acceptPortForward(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-): Promise<PortForwardSession> {
+export async function acceptPortForward(o: PortForwardRequest): Promise<PortForwardSession> {
+  const { request, socket, head } = o
   switch (wantedUpgrade(request)) {
     case 'spdy': {
       const offered = valuesOf(request.headers['x-stream-protocol-version'])

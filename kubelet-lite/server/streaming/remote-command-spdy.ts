@@ -1,12 +1,11 @@
-import type { IncomingMessage } from 'node:http'
 import type { Duplex, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { streamingError } from './errors.ts'
-import type { RemoteCommandStreams, WantedStreams } from './remote-command.ts'
+import type { RemoteCommandRequest, RemoteCommandStreams, WantedStreams } from './remote-command-streams.ts'
 import { readSizes, sizeFeed } from './resize.ts'
 import { SpdyConnection } from './spdy/connection.ts'
 import type { SpdyStream } from './spdy/stream.ts'
-import type { CommandStatus } from './status.ts'
+import { errorText } from './status.ts'
 import { refuseUpgrade, switchToSpdy, valuesOf } from './upgrade.ts'
 
 /** The newest first. Up to v3 the error stream carries text and no exit code; resizing came with v3. */
@@ -14,11 +13,8 @@ const protocols = ['v4.channel.k8s.io', 'v3.channel.k8s.io', 'v2.channel.k8s.io'
 const streamsWithinMs = 30_000
 
 /** As `acceptRemoteCommand`, over SPDY: the client opens one stream for each purpose and names it in `streamtype`. */
-export async function acceptOverSpdy(
-  request: IncomingMessage,
-  socket: Duplex,
-  o: { head: Buffer; wanted: WantedStreams },
-): Promise<RemoteCommandStreams> {
+export async function acceptOverSpdy(o: RemoteCommandRequest): Promise<RemoteCommandStreams> {
+  const { request, socket } = o
   const offered = valuesOf(request.headers['x-stream-protocol-version'])
   // A client that names none is older than the header and means the first version.
   const protocol = offered.length === 0 ? 'channel.k8s.io' : protocols.find((one) => offered.includes(one))
@@ -55,11 +51,6 @@ function expectedStreams({ stdin, stdout, stderr, tty }: WantedStreams, protocol
   const canResize = protocol === 'v4.channel.k8s.io' || protocol === 'v3.channel.k8s.io'
   const wanted = { stdin, stdout, stderr, resize: tty && canResize }
   return ['error', ...Object.entries(wanted).flatMap(([name, isWanted]) => (isWanted ? [name] : []))]
-}
-
-function errorText(status: CommandStatus, protocol: string): string {
-  if (protocol === 'v4.channel.k8s.io') return JSON.stringify(status)
-  return status.status === 'Success' ? '' : (status.message ?? 'the command failed')
 }
 
 /** Ends a stream; that the client does not listen any more is no failure of the command. */

@@ -1,9 +1,8 @@
-import type { IncomingMessage } from 'node:http'
-import type { Duplex, Readable, Writable } from 'node:stream'
-import type { RemoteCommandStreams, WantedStreams } from './remote-command.ts'
+import type { Readable, Writable } from 'node:stream'
 import { endQuietly } from './remote-command-spdy.ts'
+import type { RemoteCommandRequest, RemoteCommandStreams } from './remote-command-streams.ts'
 import { readSizes, sizeFeed } from './resize.ts'
-import type { CommandStatus } from './status.ts'
+import { errorText } from './status.ts'
 import { acceptWebSocket, ChannelSocket } from './websocket.ts'
 
 /** The newest first; '' is a client that names no protocol and means the first version. */
@@ -18,11 +17,8 @@ const protocols = [
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
 
 /** As `acceptRemoteCommand`, over WebSocket: each purpose has a channel with a fixed number. */
-export async function acceptOverWebSocket(
-  request: IncomingMessage,
-  socket: Duplex,
-  { head, wanted }: { head: Buffer; wanted: WantedStreams },
-): Promise<RemoteCommandStreams> {
+export async function acceptOverWebSocket(o: RemoteCommandRequest): Promise<RemoteCommandStreams> {
+  const { request, socket, head, wanted } = o
   const { webSocket, protocol } = await acceptWebSocket(request, socket, { head, protocols })
   const coding = protocol.includes('base64') ? 'base64' : 'binary'
   const connection = new ChannelSocket(webSocket, { coding, canClose: protocol === 'v5.channel.k8s.io' })
@@ -46,9 +42,4 @@ export async function acceptOverWebSocket(
       await connection.close()
     },
   }
-}
-
-function errorText(status: CommandStatus, protocol: string): string {
-  if (/^v[45]\./.test(protocol)) return JSON.stringify(status)
-  return status.status === 'Success' ? '' : (status.message ?? 'the command failed')
 }

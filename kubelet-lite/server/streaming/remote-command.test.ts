@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, request as httpRequest } from 'node:http'
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -7,7 +7,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import WebSocket from 'ws'
 import { SpdyClient } from '../../../test/fixtures/spdy-client.ts'
 import { acceptPortForward, type PortForwardSession } from './port-forward.ts'
-import { acceptRemoteCommand, type RemoteCommandStreams, type WantedStreams } from './remote-command.ts'
+import { acceptRemoteCommand } from './remote-command.ts'
+import type { RemoteCommandStreams, WantedStreams } from './remote-command-streams.ts'
 import { exitStatus } from './status.ts'
 
 const closing: (() => void)[] = []
@@ -17,7 +18,7 @@ afterEach(() => {
 
 /** A server that accepts one connection with `accept`. */
 async function aServer<Accepted>(
-  accept: (...args: [Parameters<typeof acceptRemoteCommand>[0], Duplex, Buffer]) => Promise<Accepted>,
+  accept: (request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<Accepted>,
 ) {
   const accepted = Promise.withResolvers<Accepted>()
   accepted.promise.catch(() => {})
@@ -37,7 +38,7 @@ const everything: WantedStreams = { stdin: true, stdout: true, stderr: true, tty
 
 const aCommand = (wanted: Partial<WantedStreams> = {}) =>
   aServer<RemoteCommandStreams>((request, socket, head) =>
-    acceptRemoteCommand(request, socket, { head, wanted: { ...everything, ...wanted } }),
+    acceptRemoteCommand({ request, socket, head, wanted: { ...everything, ...wanted } }),
   )
 
 /** A WebSocket client that keeps every message. */
@@ -123,7 +124,7 @@ describe('acceptRemoteCommand over WebSocket', () => {
     for (const json of ['{"Width":80,"Height":24}', 'x}', '{"Width":-1,"Height":24}', '{"Width":100,"Height":30}\n'])
       resize(json)
     const sizes: string[] = []
-    streams.onResize(({ width, height }) => sizes.push(`${width}x${height}`))
+    streams.onResize((columns, rows) => sizes.push(`${columns}x${rows}`))
     await expect.poll(() => sizes.at(-1)).toBe('100x30')
     expect(sizes.filter((size) => !['80x24', '100x30'].includes(size))).toEqual([])
     await streams.finish(exitStatus(0))
@@ -221,7 +222,7 @@ describe('acceptRemoteCommand over SPDY', () => {
 
 describe('acceptPortForward', () => {
   const aForward = () =>
-    aServer<PortForwardSession>((request, socket, head) => acceptPortForward(request, socket, head))
+    aServer<PortForwardSession>((request, socket, head) => acceptPortForward({ request, socket, head }))
 
   it('SPDY: pairs of streams by request id, in any order', async () => {
     const { host, accepted } = await aForward()

@@ -1,23 +1,28 @@
 import { type Readable, Writable } from 'node:stream'
-import type { TerminalSize } from './remote-command.ts'
+
+/** Size of a terminal in characters. */
+export interface TerminalSize {
+  columns: number
+  rows: number
+}
 
 /** Sizes as they come; who begins to listen later gets the last one first. */
 export interface SizeFeed {
   push(size: TerminalSize): void
-  listen(callback: (size: TerminalSize) => void): void
+  listen(callback: (columns: number, rows: number) => void): void
 }
 
 export function sizeFeed(): SizeFeed {
-  const listeners: ((size: TerminalSize) => void)[] = []
+  const listeners: ((columns: number, rows: number) => void)[] = []
   let last: TerminalSize | undefined
   return {
     push(size) {
       last = size
-      for (const listener of listeners) listener(size)
+      for (const listener of listeners) listener(size.columns, size.rows)
     },
     listen(callback) {
       listeners.push(callback)
-      if (last) callback(last)
+      if (last) callback(last.columns, last.rows)
     },
   }
 }
@@ -47,7 +52,7 @@ export function parseSize(text: string): TerminalSize | undefined {
     const { Width, Height } = JSON.parse(text) as { Width?: unknown; Height?: unknown }
     const good = (value: unknown): value is number =>
       Number.isInteger(value) && Number(value) > 0 && Number(value) < 65536
-    return good(Width) && good(Height) ? { width: Width, height: Height } : undefined
+    return good(Width) && good(Height) ? { columns: Width, rows: Height } : undefined
   } catch {
     return undefined
   }

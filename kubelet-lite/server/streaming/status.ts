@@ -1,5 +1,5 @@
 /** The part of a metav1.Status that tells how a command ended. */
-export interface CommandStatus {
+export type CommandStatus = {
   metadata: Record<string, never>
   status: 'Success' | 'Failure'
   message?: string
@@ -25,4 +25,10 @@ export function exitStatus(exitCode: number): CommandStatus {
 /** The command could not be run. */
 export function failureStatus(message: string): CommandStatus {
   return { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 }
+}
+
+/** What the error stream carries: from v4 on the status itself, before it a text, and nothing on success. */
+export function errorText(status: Readonly<Record<string, unknown>>, protocol: string): string {
+  if (/^v[45]\./.test(protocol)) return JSON.stringify(status)
+  return status.status === 'Success' ? '' : String(status.message ?? 'the command failed')
 }

@@ -13,7 +13,6 @@ import {
   exitStatus,
   failureStatus,
   type RemoteCommandStreams,
-  type TerminalSize,
 } from '../../../kubelet-lite/server/streaming/index.ts'
 
 /** As much of an API server as kubectl needs for exec, attach and port-forward to the pod `web`. */
@@ -90,7 +89,7 @@ async function serve(request: IncomingMessage, socket: Duplex, head: Buffer): Pr
   if (url.pathname.endsWith('/portforward')) return forward(request, socket, head)
   const flag = (name: string) => url.searchParams.get(name) === 'true'
   const wanted = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr'), tty: flag('tty') }
-  const streams = await acceptRemoteCommand(request, socket, { head, wanted })
+  const streams = await acceptRemoteCommand({ request, socket, head, wanted })
   await streams.finish(await run(url.searchParams.getAll('command'), streams))
 }
 
@@ -118,8 +117,8 @@ async function run(command: string[], streams: RemoteCommandStreams): Promise<Co
     case 'exit':
       return exitStatus(Number(argument))
     case 'size': {
-      const size = await new Promise<TerminalSize>((resolve) => streams.onResize(resolve))
-      stdout?.write(`${size.width}x${size.height}\r\n`)
+      const size = await new Promise((resolve) => streams.onResize((columns, rows) => resolve(`${columns}x${rows}`)))
+      stdout?.write(`${size}\r\n`)
       return exitStatus(0)
     }
     default:
@@ -128,7 +127,7 @@ async function run(command: string[], streams: RemoteCommandStreams): Promise<Co
 }
 
 async function forward(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-  const session = await acceptPortForward(request, socket, head)
+  const session = await acceptPortForward({ request, socket, head })
   for await (const { port, data, error } of session.connections) {
     const target = connect(port, '127.0.0.1')
     target.on('connect', () => {
