@@ -1,5 +1,5 @@
 /** The CRI seam over our own runtime, images and network, in this process. All facts live in the runtime's records. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Network } from '../../cni/index.ts'
@@ -265,5 +265,7 @@ export class InProcessRuntime implements RuntimeService {
 
 async function touch(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await writeFile(path, '', { mode: 0o666, flag: 'a' })
+  await writeFile(path, '', { flag: 'a' })
+  // Past the umask: the container may run as any user.
+  await chmod(path, 0o666)
 }

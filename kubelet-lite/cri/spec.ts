@@ -144,7 +144,7 @@ function ownMounts(config: ContainerConfig): OciMount[] {
       options: [
         'rbind',
         mount.propagation === 'private' ? 'rprivate' : mount.propagation,
-        mount.readOnly ? 'ro' : 'rw',
+        mount.readOnly ? (mount.recursiveReadOnly ? 'rro' : 'ro') : 'rw',
       ],
     }))
 }
