@@ -34,7 +34,7 @@ const knowsVolumes: Check = (pod) => {
   const unknown = (pod.spec?.volumes ?? []).find((volume) => kindOf(volume) === undefined)
   if (!unknown) return undefined
   const kind = Object.keys(unknown).filter((key) => key !== 'name')
-  return unsupported(`spec.volumes[${unknown.name}]: volumes of type ${kind.join(', ')}`)
+  return unsupported(`spec.volumes[${unknown.name}]: the type ${kind.join(', ')}`)
 }
 
 const knowsFields: Check = (pod) => {

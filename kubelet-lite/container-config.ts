@@ -38,7 +38,7 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     command: (container.command ?? []).map((word) => expand(word, known)),
     args: (container.args ?? []).map((word) => expand(word, known)),
     ...(container.workingDir === undefined ? {} : { workingDir: container.workingDir }),
-    env: [{ name: 'HOSTNAME', value: hostname(pod) }, ...env],
+    env: [{ name: 'HOSTNAME', value: pod.spec?.hostNetwork ? node.name : kernelHostname(pod) }, ...env],
     mounts: [...mounts(input, known), terminationMount(input)],
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
@@ -55,6 +55,12 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
 /** The pod's own host name: `spec.hostname`, or its name, cut to 63 characters. */
 export function hostname(pod: Pod): string {
   return (pod.spec?.hostname ?? pod.metadata?.name ?? '').slice(0, 63).replace(/[-.]+$/, '')
+}
+
+/** What the kernel calls the pod: the full name where the manifest wants it so (KEP-1797). */
+export function kernelHostname(pod: Pod): string {
+  const full = pod.spec?.setHostnameAsFQDN ? fullHostname(pod) : undefined
+  return full ?? hostname(pod)
 }
 
 /** The name under which a headless Service finds the pod; undefined without `subdomain`. */

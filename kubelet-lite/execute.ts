@@ -5,7 +5,7 @@ import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import { never } from '../runtime/base/never.ts'
-import { containerConfig, hostname } from './container-config.ts'
+import { containerConfig, kernelHostname } from './container-config.ts'
 import type { ContainerStops } from './container-stops.ts'
 import type { ImageService, RuntimeService, Sandbox } from './cri/types.ts'
 import type { NodeFacts } from './downward.ts'
@@ -127,7 +127,7 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
       namespace: identity.namespace,
       name: identity.name,
       attempt,
-      hostname: spec?.hostNetwork ? executor.node.name : hostname(pod),
+      hostname: spec?.hostNetwork ? executor.node.name : kernelHostname(pod),
       cgroupPath: podCgroup(executor.cgroupRoot, pod),
       resources: podResources(pod),
       sysctls: Object.fromEntries(sysctls),

@@ -1,3 +1,4 @@
+import { chmod, mkdir } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Network } from '../cni/index.ts'
@@ -13,6 +14,7 @@ import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
 import { inProcessImages } from './cri/in-process-images.ts'
 import { NodeStatus } from './node-status.ts'
+import { podsDirectory } from './pod-directory.ts'
 import { PodWorkers } from './pod-workers.ts'
 import { Prober } from './probes/prober.ts'
 import { KubeletServer } from './server/index.ts'
@@ -49,6 +51,7 @@ export interface Kubelet {
 /** Starts the node agent. Resolves when the node is registered and Ready and its pods are being worked on. */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, nodeName: name, nodeIP: ip, root, clock, log } = options
+  await makeDirectories(root)
   const runtime = new InProcessRuntime(options)
   await runtime.start()
   const events = new EventRecorder({ client, component: 'kubelet', host: name, clock, log })
@@ -79,7 +82,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     departed: new Map(),
   }
   const workers = new PodWorkers({ sync: (uid, signal) => syncPod(pods, uid, signal), clock, log })
-  const loop = new SyncLoop({ runtime, sources, workers, clock, log })
+  const loop = new SyncLoop({ root, runtime, sources, workers, clock, log })
   await status.start()
   await sources.start()
   loop.start()
@@ -94,5 +97,13 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         () => server.close(),
         () => events.close(),
       ]),
+  }
+}
+
+/** Secrets of pods and what they print are for root's eyes: containers reach them by mounts, past these folders. */
+async function makeDirectories(root: string): Promise<void> {
+  for (const directory of [podsDirectory(root), join(root, 'logs', 'pods')]) {
+    await mkdir(directory, { recursive: true })
+    await chmod(directory, 0o750)
   }
 }

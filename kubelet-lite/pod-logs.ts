@@ -188,7 +188,11 @@ async function countBack(path: string, wanted: number): Promise<{ lines: number;
   }
 }
 
-/** Removes all logs of a pod. */
+/** Removes all logs of a pod; by its UID alone when no more than that is known of it. */
 export async function removeLogs(root: string, pod: PodIdentity): Promise<void> {
   await rm(logsDirectory(root, pod), { recursive: true, force: true })
+  if (pod.name !== '') return
+  const all = join(root, 'logs', 'pods')
+  const ofPod = (await readdir(all)).filter((name) => name.endsWith(`_${pod.uid}`))
+  for (const name of ofPod) await rm(join(all, name), { recursive: true, force: true })
 }

@@ -7,6 +7,7 @@ import type { Images } from '../../images/index.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { hasCode } from '../../runtime/base/errors.ts'
 import type { ContainerState, Runtime } from '../../runtime/index.ts'
+import { hostDevices } from '../../runtime/linux/host-devices.ts'
 import { connectLoopback } from '../../runtime/linux/tcp.ts'
 import { stepFailed } from '../errors.ts'
 import { containerId } from '../pod-directory.ts'
@@ -129,6 +130,7 @@ export class InProcessRuntime implements RuntimeService {
         image: defaults,
         user,
         sandbox: { pid: sandbox.pid ?? 0, cgroupPath: facts.podCgroup, ...facts.host },
+        ...(config.security.privileged ? { devices: hostDevices() } : {}),
         annotations: {
           ...sandbox.annotations,
           ...containerAnnotations(config, { sandboxId, imageId: image.id, stopSignal: defaults.StopSignal }),
