@@ -1,18 +1,14 @@
 /** The node's own last word on a pod (upstream: lifecycle predicates): what it cannot do is refused, never ignored. */
 import type { Container, Node, Pod } from '../orchestrator/api/types.ts'
+import type { Check, Refusal } from './refusal.ts'
+import { hasFreePorts, hasRoom } from './room.ts'
+import { allowsSysctls } from './sysctls.ts'
 import { kindOf } from './volumes/kinds.ts'
 
-export interface Refusal {
-  reason: string
-  message: string
-}
-
-type Check = (pod: Pod, node: Node) => Refusal | undefined
-
-/** The first reason why this node must not run the pod. Pure. */
-export function admit(pod: Pod, node: Node): Refusal | undefined {
+/** The first reason why this node, which runs `others` already, must not run the pod. Pure. */
+export function admit(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
   for (const check of checks) {
-    const refusal = check(pod, node)
+    const refusal = check(pod, node, others)
     if (refusal) return refusal
   }
   return undefined
@@ -38,7 +34,7 @@ const knowsVolumes: Check = (pod) => {
   const unknown = (pod.spec?.volumes ?? []).find((volume) => kindOf(volume) === undefined)
   if (!unknown) return undefined
   const kind = Object.keys(unknown).filter((key) => key !== 'name')
-  return unsupported(`spec.volumes[${unknown.name}]: volumes of type ${kind.join(', ')}`)
+  return unsupported(`spec.volumes[${unknown.name}]: the type ${kind.join(', ')}`)
 }
 
 const knowsFields: Check = (pod) => {
@@ -46,7 +42,10 @@ const knowsFields: Check = (pod) => {
   const isolated = spec?.hostUsers === false ? 'spec.hostUsers: false (user namespaces)' : undefined
   const runtimeClass = spec?.runtimeClassName ? 'spec.runtimeClassName' : undefined
   const claims = (spec?.resourceClaims ?? []).length > 0 ? 'spec.resourceClaims' : undefined
-  const found = isolated ?? runtimeClass ?? claims
+  const pooled = spec?.resources ? 'spec.resources (of the pod as a whole)' : undefined
+  const renamed = spec?.hostnameOverride ? 'spec.hostnameOverride' : undefined
+  const labelled = spec?.securityContext?.seLinuxOptions ? 'spec.securityContext.seLinuxOptions' : undefined
+  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? labelled
   return found === undefined ? undefined : unsupported(found)
 }
 
@@ -66,6 +65,10 @@ const containerFields: readonly { name: string; used: (container: Container) => 
     name: 'securityContext.appArmorProfile',
     used: (each) => each.securityContext?.appArmorProfile?.type === 'Localhost',
   },
+  {
+    name: 'restartPolicyRules: an action other than Restart',
+    used: (each) => (each.restartPolicyRules ?? []).some((rule) => rule.action !== 'Restart'),
+  },
   { name: 'securityContext.windowsOptions', used: (each) => each.securityContext?.windowsOptions !== undefined },
 ]
 
@@ -73,4 +76,13 @@ function unsupported(what: string): Refusal {
   return { reason: 'UnsupportedByNode', message: `Pod was rejected: ${what} is not supported by this node` }
 }
 
-const checks: readonly Check[] = [matchesNodeSelector, knowsOs, knowsVolumes, knowsFields, knowsContainerFields]
+const checks: readonly Check[] = [
+  matchesNodeSelector,
+  knowsOs,
+  knowsVolumes,
+  knowsFields,
+  knowsContainerFields,
+  allowsSysctls,
+  hasFreePorts,
+  hasRoom,
+]

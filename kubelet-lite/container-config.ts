@@ -7,6 +7,7 @@ import { stepFailed } from './errors.ts'
 import { hashOf } from './plan.ts'
 import { identityOf, logPath, terminationLogPath } from './pod-directory.ts'
 import { containerResources } from './resources.ts'
+import { showsObjects } from './volumes/kinds.ts'
 import { bindSubPath } from './volumes/sub-path.ts'
 
 export interface ContainerConfigInput {
@@ -37,13 +38,14 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     command: (container.command ?? []).map((word) => expand(word, known)),
     args: (container.args ?? []).map((word) => expand(word, known)),
     ...(container.workingDir === undefined ? {} : { workingDir: container.workingDir }),
-    env: [{ name: 'HOSTNAME', value: hostname(pod) }, ...env],
-    mounts: mounts(input, known),
+    env: [{ name: 'HOSTNAME', value: pod.spec?.hostNetwork ? node.name : kernelHostname(pod) }, ...env],
+    mounts: [...mounts(input, known), terminationMount(input)],
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     logPath: logPath(root, identity, run),
     terminationLogPath: terminationLogPath(root, identity.uid, run),
+    fallbackToLogs: container.terminationMessagePolicy === 'FallbackToLogsOnError',
     resources: containerResources(container, pod, node.memoryBytes),
     security: securityContext(pod, container),
     sharedPidNamespace: pod.spec?.shareProcessNamespace ?? false,
@@ -53,6 +55,18 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
 /** The pod's own host name: `spec.hostname`, or its name, cut to 63 characters. */
 export function hostname(pod: Pod): string {
   return (pod.spec?.hostname ?? pod.metadata?.name ?? '').slice(0, 63).replace(/[-.]+$/, '')
+}
+
+/** What the kernel calls the pod: the full name where the manifest wants it so (KEP-1797). */
+export function kernelHostname(pod: Pod): string {
+  const full = pod.spec?.setHostnameAsFQDN ? fullHostname(pod) : undefined
+  return full ?? hostname(pod)
+}
+
+/** The name under which a headless Service finds the pod; undefined without `subdomain`. */
+export function fullHostname(pod: Pod): string | undefined {
+  const { subdomain } = pod.spec ?? {}
+  return subdomain && `${hostname(pod)}.${subdomain}.${pod.metadata?.namespace}.svc.cluster.local`
 }
 
 function mounts(input: ContainerConfigInput, known: ReadonlyMap<string, string>): Mount[] {
@@ -67,12 +81,29 @@ function mounts(input: ContainerConfigInput, known: ReadonlyMap<string, string>)
     own.push({
       hostPath: inner === '' ? volume : bindSubPath({ ...at, index, volume, path: inner }),
       containerPath: mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`,
-      readOnly: mount.readOnly ?? false,
+      // Whoever can write there could make the kubelet, which updates these files, write elsewhere (CVE-2017-1002102).
+      readOnly: (mount.readOnly ?? false) || isWrittenByKubelet(pod, mount.name),
+      recursiveReadOnly: mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible',
       propagation: propagation(mount.mountPropagation),
     })
   }
   const taken = new Set(own.map((mount) => mount.containerPath))
   return [...input.podMounts.filter((mount) => !taken.has(mount.containerPath)), ...own]
+}
+
+function isWrittenByKubelet(pod: Pod, name: string): boolean {
+  const volume = pod.spec?.volumes?.find((each) => each.name === name)
+  return volume !== undefined && showsObjects(volume)
+}
+
+/** The file for the container's last words, where its manifest wants it (API reference: terminationMessagePath). */
+function terminationMount({ root, pod, container, attempt }: ContainerConfigInput): Mount {
+  return {
+    hostPath: terminationLogPath(root, identityOf(pod).uid, { name: container.name, attempt }),
+    containerPath: container.terminationMessagePath ?? '/dev/termination-log',
+    readOnly: false,
+    propagation: 'private',
+  }
 }
 
 function propagation(name: string | undefined): Mount['propagation'] {

@@ -13,6 +13,8 @@ export interface ContainerStopsOptions {
   log: Log
 }
 
+const graceAfterHookSeconds = 2
+
 /**
  * Stops that are under way. A pod's worker never waits for one: the container's end wakes it, and until then it can
  * learn that the deadline has moved forward (`kubectl delete --now` after `kubectl delete`).
@@ -53,7 +55,8 @@ export class ContainerStops {
       (each) => each.name === container.name,
     )
     const podIP = pod.status?.podIP ?? ''
-    if (spec) await runPreStop({ runtime, events, pod, spec, container, podIP }, left())
-    await runtime.stopContainer(container.id, left())
+    const hooked = spec && (await runPreStop({ runtime, events, pod, spec, container, podIP }, left()))
+    // A hook that used up all the time leaves the process a moment to hear of its end (upstream: minimumGracePeriodInSeconds).
+    await runtime.stopContainer(container.id, hooked ? Math.max(left(), graceAfterHookSeconds) : left())
   }
 }

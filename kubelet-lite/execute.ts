@@ -2,9 +2,10 @@
 
 import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
 import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
+import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import { never } from '../runtime/base/never.ts'
-import { containerConfig, hostname } from './container-config.ts'
+import { containerConfig, kernelHostname } from './container-config.ts'
 import type { ContainerStops } from './container-stops.ts'
 import type { ImageService, RuntimeService, Sandbox } from './cri/types.ts'
 import type { NodeFacts } from './downward.ts'
@@ -31,6 +32,7 @@ export interface Executor {
   /** Name servers for pods that do not bring their own. */
   dns: readonly string[]
   stops: ContainerStops
+  clock: Clock
 }
 
 /** What went wrong with one container, or with the pod as a whole (`container` is empty). */
@@ -40,19 +42,26 @@ export interface Failure {
   message: string
 }
 
+export interface Work {
+  actions: readonly Action[]
+  /** Aborts the waiting for images and hooks: the pod's end is more urgent. */
+  signal: AbortSignal
+}
+
 /**
- * Performs `actions`. A container that cannot be started does not keep the others from starting; a failed sandbox or
- * volume ends the round. Returns what failed; throws only for what nobody expected.
+ * Performs the actions. A container that cannot be started does not keep the others from starting; a failed sandbox or
+ * volume ends the round, and so does the signal. Returns what failed; throws only for what nobody expected.
  */
-export async function execute(executor: Executor, pod: Pod, actions: readonly Action[]): Promise<Failure[]> {
+export async function execute(executor: Executor, pod: Pod, { actions, signal }: Work): Promise<Failure[]> {
   const failures: Failure[] = []
   let volumes: Map<string, string> | undefined
   for (const action of actions) {
     const container = action.do === 'startContainer' ? action.container.name : ''
     try {
       if (action.do === 'startContainer') volumes ??= await setUpVolumes({ ...executor, pod })
-      await perform(executor, { pod, action, volumes: volumes ?? new Map() })
+      await perform(executor, { pod, action, signal, volumes: volumes ?? new Map() })
     } catch (error) {
+      if (signal.aborted) return failures
       const reason = waitingReasonOf(error)
       if (reason === undefined) throw error
       const whole = reason === 'FailedMount' || reason === 'FailedCreatePodSandBox'
@@ -78,7 +87,7 @@ function report(executor: Executor, at: { pod: Pod; container: string; reason: s
 
 async function perform(
   executor: Executor,
-  at: { pod: Pod; action: Action; volumes: ReadonlyMap<string, string> },
+  at: { pod: Pod; action: Action; signal: AbortSignal; volumes: ReadonlyMap<string, string> },
 ): Promise<void> {
   const { pod, action } = at
   const { runtime } = executor
@@ -91,6 +100,7 @@ async function perform(
         pod,
         container: action.container,
         attempt: action.attempt,
+        signal: at.signal,
         volumes: at.volumes,
       })
     case 'stopContainer':
@@ -117,7 +127,7 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
       namespace: identity.namespace,
       name: identity.name,
       attempt,
-      hostname: spec?.hostNetwork ? executor.node.name : hostname(pod),
+      hostname: spec?.hostNetwork ? executor.node.name : kernelHostname(pod),
       cgroupPath: podCgroup(executor.cgroupRoot, pod),
       resources: podResources(pod),
       sysctls: Object.fromEntries(sysctls),
@@ -140,13 +150,14 @@ interface Start {
   pod: Pod
   container: ContainerSpec
   attempt: number
+  signal: AbortSignal
   volumes: ReadonlyMap<string, string>
 }
 
 async function startContainer(executor: Executor, start: Start): Promise<void> {
   const { pod, container } = start
   const fieldPath = `spec.containers{${container.name}}`
-  await ensureImage(executor, pod, container)
+  await ensureImage(executor, pod, start)
   const { sandboxes } = await executor.runtime.podStatus(identityOf(pod).uid)
   const sandbox = sandboxes.findLast((each) => each.ready)
   if (!sandbox) throw stepFailed('CreateContainerError', 'the pod has no sandbox')
@@ -159,8 +170,25 @@ async function startContainer(executor: Executor, start: Start): Promise<void> {
   executor.events.record(pod, { type: 'Normal', reason: 'Started', message: `Started container ${name}`, fieldPath })
   const { runtime, events } = executor
   const hook = { runtime, events, pod, spec: container, container: created, podIP: sandbox.ips[0] ?? '' }
-  if (!(await runPostStart(hook)))
-    await runtime.stopContainer(created.id, pod.spec?.terminationGracePeriodSeconds ?? 30)
+  const problem = await unlessAborted(runPostStart(hook), start.signal)
+  if (problem === undefined) return
+  const deadline = executor.clock.now() + (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
+  executor.stops.stop(pod, { container: created, deadline, why: 'FailedPostStartHook' })
+}
+
+/** Leaves `work` to itself when the signal comes first. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  let end: (() => void) | undefined
+  const aborted = new Promise<never>((_, reject) => {
+    end = () => reject(signal.reason)
+    signal.addEventListener('abort', end)
+  })
+  try {
+    return await Promise.race([work, aborted])
+  } finally {
+    if (end) signal.removeEventListener('abort', end)
+  }
 }
 
 /** An error inside keeps its own waiting reason if it has one; otherwise it gets this one. */

@@ -3,17 +3,18 @@
 import type { Container, Pod } from '../orchestrator/api/types.ts'
 import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
-import type { ImageService } from './cri/types.ts'
+import type { ImageService, PullOptions } from './cri/types.ts'
 import type { ConfigReader } from './environment.ts'
 import { stepFailed } from './errors.ts'
-import { type Credentials, findCredentials } from './pull-secrets.ts'
+import { findCredentials } from './pull-secrets.ts'
 
 /** Makes sure that the container's image is on this node. Throws `ErrImagePull`, `ErrImageNeverPull` or `InvalidImageName`. */
 export async function ensureImage(
   at: { images: ImageService; events: EventRecorder; reader: ConfigReader },
   pod: Pod,
-  container: Container,
+  options: { container: Container; signal: AbortSignal },
 ): Promise<void> {
+  const { container, signal } = options
   const image = container.image ?? ''
   const fieldPath = `spec.containers{${container.name}}`
   const tell = (reason: string, message: string) =>
@@ -27,7 +28,8 @@ export async function ensureImage(
   }
   tell('Pulling', `Pulling image "${image}"`)
   const started = performance.now()
-  const pulled = await pull(at.images, image, await findCredentials(at.reader, pod, image))
+  const auth = await findCredentials(at.reader, pod, image)
+  const pulled = await pull(at.images, image, { signal, ...(auth ? { auth } : {}) })
   const took = Math.round(performance.now() - started)
   tell('Pulled', `Successfully pulled image "${image}" in ${took}ms. Image size: ${pulled.sizeBytes} bytes.`)
 }
@@ -40,9 +42,9 @@ async function imageStatus(images: ImageService, image: string) {
   }
 }
 
-async function pull(images: ImageService, image: string, credentials: Credentials | undefined) {
+async function pull(images: ImageService, image: string, options: PullOptions) {
   try {
-    return await images.pullImage(image, credentials)
+    return await images.pullImage(image, options)
   } catch (error) {
     const retryable = error instanceof CoracleError && error.hint ? ` (${error.hint})` : ''
     throw stepFailed('ErrImagePull', error, `failed to pull image "${image}"${retryable}`)

@@ -1,3 +1,4 @@
+import { chmod, mkdir } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Network } from '../cni/index.ts'
@@ -13,13 +14,14 @@ import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
 import { inProcessImages } from './cri/in-process-images.ts'
 import { NodeStatus } from './node-status.ts'
+import { podsDirectory } from './pod-directory.ts'
 import { PodWorkers } from './pod-workers.ts'
 import { Prober } from './probes/prober.ts'
 import { KubeletServer } from './server/index.ts'
 import { Sources } from './sources.ts'
 import { StatusWriter } from './status-writer.ts'
 import { SyncLoop } from './sync-loop.ts'
-import { type PodSync, syncPod } from './sync-pod.ts'
+import { interruptIfEnding, type PodSync, syncPod } from './sync-pod.ts'
 
 export interface KubeletOptions {
   client: ApiClient
@@ -49,36 +51,26 @@ export interface Kubelet {
 /** Starts the node agent. Resolves when the node is registered and Ready and its pods are being worked on. */
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { client, nodeName: name, nodeIP: ip, root, clock, log } = options
+  await makeDirectories(root)
   const runtime = new InProcessRuntime(options)
   await runtime.start()
   const events = new EventRecorder({ client, component: 'kubelet', host: name, clock, log })
   const images = inProcessImages(options.images)
   const node = { name, ip, cpus: cpus().length, memoryBytes: totalmem() }
-  const prober = new Prober({ runtime, events, clock, onChange: (uid) => workers.wake(uid) })
-  const sources = new Sources({
-    client,
-    nodeName: name,
-    manifestDirectory: join(root, 'manifests'),
-    clock,
-    log,
-    onChange: (uid) => workers.wake(uid),
-  })
-  const server = new KubeletServer({
-    host: ip,
-    port: options.port,
-    tls: options.tls,
-    pods: () => sources.list(),
-    runtime,
-    root,
-    clock,
-    log,
-  })
-  const kubeletPort = await server.start()
-  const status = new NodeStatus({ ...options, images, name, ip, kubeletPort })
+  const wake = (uid: string) => {
+    interruptIfEnding(pods, uid)
+    workers.wake(uid)
+  }
+  const prober = new Prober({ runtime, events, clock, onChange: wake })
+  const manifestDirectory = join(root, 'manifests')
+  const sources = new Sources({ client, nodeName: name, manifestDirectory, clock, log, onChange: wake })
+  const { port, tls, cgroupRoot } = options
+  const server = new KubeletServer({ host: ip, port, tls, pods: () => sources.list(), runtime, root, clock, log })
+  const status = new NodeStatus({ ...options, images, name, ip, kubeletPort: await server.start() })
   const stops = new ContainerStops({ runtime, events, clock, log })
-  const { cgroupRoot } = options
+  const reader = apiConfigReader(client)
   const pods: PodSync = {
-    executor: { root, runtime, images, reader: apiConfigReader(client), events, node, cgroupRoot, dns: [], stops },
+    executor: { root, runtime, images, reader, events, node, cgroupRoot, dns: [], stops, clock },
     sources,
     client,
     statuses: new StatusWriter(client),
@@ -86,10 +78,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     node: () => status.node,
     memories: new Map(),
+    interrupts: new Map(),
     departed: new Map(),
   }
-  const workers = new PodWorkers({ sync: (uid) => syncPod(pods, uid), clock, log })
-  const loop = new SyncLoop({ runtime, sources, workers, clock, log })
+  const workers = new PodWorkers({ sync: (uid, signal) => syncPod(pods, uid, signal), clock, log })
+  const loop = new SyncLoop({ root, runtime, sources, workers, clock, log })
   await status.start()
   await sources.start()
   loop.start()
@@ -104,5 +97,13 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         () => server.close(),
         () => events.close(),
       ]),
+  }
+}
+
+/** Secrets of pods and what they print are for root's eyes: containers reach them by mounts, past these folders. */
+async function makeDirectories(root: string): Promise<void> {
+  for (const directory of [podsDirectory(root), join(root, 'logs', 'pods')]) {
+    await mkdir(directory, { recursive: true })
+    await chmod(directory, 0o750)
   }
 }

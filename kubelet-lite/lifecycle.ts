@@ -4,6 +4,7 @@ import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.
 import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Container, RuntimeService } from './cri/types.ts'
 import { type Handler, tryHandler } from './probes/handlers.ts'
+import type { Outcome } from './probes/outcome.ts'
 
 export interface HookTarget {
   runtime: RuntimeService
@@ -17,19 +18,23 @@ export interface HookTarget {
 /** A hook without a deadline of its own may take this long; a container that hangs in it can still be deleted. */
 const postStartTimeoutMs = 600_000
 
-/** False when there is a hook and it failed: the container must be killed. Reports `FailedPostStartHook`. */
-export async function runPostStart(target: HookTarget): Promise<boolean> {
+/** What is wrong when there is a hook and it failed: the container must be killed. Reports `FailedPostStartHook`. */
+export async function runPostStart(target: HookTarget): Promise<string | undefined> {
   const hook = target.spec.lifecycle?.postStart
-  return hook ? run(target, { hook, timeoutMs: postStartTimeoutMs, reason: 'FailedPostStartHook' }) : true
+  if (!hook) return undefined
+  const outcome = await run(target, { hook, timeoutMs: postStartTimeoutMs, reason: 'FailedPostStartHook' })
+  return outcome.ok ? undefined : outcome.output || 'PostStart hook failed'
 }
 
-/** Runs the hook within the grace period; the container is stopped afterwards whatever came of it. Reports `FailedPreStopHook`. */
-export async function runPreStop(target: HookTarget, graceSeconds: number): Promise<void> {
+/** Runs the hook within the grace period. False when there is none. The container is stopped afterwards whatever came of it. Reports `FailedPreStopHook`. */
+export async function runPreStop(target: HookTarget, graceSeconds: number): Promise<boolean> {
   const hook = target.spec.lifecycle?.preStop
-  if (hook && graceSeconds > 0) await run(target, { hook, timeoutMs: graceSeconds * 1000, reason: 'FailedPreStopHook' })
+  if (!hook || graceSeconds <= 0) return false
+  await run(target, { hook, timeoutMs: graceSeconds * 1000, reason: 'FailedPreStopHook' })
+  return true
 }
 
-async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; reason: string }): Promise<boolean> {
+async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; reason: string }): Promise<Outcome> {
   const { spec, container, runtime, podIP } = target
   const handler = { runtime, container: spec, containerId: container.id, podIP, timeoutMs: how.timeoutMs }
   const outcome = await tryHandler(how.hook, handler)
@@ -38,9 +43,9 @@ async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; 
     target.events.record(target.pod, {
       type: 'Warning',
       reason: how.reason,
-      message: outcome.output || how.reason,
+      message: outcome.output || `${how.reason}: the hook failed without a word`,
       fieldPath,
     })
   }
-  return outcome.ok
+  return outcome
 }

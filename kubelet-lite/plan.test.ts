@@ -42,7 +42,8 @@ const plans = (pod: Pod, observed: Partial<ObservedPod>, change: Partial<PlanInp
     observed: { sandboxes: [], containers: [], ...observed },
     now,
     notBefore: new Map(),
-    unhealthy: new Set(),
+    unhealthy: new Map(),
+    started: new Set(observed.containers?.map((each) => each.id)),
     ...change,
   })
 const words = (actions: readonly Action[]) =>
@@ -72,7 +73,7 @@ describe('plan', () => {
   })
   it('sandbox: replaced under the next attempt when it is gone, after its containers have ended', () => {
     const dead = { sandboxes: [aSandbox({ ready: false })] }
-    expect(planned(aPod(), { ...dead, containers: [aContainer()] })).toEqual(['stop web-0 by 0'])
+    expect(planned(aPod(), { ...dead, containers: [aContainer()] })).toEqual([`stop web-0 by ${-now}`])
     expect(planned(aPod(), { ...dead, containers: [exited(137)] })).toEqual([
       'stopSandbox sandbox-0',
       'createSandbox 1',
@@ -111,7 +112,19 @@ describe('plan', () => {
   })
   it('probe: an unhealthy container is stopped', () => {
     const running = { sandboxes: [aSandbox()], containers: [aContainer()] }
-    expect(planned(aPod(), running, { unhealthy: new Set(['web-0']) })).toEqual(['stop web-0 by 30000'])
+    const given = (graceSeconds?: number) => ({
+      unhealthy: new Map([['web-0', { probe: 'liveness' as const, ...(graceSeconds ? { graceSeconds } : {}) }]]),
+    })
+    expect(planned(aPod(), running, given())).toEqual(['stop web-0 by 30000'])
+    expect(planned(aPod(), running, given(3))).toEqual(['stop web-0 by 3000'])
+  })
+  it('ending, or an end that was reported before: nothing is started any more', () => {
+    const ending = { reason: 'DeadlineExceeded', message: '' }
+    const running = { sandboxes: [aSandbox()], containers: [aContainer()] }
+    expect(planned(aPod(), running, { ending })).toEqual(['stop web-0 by 30000'])
+    expect(planned(aPod(), { sandboxes: [aSandbox()] }, { ending })).toEqual(['stopSandbox sandbox-0'])
+    const failed = { ...aPod(), status: { phase: 'Failed' } }
+    expect(planned(failed, { sandboxes: [aSandbox()], containers: [exited(1)] })).toEqual(['stopSandbox sandbox-0'])
   })
 })
 
@@ -142,6 +155,16 @@ describe('plan: init containers', () => {
     const crashed = [exited(1, { name: 'proxy' }), aContainer()]
     expect(planned(sidecar, { sandboxes, containers: crashed })).toEqual(['start proxy 1'])
   })
+  it('a sidecar holds the next one up until its startup probe has passed', () => {
+    const sidecar = aPod({ initContainers: [spec('proxy', { restartPolicy: 'Always' })] })
+    const running = { sandboxes, containers: [aContainer({ name: 'proxy' })] }
+    expect(planned(sidecar, running, { started: new Set() })).toEqual([])
+  })
+  it('a sidecar that waits for its backoff does not keep the others from being restarted', () => {
+    const sidecar = aPod({ initContainers: [spec('proxy', { restartPolicy: 'Always' })] })
+    const crashed = { sandboxes, containers: [exited(1, { name: 'proxy' }), exited(1)] }
+    expect(planned(sidecar, crashed, { notBefore: new Map([['proxy', now + 1]]) })).toEqual(['start web 1'])
+  })
 })
 
 describe('plan: the end', () => {
@@ -151,6 +174,17 @@ describe('plan: the end', () => {
     expect(planned(aPod(), running, { terminating })).toEqual(['stop web-0 by 5000'])
     const ended = { sandboxes: [aSandbox()], containers: [exited(0)] }
     expect(planned(aPod(), ended, { terminating })).toEqual(['stopSandbox sandbox-0'])
+  })
+  it('sidecars end after the others, the last one first, with time of their own', () => {
+    const pod = aPod({
+      initContainers: [spec('a', { restartPolicy: 'Always' }), spec('b', { restartPolicy: 'Always' })],
+    })
+    const sidecars = [aContainer({ name: 'a' }), aContainer({ name: 'b' })]
+    const by = (containers: Container[], deadline = now + 5000) =>
+      planned(pod, { sandboxes: [aSandbox()], containers }, { terminating: { deadline } })
+    expect(by([...sidecars, aContainer()])).toEqual(['stop web-0 by 5000'])
+    expect(by([...sidecars, exited(0)])).toEqual(['stop b-0 by 5000'])
+    expect(by([aContainer({ name: 'a' }), exited(0, { name: 'b' }), exited(0)], now)).toEqual(['stop a-0 by 2000'])
   })
   it('planRemoval: takes every record away', () => {
     const ended = { sandboxes: [aSandbox({ ready: false })], containers: [exited(0)] }

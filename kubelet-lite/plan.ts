@@ -7,6 +7,7 @@
  */
 import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
 import type { Container, Sandbox } from './cri/types.ts'
+import { isSidecar, runsAgain } from './restart-policy.ts'
 
 export interface ObservedPod {
   sandboxes: readonly Sandbox[]
@@ -22,8 +23,24 @@ export interface PlanInput {
   terminating?: { deadline: number }
   /** Containers by name that must not be tried again before this time (ms), because of a failure or crash; '' is the sandbox. */
   notBefore: ReadonlyMap<string, number>
-  /** Container ids that a liveness or startup probe has given up on. */
-  unhealthy: ReadonlySet<string>
+  /** By container id: what a liveness or startup probe has given up on. */
+  unhealthy: ReadonlyMap<string, Unhealthy>
+  /** Ids of running containers that have passed their startup probe, or have none. */
+  started: ReadonlySet<string>
+  /** Set when the pod must end although the API server did not say so. */
+  ending?: Ending
+}
+
+export interface Unhealthy {
+  probe: 'liveness' | 'startup'
+  /** The probe's own grace period, instead of the pod's. */
+  graceSeconds?: number
+}
+
+/** Why a pod ends before its containers want to: it becomes `Failed` with these words. */
+export interface Ending {
+  reason: string
+  message: string
 }
 
 export type Action =
@@ -43,9 +60,8 @@ export interface Plan {
 /** The next actions, in order. Empty when reality is as wanted or must be waited for. */
 export function plan(input: PlanInput): Plan {
   if (input.terminating) return { actions: endPod(input, input.terminating.deadline) }
-  const { pod, observed } = input
-  const sandbox = observed.sandboxes.findLast((each) => each.ready)
-  if (isFinished(pod, observed)) return { actions: endPod(input, deadlineOf(input)) }
+  const sandbox = input.observed.sandboxes.findLast((each) => each.ready)
+  if (isOver(input)) return { actions: endPod(input, deadlineOf(input)) }
   if (!sandbox) return replaceSandbox(input)
   return planContainers(input, sandbox)
 }
@@ -71,44 +87,38 @@ export function latest(observed: ObservedPod): Map<string, Container> {
   return found
 }
 
-/** True for an init container that keeps running beside the pod (KEP-753, native sidecar). */
-export function isSidecar(container: ContainerSpec): boolean {
-  return container.restartPolicy === 'Always'
+/** True when nothing of the pod shall run any more: it has finished, must end, or has been reported as ended before. */
+export function isOver({ pod, observed, ending }: Pick<PlanInput, 'pod' | 'observed' | 'ending'>): boolean {
+  const { phase } = pod.status ?? {}
+  return ending !== undefined || phase === 'Succeeded' || phase === 'Failed' || isFinished(pod, observed)
 }
 
 /** True when every container has run for the last time. */
 export function isFinished(pod: Pod, observed: ObservedPod): boolean {
   const now = latest(observed)
-  const initFailed = (pod.spec?.initContainers ?? []).some((spec) => {
+  const ended = (spec: ContainerSpec) => {
     const container = now.get(spec.name)
-    return !isSidecar(spec) && hasFailed(container) && pod.spec?.restartPolicy === 'Never'
-  })
-  if (initFailed) return true
-  const specs = pod.spec?.containers ?? []
-  return specs.every((spec) => {
-    const container = now.get(spec.name)
-    return container?.state === 'exited' && !restartsAfterExit(pod, container)
-  })
-}
-
-function restartsAfterExit(pod: Pod, container: Container): boolean {
-  const policy = pod.spec?.restartPolicy ?? 'Always'
-  return policy === 'Always' || (policy === 'OnFailure' && hasFailed(container))
-}
-
-function hasFailed(container: Container | undefined): boolean {
-  return container?.state === 'exited' && container.exitCode !== 0
+    return container?.state === 'exited' && !runsAgain(pod, spec, container.exitCode)
+  }
+  const failed = (spec: ContainerSpec) => now.get(spec.name)?.exitCode !== 0
+  const init = (pod.spec?.initContainers ?? []).filter((spec) => !isSidecar(spec))
+  return init.some((spec) => ended(spec) && failed(spec)) || (pod.spec?.containers ?? []).every(ended)
 }
 
 function planContainers(input: PlanInput, sandbox: Sandbox): Plan {
   const { pod, observed } = input
   const now = latest(observed)
   const result: Plan = { actions: removeOld(observed) }
+  // Once an app container was made in this sandbox, init is over, even if the init containers' records are gone.
+  const apps = new Set((pod.spec?.containers ?? []).map((app) => app.name))
+  const begun = observed.containers.some((each) => each.sandboxId === sandbox.id && apps.has(each.name))
   for (const spec of pod.spec?.initContainers ?? []) {
+    if (begun && !isSidecar(spec)) continue
     const container = now.get(spec.name)
     const verdict = planInit(input, spec, { sandboxId: sandbox.id, ...(container ? { container } : {}) })
     addTo(result, verdict)
-    if (!verdict.done) return result
+    // A sidecar that crashes later on is no reason to leave the others alone.
+    if (!verdict.done && !begun) return result
   }
   for (const spec of pod.spec?.containers ?? []) {
     const container = now.get(spec.name)
@@ -127,12 +137,8 @@ function planInit(input: PlanInput, spec: ContainerSpec, at: { container?: Conta
   const { container, sandboxId } = at
   if (isSidecar(spec)) {
     const next = planOne(input, spec, container)
-    return { ...next, done: container?.state === 'running' }
+    return { ...next, done: container?.state === 'running' && input.started.has(container.id) }
   }
-  // Once an app container was made in this sandbox, init is over, even if the init container's record is gone.
-  const apps = new Set((input.pod.spec?.containers ?? []).map((app) => app.name))
-  const begun = input.observed.containers.some((each) => each.sandboxId === sandboxId && apps.has(each.name))
-  if (begun) return { actions: [], done: true }
   if (container && container.sandboxId !== sandboxId) {
     return { actions: [{ do: 'startContainer', container: spec, attempt: container.attempt + 1 }], done: false }
   }
@@ -158,19 +164,22 @@ function planOne(input: PlanInput, spec: ContainerSpec, container: Container | u
       return { ...again, actions: [{ do: 'removeContainer', container }, ...again.actions] }
     }
     case 'exited':
-      return isSidecar(spec) || restartsAfterExit(input.pod, container) ? start(container.attempt + 1) : { actions: [] }
+      return runsAgain(input.pod, spec, container.exitCode) ? start(container.attempt + 1) : { actions: [] }
   }
 }
 
 function replaceIfNeeded(input: PlanInput, spec: ContainerSpec, container: Container): Plan {
   const deadline = deadlineOf(input)
+  const then = runsAgain(input.pod, spec, 137) ? ', will be restarted' : ''
   if (container.hash !== hashOf(spec)) {
-    const why = `Container ${spec.name} definition changed`
+    const why = `Container ${spec.name} definition changed${then}`
     return { actions: [{ do: 'stopContainer', container, deadline, why }] }
   }
-  if (input.unhealthy.has(container.id)) {
-    const why = `Container ${spec.name} failed liveness probe`
-    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+  const given = input.unhealthy.get(container.id)
+  if (given) {
+    const why = `Container ${spec.name} failed ${given.probe} probe${then}`
+    const sooner = given.graceSeconds === undefined ? deadline : input.now + given.graceSeconds * 1000
+    return { actions: [{ do: 'stopContainer', container, deadline: sooner, why }] }
   }
   return { actions: [] }
 }
@@ -180,6 +189,9 @@ export function hashOf(spec: ContainerSpec): string {
   return spec.image ?? ''
 }
 
+/** A deadline without any grace. */
+export const atOnce = 0
+
 function deadlineOf({ pod, now }: PlanInput): number {
   return now + (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000
 }
@@ -187,7 +199,7 @@ function deadlineOf({ pod, now }: PlanInput): number {
 /** Records of containers are kept: restart counts go on from them. */
 function replaceSandbox(input: PlanInput): Plan {
   const { observed } = input
-  const running = stopAll(input, input.now)
+  const running = stopAll(input, atOnce)
   if (running.length > 0) return { actions: running }
   const notBefore = input.notBefore.get('') ?? 0
   if (notBefore > input.now) return { actions: [], again: notBefore }
@@ -205,17 +217,21 @@ function endPod(input: PlanInput, deadline: number): Action[] {
     .map((sandbox): Action => ({ do: 'stopSandbox', sandbox }))
 }
 
+/** A sidecar has at least this time to end, even when the others have used up the pod's grace period. */
+const sidecarGraceMs = 2000
+
+/** All at once; but sidecars only when the others have ended, one after the other, the last one first (KEP-753). */
 function stopAll(input: PlanInput, deadline: number): Action[] {
-  return input.observed.containers
-    .filter((container) => container.state === 'running' || container.state === 'created')
-    .map(
-      (container): Action => ({
-        do: 'stopContainer',
-        container,
-        deadline,
-        why: `Stopping container ${container.name}`,
-      }),
-    )
+  const running = input.observed.containers.filter((each) => each.state === 'running' || each.state === 'created')
+  const stop = (container: Container, by: number): Action => {
+    return { do: 'stopContainer', container, deadline: by, why: `Stopping container ${container.name}` }
+  }
+  const sidecars = (input.pod.spec?.initContainers ?? []).filter(isSidecar).map((spec) => spec.name)
+  const others = running.filter((each) => !sidecars.includes(each.name))
+  if (others.length > 0) return others.map((container) => stop(container, deadline))
+  const last = sidecars.findLast((name) => running.some((each) => each.name === name))
+  const by = deadline === atOnce ? atOnce : Math.max(deadline, input.now + sidecarGraceMs)
+  return running.filter((each) => each.name === last).map((container) => stop(container, by))
 }
 
 /** Of each container its newest and the one before are kept (`kubectl logs -p`); of dead sandboxes none. */

@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Pod } from '../orchestrator/api/types.ts'
 import { isMountPoint, mount } from '../runtime/linux/mount.ts'
-import { hostname } from './container-config.ts'
+import { fullHostname, hostname, kernelHostname } from './container-config.ts'
 import type { Mount } from './cri/types.ts'
 import { podDirectory } from './pod-directory.ts'
 
@@ -20,7 +20,7 @@ export async function podMounts(input: PodFilesInput, pod: Pod, ips: readonly st
   const host = pod.spec?.hostNetwork ?? false
   const files = {
     hosts: host ? await hostFile('/etc/hosts') : hostsFile(pod, ips),
-    hostname: `${host ? input.node.name : hostname(pod)}\n`,
+    hostname: `${host ? input.node.name : kernelHostname(pod)}\n`,
     'resolv.conf': await resolvConf(input, pod),
   }
   const mounts: Mount[] = []
@@ -53,11 +53,9 @@ async function hostFile(path: string): Promise<string> {
 }
 
 function hostsFile(pod: Pod, ips: readonly string[]): string {
-  const { spec } = pod
-  const domain = spec?.subdomain
-    ? `${hostname(pod)}.${spec.subdomain}.${pod.metadata?.namespace}.svc.cluster.local\t`
-    : ''
-  const aliases = (spec?.hostAliases ?? []).map((alias) => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`)
+  const full = fullHostname(pod)
+  const domain = full ? `${full}\t` : ''
+  const aliases = (pod.spec?.hostAliases ?? []).map((alias) => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`)
   return `${[
     '# Kubernetes-managed hosts file.',
     '127.0.0.1\tlocalhost',
@@ -71,25 +69,46 @@ function hostsFile(pod: Pod, ips: readonly string[]): string {
   ].join('\n')}\n`
 }
 
-/** dnsPolicy (Kubernetes docs: concepts/services-networking/dns-pod-service), then `dnsConfig` on top. */
+/** dnsPolicy (Kubernetes docs: concepts/services-networking/dns-pod-service), with `dnsConfig` merged into it. */
 async function resolvConf(input: PodFilesInput, pod: Pod): Promise<string> {
   const { dnsPolicy = 'ClusterFirst', dnsConfig, hostNetwork } = pod.spec ?? {}
   const cluster = dnsPolicy === 'ClusterFirstWithHostNet' || (dnsPolicy === 'ClusterFirst' && !hostNetwork)
-  const namespace = pod.metadata?.namespace ?? 'default'
-  const nameservers = [...(cluster ? input.dns : []), ...(dnsConfig?.nameservers ?? [])]
-  const domains =
-    cluster && input.dns.length > 0 ? [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local'] : []
-  const searches = [...domains, ...(dnsConfig?.searches ?? [])]
-  const options = [
-    ...(domains.length > 0 ? ['ndots:5'] : []),
-    ...(dnsConfig?.options ?? []).map(({ name, value }) => (value === undefined ? (name ?? '') : `${name}:${value}`)),
-  ]
-  const usesNode = dnsPolicy !== 'None' && (!cluster || input.dns.length === 0)
-  const inherited = usesNode ? await hostFile('/etc/resolv.conf') : ''
+  const base =
+    dnsPolicy === 'None'
+      ? { nameservers: [], searches: [], options: [] }
+      : cluster && input.dns.length > 0
+        ? clusterDns(input.dns, pod.metadata?.namespace ?? 'default')
+        : parseResolvConf(await hostFile('/etc/resolv.conf'))
+  const options = new Map(base.options.map((option) => [option.split(':')[0], option]))
+  for (const { name = '', value } of dnsConfig?.options ?? [])
+    options.set(name, value === undefined ? name : `${name}:${value}`)
+  const nameservers = [...new Set([...base.nameservers, ...(dnsConfig?.nameservers ?? [])])]
+  const searches = [...new Set([...base.searches, ...(dnsConfig?.searches ?? [])])]
   return [
     ...nameservers.map((server) => `nameserver ${server}\n`),
-    inherited,
     searches.length > 0 ? `search ${searches.join(' ')}\n` : '',
-    options.length > 0 ? `options ${options.join(' ')}\n` : '',
+    options.size > 0 ? `options ${[...options.values()].join(' ')}\n` : '',
   ].join('')
+}
+
+interface Dns {
+  nameservers: readonly string[]
+  searches: readonly string[]
+  options: readonly string[]
+}
+
+function clusterDns(nameservers: readonly string[], namespace: string): Dns {
+  const searches = [`${namespace}.svc.cluster.local`, 'svc.cluster.local', 'cluster.local']
+  return { nameservers, searches, options: ['ndots:5'] }
+}
+
+/** resolv.conf(5): of several `search` lines the last one counts. */
+function parseResolvConf(text: string): Dns {
+  const lines = text.split('\n').map((line) => line.trim().split(/\s+/))
+  const all = (keyword: string) => lines.filter(([word]) => word === keyword).map((line) => line.slice(1))
+  return {
+    nameservers: all('nameserver').flatMap(([server]) => server ?? []),
+    searches: all('search').at(-1) ?? all('domain').at(-1) ?? [],
+    options: all('options').flat(),
+  }
 }

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import type { Clock } from '../runtime/base/clock.ts'
+import { type Clock, systemClock } from '../runtime/base/clock.ts'
 import { logsDirectory, type PodIdentity } from './pod-directory.ts'
 
 /** PodLogOptions, parsed (API reference). */
@@ -38,6 +38,24 @@ export async function* readLog(reader: LogReader): AsyncIterable<Buffer> {
     left -= bytes.length
     if (left <= 0) return
   }
+}
+
+const lastWordsLines = 80
+const lastWordsBytes = 2048
+
+/** The end of a log, for a status: at most 80 lines and 2048 bytes (API reference: terminationMessagePolicy). Empty without a log. */
+export async function lastWords(path: string): Promise<string> {
+  const chunks: Buffer[] = []
+  const options = { follow: false, timestamps: false, tailLines: lastWordsLines }
+  const signal = new AbortController().signal
+  try {
+    for await (const chunk of readLog({ path, options, clock: systemClock, signal, running: async () => false })) {
+      chunks.push(chunk)
+    }
+  } catch {
+    return ''
+  }
+  return Buffer.concat(chunks).subarray(-lastWordsBytes).toString()
 }
 
 interface Entry {
@@ -170,7 +188,11 @@ async function countBack(path: string, wanted: number): Promise<{ lines: number;
   }
 }
 
-/** Removes all logs of a pod. */
+/** Removes all logs of a pod; by its UID alone when no more than that is known of it. */
 export async function removeLogs(root: string, pod: PodIdentity): Promise<void> {
   await rm(logsDirectory(root, pod), { recursive: true, force: true })
+  if (pod.name !== '') return
+  const all = join(root, 'logs', 'pods')
+  const ofPod = (await readdir(all)).filter((name) => name.endsWith(`_${pod.uid}`))
+  for (const name of ofPod) await rm(join(all, name), { recursive: true, force: true })
 }

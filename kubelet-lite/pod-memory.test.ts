@@ -23,7 +23,7 @@ const crash = (attempt: number, finishedAt: number, ranMs = 100): Container => (
   finishedAt,
   logPath: '',
 })
-const waits = (memory: PodMemory) => memory.notBefore(pod).get('web')
+const waits = (memory: PodMemory, now = 0) => memory.notBefore(pod, now).get('web')
 
 describe('PodMemory', () => {
   it('crashes: the first restart is at once, then 10 s, doubled up to 5 minutes', () => {
@@ -31,7 +31,7 @@ describe('PodMemory', () => {
     const delays = [0, 1, 2, 3, 4, 5, 6, 7].map((attempt) => {
       const at = attempt * 1_000_000
       memory.noteExits({ sandboxes: [], containers: [crash(attempt, at)] }, at)
-      return (waits(memory) ?? 0) - at
+      return (waits(memory, at) ?? 0) - at
     })
     expect(delays).toEqual([0, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000])
   })
@@ -39,13 +39,29 @@ describe('PodMemory', () => {
     const memory = new PodMemory()
     for (const attempt of [0, 1, 2]) memory.noteExits({ sandboxes: [], containers: [crash(attempt, attempt)] }, attempt)
     memory.noteExits({ sandboxes: [], containers: [crash(3, 5_000_000, 700_000)] }, 5_000_000)
-    expect(waits(memory)).toBe(5_000_000)
+    expect(waits(memory, 5_000_000)).toBe(5_000_000)
   })
   it('crashes: an exit is counted once, however often it is seen', () => {
     const memory = new PodMemory()
     const observed = { sandboxes: [], containers: [crash(0, 0)] }
     for (let round = 0; round < 3; round++) memory.noteExits(observed, 0)
     expect(waits(memory)).toBe(0)
+  })
+  it('noteImages: another image starts afresh', () => {
+    const memory = new PodMemory()
+    memory.noteImages(pod)
+    memory.noteExits({ sandboxes: [], containers: [crash(0, 0)] }, 0)
+    memory.noteExits({ sandboxes: [], containers: [crash(1, 0)] }, 0)
+    expect(waits(memory)).toBe(10_000)
+    memory.noteImages({ ...pod, spec: { containers: [{ name: 'web', image: 'another' }] } })
+    expect(waits(memory)).toBe(0)
+  })
+  it('notBefore: a clock that was set back makes nobody wait for it', () => {
+    const memory = new PodMemory()
+    memory.noteExits({ sandboxes: [], containers: [crash(0, 7_200_000)] }, 7_200_000)
+    memory.noteExits({ sandboxes: [], containers: [crash(1, 7_200_000)] }, 7_200_000)
+    expect(waits(memory, 7_200_000)).toBe(7_210_000)
+    expect(waits(memory, 3_600_000)).toBe(0)
   })
   it('waiting: CrashLoopBackOff in the words of the kubelet', () => {
     const memory = new PodMemory()

@@ -1,8 +1,9 @@
 /** What the kubelet remembers of one pod between rounds and may lose at any time: failures and backoffs, nothing else. */
-import type { Pod } from '../orchestrator/api/types.ts'
-import { Backoff } from './backoff.ts'
+import type { Container, Pod } from '../orchestrator/api/types.ts'
+import { Backoff, longestDelayMs } from './backoff.ts'
 import type { Failure } from './execute.ts'
-import { latest, type ObservedPod } from './plan.ts'
+import { type Ending, hashOf, latest, type ObservedPod } from './plan.ts'
+import { runsAgain } from './restart-policy.ts'
 import type { Waiting } from './status.ts'
 
 /** Missing ConfigMaps and the like may appear at any moment: tried again soon, without growing delay. */
@@ -25,6 +26,23 @@ export class PodMemory {
   readonly #tries = new Backoff({ firstIsFree: false })
   /** Ids of ended containers whose crash was counted. */
   readonly #counted = new Set<string>()
+  readonly #hashes = new Map<string, string>()
+  /** When the pod's volumes were last brought up to date, in milliseconds since the epoch. */
+  volumesAt = 0
+  /** Set once when the pod is evicted; it stays so until it is gone. */
+  evicted: Ending | undefined
+
+  /** A container whose image was changed starts afresh: how the old image failed says nothing about the new one. */
+  noteImages(pod: Pod): void {
+    for (const spec of containersOf(pod)) {
+      const before = this.#hashes.get(spec.name)
+      this.#hashes.set(spec.name, hashOf(spec))
+      if (before === undefined || before === hashOf(spec)) continue
+      this.#failed.delete(spec.name)
+      this.#tries.forget(spec.name)
+      this.#crashes.forget(spec.name)
+    }
+  }
 
   /** Notes this round's failures; a container without one is fine again. */
   noteRound(failures: readonly Failure[], tried: readonly string[], now: number): void {
@@ -51,12 +69,14 @@ export class PodMemory {
     }
   }
 
-  /** Until when each container must wait. */
-  notBefore(pod: Pod): Map<string, number> {
+  /** Until when each container must wait. A time further away than any delay is from a clock that was set back. */
+  notBefore(pod: Pod, now: number): Map<string, number> {
     const whole = this.#failed.get('')?.notBefore ?? 0
-    const time = (name: string) =>
-      Math.max(this.#failed.get(name)?.notBefore ?? 0, this.#crashes.notBefore(name), whole)
-    return new Map([...containerNames(pod), ''].map((name) => [name, time(name)]))
+    const time = (name: string) => {
+      const latestOf = Math.max(this.#failed.get(name)?.notBefore ?? 0, this.#crashes.notBefore(name), whole)
+      return latestOf > now + longestDelayMs ? 0 : latestOf
+    }
+    return new Map([...containersOf(pod).map((spec) => spec.name), ''].map((name) => [name, time(name)]))
   }
 
   /** Why each container waits, for the status. */
@@ -69,11 +89,12 @@ export class PodMemory {
       const late = turnsToBackOff(failed) && now >= failed.at + showFailureMs
       result.set(name, late ? backOffPull(pod, failed) : failed.failure)
     }
-    for (const name of containerNames(pod)) {
+    for (const spec of containersOf(pod)) {
+      const { name } = spec
       const container = newest.get(name)
       if (result.has(name) || container?.state !== 'exited') continue
       const wait = this.#crashes.notBefore(name)
-      if (wait <= now || !restarts(pod, name, container.exitCode)) continue
+      if (wait <= now || !runsAgain(pod, spec, container.exitCode)) continue
       const pretty = `${pod.metadata?.name}_${pod.metadata?.namespace}(${pod.metadata?.uid})`
       const message = `back-off ${duration(this.#crashes.delayMs(name))} restarting failed container=${name} pod=${pretty}`
       result.set(name, { reason: 'CrashLoopBackOff', message })
@@ -95,24 +116,16 @@ function turnsToBackOff({ failure }: Failed): boolean {
   return failure.reason === 'ErrImagePull'
 }
 
-function containerNames(pod: Pod): string[] {
-  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map((each) => each.name)
+function containersOf(pod: Pod): Container[] {
+  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
 }
 
 function backOffPull(pod: Pod, failed: Failed): Waiting {
-  const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
-  const image = all.find((each) => each.name === failed.failure.container)?.image
+  const image = containersOf(pod).find((each) => each.name === failed.failure.container)?.image
   return {
     reason: 'ImagePullBackOff',
     message: `Back-off pulling image "${image}": ErrImagePull: ${failed.failure.message}`,
   }
-}
-
-function restarts(pod: Pod, name: string, exitCode: number | undefined): boolean {
-  const init = pod.spec?.initContainers?.find((each) => each.name === name)
-  if (init && init.restartPolicy !== 'Always' && exitCode === 0) return false
-  const policy = init?.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always'
-  return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0)
 }
 
 /** Whole seconds as Go prints durations: `10s`, `1m20s`, `5m0s`. */

@@ -3,25 +3,44 @@ import type { Pod, PodStatus } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import { hasCode } from '../runtime/base/errors.ts'
 
+interface Written {
+  /** What was sent, as text. */
+  text: string
+  /** The object as the API server answered. */
+  pod: Pod
+}
+
 /** Writes `pods/status`, only when it says something new. */
 export class StatusWriter {
   readonly #client: ApiClient
-  /** The last status that was written, as text, by UID: newer than what the watch has shown so far. */
-  readonly #written = new Map<string, string>()
+  /** By UID. */
+  readonly #written = new Map<string, Written>()
 
   constructor(client: ApiClient) {
     this.#client = client
+  }
+
+  /**
+   * The pod with its newest status: what the watch shows may be older than what was written, and a status that is
+   * computed from an old one tells the same change twice, with two times.
+   */
+  newest(pod: Pod): Pod {
+    const written = this.#written.get(pod.metadata?.uid ?? '')
+    return written && revisionOf(written.pod) > revisionOf(pod) ? ({ ...pod, status: written.pod.status } as Pod) : pod
   }
 
   /** A pod that is gone meanwhile, or has become another pod of that name, is left alone. */
   async write(pod: Pod, status: PodStatus): Promise<void> {
     const { uid = '', name = '', namespace = '' } = pod.metadata ?? {}
     const text = stable(status)
-    if (this.#written.get(uid) === text || (!this.#written.has(uid) && stable(pod.status) === text)) return
+    const written = this.#written.get(uid)
+    const isLatest = written !== undefined && revisionOf(written.pod) >= revisionOf(pod)
+    if (isLatest ? written.text === text : stable(pod.status) === text) return
     try {
       const body = { metadata: { uid }, status: withRemovals(pod.status, status) }
-      await this.#client.patch(resources.pods, { namespace, name }, { type: 'merge', body, subresource: 'status' })
-      this.#written.set(uid, text)
+      const patch = { type: 'strategic', body, subresource: 'status' } as const
+      const answer = await this.#client.patch(resources.pods, { namespace, name }, patch)
+      this.#written.set(uid, { text, pod: answer })
     } catch (error) {
       if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'CONFLICT')) throw error
     }
@@ -32,7 +51,13 @@ export class StatusWriter {
   }
 }
 
-/** Keys that the old status has and the new one has not, set to null: that is how a merge patch removes them (RFC 7386). */
+/** Resource versions of one kind can be compared (KEP-5504). */
+const revisionOf = (pod: Pod) => BigInt(pod.metadata?.resourceVersion ?? 0)
+
+/**
+ * A strategic merge patch: conditions are merged by type, so that those of others, which may have changed meanwhile,
+ * stay theirs. Keys that the old status has and the new one has not are set to null: that removes them (RFC 7386).
+ */
 function withRemovals(before: PodStatus | undefined, after: PodStatus): Record<string, unknown> {
   const gone = Object.keys(before ?? {}).filter((key) => !(key in after))
   return { ...Object.fromEntries(gone.map((key) => [key, null])), ...after }

@@ -42,6 +42,7 @@ const status = (change: Partial<StatusInput> = {}) =>
     observed: { sandboxes: [sandbox], containers: [aContainer()] },
     waiting: new Map(),
     ready: new Set(['web-0']),
+    started: new Set(['web-0', 'web-1', 'proxy-0']),
     nodeIP: '192.0.2.1',
     now,
     terminating: false,
@@ -101,6 +102,27 @@ describe('podStatus', () => {
     expect(status({ pod, observed: observed(0) }).phase).toBe('Succeeded')
     expect(status({ pod, observed: observed(1) }).phase).toBe('Failed')
     expect(conditionOf(status({ pod, observed: observed(0) }), 'Ready')).toMatchObject({ reason: 'PodCompleted' })
+  })
+  it('Succeeded: only when the last sidecar has ended too', () => {
+    const pod = aPod({
+      restartPolicy: 'Never',
+      initContainers: [{ name: 'proxy', image: 'x', restartPolicy: 'Always' }],
+    })
+    const proxy = (change: Partial<Container>) => aContainer({ name: 'proxy', id: 'proxy-0', ...change })
+    const phaseWith = (sidecar: Container) =>
+      status({ pod, observed: { sandboxes: [sandbox], containers: [sidecar, exited(0)] } }).phase
+    expect(phaseWith(proxy({}))).toBe('Running')
+    expect(phaseWith(proxy({ state: 'exited', exitCode: 143 }))).toBe('Succeeded')
+  })
+  it('ending: Failed with its reason once nothing runs', () => {
+    const ending = { reason: 'DeadlineExceeded', message: 'too long' }
+    expect(status({ ending }).phase).toBe('Running')
+    const found = status({ ending, observed: { sandboxes: [], containers: [exited(137)] } })
+    expect(found).toMatchObject({ phase: 'Failed', ...ending })
+    expect(status({ pod: aPod({}, found) })).toMatchObject({ phase: 'Failed', ...ending })
+  })
+  it('started: false until the startup probe has passed', () => {
+    expect(status({ started: new Set() }).containerStatuses?.[0]).toMatchObject({ started: false })
   })
   it('a final phase stays final', () => {
     const pod = aPod({}, { phase: 'Failed' })

@@ -8,7 +8,8 @@ import type {
   PodStatus,
 } from '../orchestrator/api/types.ts'
 import type { Container } from './cri/types.ts'
-import { isFinished, isSidecar, latest, type ObservedPod } from './plan.ts'
+import { type Ending, isFinished, latest, type ObservedPod } from './plan.ts'
+import { isSidecar } from './restart-policy.ts'
 
 /** Why a container does not run yet. */
 export interface Waiting {
@@ -23,10 +24,14 @@ export interface StatusInput {
   waiting: ReadonlyMap<string, Waiting>
   /** Ids of running containers whose readiness probe (if any) passes. */
   ready: ReadonlySet<string>
+  /** Ids of running containers that have passed their startup probe, or have none. */
+  started: ReadonlySet<string>
   nodeIP: string
   /** Milliseconds since the epoch. */
   now: number
   terminating: boolean
+  /** Why the pod ends although nobody deleted it. */
+  ending?: Ending
 }
 
 /** The complete `status` of a pod on this node. Unchanged conditions keep their transition times. */
@@ -39,6 +44,7 @@ export function podStatus(input: StatusInput): PodStatus {
   const known = ips.length > 0 ? ips : (pod.status?.podIPs ?? []).map((each) => each.ip)
   return {
     ...keep(pod.status),
+    ...(input.ending ?? {}),
     phase,
     conditions: conditions(input, phase, { containerStatuses, initContainerStatuses }),
     hostIP: input.nodeIP,
@@ -53,15 +59,19 @@ export function podStatus(input: StatusInput): PodStatus {
 
 /** Fields of the old status that others own, or that stay what they are. */
 function keep(status: PodStatus | undefined): Partial<PodStatus> {
-  const { qosClass, nominatedNodeName, resize } = status ?? {}
-  return JSON.parse(JSON.stringify({ qosClass, nominatedNodeName, resize })) as Partial<PodStatus>
+  const { qosClass, nominatedNodeName, resize, reason, message } = status ?? {}
+  const why = status?.phase === 'Failed' ? { reason, message } : {}
+  return JSON.parse(JSON.stringify({ qosClass, nominatedNodeName, resize, ...why })) as Partial<PodStatus>
 }
 
 function podPhase(input: StatusInput, statuses: readonly ContainerStatus[]): string {
   const { pod, observed, waiting } = input
   const before = pod.status?.phase
   if (before === 'Succeeded' || before === 'Failed') return before
-  if (isFinished(pod, observed) || (input.terminating && allEnded(statuses))) {
+  // A phase that says "ended" is final: others take the pod's place then. So it waits for the last sidecar.
+  const alive = observed.containers.some((each) => each.state === 'running')
+  if (input.ending && !alive) return 'Failed'
+  if (!alive && (isFinished(pod, observed) || (input.terminating && allEnded(statuses)))) {
     const codes = [...latest(observed).values()]
       .filter((each) => !(pod.spec?.initContainers ?? []).some((spec) => spec.name === each.name && isSidecar(spec)))
       .map((each) => each.exitCode)
@@ -81,7 +91,7 @@ function initialized(input: StatusInput): boolean {
   const begun = (input.pod.spec?.containers ?? []).some((spec) => now.has(spec.name))
   return (input.pod.spec?.initContainers ?? []).every((spec) => {
     const container = now.get(spec.name)
-    if (isSidecar(spec)) return container?.state === 'running' || begun
+    if (isSidecar(spec)) return begun || (container?.state === 'running' && input.started.has(container.id))
     return begun || (container?.state === 'exited' && container.exitCode === 0)
   })
 }
@@ -104,7 +114,7 @@ function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean)
     lastState: lastRun?.state === 'exited' ? { terminated: terminated(lastRun) } : {},
     ready:
       init && !isSidecar(spec) ? state.terminated?.exitCode === 0 : running && input.ready.has(container?.id ?? ''),
-    started: running,
+    started: running && input.started.has(container?.id ?? ''),
   } as ContainerStatus
 }
 
@@ -147,8 +157,12 @@ function conditions(
   phase: string,
   statuses: { containerStatuses: readonly ContainerStatus[]; initContainerStatuses: readonly ContainerStatus[] },
 ): PodCondition[] {
-  const unready = statuses.containerStatuses.filter((each) => !each.ready).map((each) => each.name)
-  const uninitialized = statuses.initContainerStatuses.filter((each) => !each.ready).map((each) => each.name)
+  const sidecars = (input.pod.spec?.initContainers ?? []).filter(isSidecar).map((spec) => spec.name)
+  const lasting = statuses.initContainerStatuses.filter((each) => sidecars.includes(each.name))
+  const unready = [...lasting, ...statuses.containerStatuses].filter((each) => !each.ready).map((each) => each.name)
+  const uninitialized = statuses.initContainerStatuses
+    .filter((each) => !(sidecars.includes(each.name) ? each.started : each.ready))
+    .map((each) => each.name)
   const ended = phase === 'Succeeded' || phase === 'Failed'
   const notReady: Verdict =
     phase === 'Succeeded'
@@ -181,14 +195,13 @@ interface Verdict {
 
 function readinessGates(pod: Pod, ready: true | Verdict): true | Verdict {
   if (ready !== true) return ready
-  const missing = (pod.spec?.readinessGates ?? []).filter(
-    (gate) => !pod.status?.conditions?.some((each) => each.type === gate.conditionType && each.status === 'True'),
-  )
-  if (missing.length === 0) return true
-  const message = missing.map(
-    (gate) => `corresponding condition of pod readiness gate "${gate.conditionType}" does not exist.`,
-  )
-  return { reason: 'ReadinessGatesNotReady', message: message.join(', ') }
+  const problems = (pod.spec?.readinessGates ?? []).flatMap(({ conditionType }) => {
+    const found = pod.status?.conditions?.find((each) => each.type === conditionType)
+    if (!found) return [`corresponding condition of pod readiness gate "${conditionType}" does not exist.`]
+    if (found.status === 'True') return []
+    return [`the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`]
+  })
+  return problems.length === 0 ? true : { reason: 'ReadinessGatesNotReady', message: problems.join(', ') }
 }
 
 function condition(input: StatusInput, type: string, verdict: true | Verdict): PodCondition {

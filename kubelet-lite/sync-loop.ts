@@ -1,11 +1,15 @@
+import { readdir } from 'node:fs/promises'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import type { RuntimeService } from './cri/types.ts'
+import { podsDirectory } from './pod-directory.ts'
 import type { PodWorkers } from './pod-workers.ts'
 import type { Sources } from './sources.ts'
 
 export interface SyncLoopOptions {
+  /** The data directory. */
+  root: string
   runtime: RuntimeService
   sources: Sources
   workers: PodWorkers
@@ -42,7 +46,9 @@ export class SyncLoop {
   async #wakeAll(): Promise<void> {
     const { sources, runtime, workers } = this.#options
     const wanted = sources.list().map((pod) => pod.metadata?.uid ?? '')
-    for (const uid of new Set([...wanted, ...(await runtime.podUids())])) workers.wake(uid)
+    // Of a pod whose removal was cut short there may be nothing left but its folder.
+    const folders = await readdir(podsDirectory(this.#options.root))
+    for (const uid of new Set([...wanted, ...(await runtime.podUids()), ...folders])) workers.wake(uid)
   }
 
   async #follow(): Promise<void> {

@@ -4,19 +4,20 @@ import { resources } from '../orchestrator/api/resources.ts'
 import type { Node, Pod } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import type { Clock } from '../runtime/base/clock.ts'
-import { hasCode } from '../runtime/base/errors.ts'
+import { hasCode, messageOf } from '../runtime/base/errors.ts'
 import { admit } from './admit.ts'
+import { deadlineOf, endingOf } from './ending.ts'
 import { type Executor, execute } from './execute.ts'
-import { type ObservedPod, type Plan, plan, planRemoval } from './plan.ts'
+import { atOnce, isOver, type ObservedPod, type PlanInput, plan, planRemoval } from './plan.ts'
 import { identityOf } from './pod-directory.ts'
 import { removeLogs } from './pod-logs.ts'
 import { PodMemory } from './pod-memory.ts'
 import type { SyncOutcome } from './pod-workers.ts'
 import type { Prober } from './probes/prober.ts'
 import type { Sources } from './sources.ts'
-import { podStatus } from './status.ts'
+import { podStatus, seconds } from './status.ts'
 import type { StatusWriter } from './status-writer.ts'
-import { tearDownPod } from './volumes/index.ts'
+import { hasLiveVolumes, overfullVolume, setUpVolumes, tearDownPod } from './volumes/index.ts'
 
 export interface PodSync {
   executor: Executor
@@ -28,86 +29,169 @@ export interface PodSync {
   /** The node object as last seen. */
   node: () => Node
   memories: Map<string, PodMemory>
+  /** Rounds that are under way, by UID. */
+  interrupts: Map<string, AbortController>
   /** Pods that were here and are not in the sources any more: what they were. */
   departed: Map<string, Pod>
 }
 
-/** Does what the pod needs now. Throws for the unexpected: the worker tries again. */
-export async function syncPod(at: PodSync, uid: string): Promise<SyncOutcome> {
+/** Ends what a round of this pod waits for, when the pod is to be deleted. */
+export function interruptIfEnding(at: PodSync, uid: string): void {
   const pod = at.sources.get(uid)
+  if (!pod || pod.metadata?.deletionTimestamp !== undefined) at.interrupts.get(uid)?.abort()
+}
+
+/** Does what the pod needs now. Throws for the unexpected: the worker tries again. */
+export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Promise<SyncOutcome> {
+  const seen = at.sources.get(uid)
   const observed = await at.executor.runtime.podStatus(uid)
-  if (!pod) return removePod(at, uid, observed)
+  if (!seen) return removePod(at, uid, { observed, signal: stop })
+  const pod = at.statuses.newest(seen)
   at.departed.set(uid, pod)
-  if (pod.metadata?.deletionTimestamp !== undefined) return terminatePod(at, pod, observed)
+  if (pod.metadata?.deletionTimestamp !== undefined) return terminatePod(at, pod, { observed, signal: stop })
   const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
   const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0
   if (ended && isNew) return {}
-  const refusal = isNew ? admit(pod, at.node()) : undefined
+  const refusal = isNew && !at.memories.has(uid) ? admit(pod, at.node(), othersThan(at, uid)) : undefined
   if (refusal) return refuse(at, pod, refusal)
-  return runPod(at, pod, observed)
+  const interrupt = new AbortController()
+  at.interrupts.set(uid, interrupt)
+  interruptIfEnding(at, uid)
+  try {
+    return await runPod(at, pod, { observed, signal: AbortSignal.any([stop, interrupt.signal]) })
+  } finally {
+    at.interrupts.delete(uid)
+  }
 }
 
-async function runPod(at: PodSync, pod: Pod, observed: ObservedPod): Promise<SyncOutcome> {
+interface Round {
+  observed: ObservedPod
+  signal: AbortSignal
+}
+
+/** The pods that this node has already taken on. */
+function othersThan(at: PodSync, uid: string): Pod[] {
+  return at.sources.list().filter((pod) => {
+    const other = pod.metadata?.uid ?? ''
+    const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
+    return other !== uid && !ended && (at.memories.has(other) || pod.status?.startTime !== undefined)
+  })
+}
+
+async function runPod(at: PodSync, pod: Pod, { observed, signal }: Round): Promise<SyncOutcome> {
   const uid = identityOf(pod).uid
   const memory = at.memories.get(uid) ?? new PodMemory()
   at.memories.set(uid, memory)
   const now = at.clock.now()
+  memory.noteImages(pod)
   memory.noteExits(observed, now)
-  const notBefore = memory.notBefore(pod)
-  const next = plan({ pod, observed, now, notBefore, unhealthy: at.probes.unhealthy(uid) })
-  if (next.actions.some((each) => each.do === 'createSandbox') && pod.status?.startTime === undefined) {
-    await report(at, pod, { observed, memory })
-  }
-  const failures = await execute(at.executor, pod, next.actions)
+  await refreshVolumes(at, pod, { memory, now })
+  const next = plan(planInput(at, pod, { observed, memory }))
+  const makesSandbox = next.actions.some((each) => each.do === 'createSandbox')
+  if (makesSandbox && pod.status?.startTime === undefined) await report(at, pod, { observed, memory })
+  const failures = await execute(at.executor, pod, { actions: next.actions, signal })
+  if (signal.aborted) return {}
   const started = next.actions.flatMap((each) => (each.do === 'startContainer' ? [each.container.name, ''] : []))
-  memory.noteRound(
-    failures,
-    next.actions.some((each) => each.do === 'createSandbox') ? ['', ...started] : started,
-    at.clock.now(),
-  )
+  memory.noteRound(failures, makesSandbox ? ['', ...started] : started, at.clock.now())
   const after = next.actions.length === 0 ? observed : await at.executor.runtime.podStatus(uid)
   at.probes.watch(pod, after)
   await report(at, pod, { observed: after, memory })
-  return followUp(at, { pod, memory, after, next })
+  return followUp(at, pod, { observed: after, memory })
 }
 
-/** A new sandbox calls for containers at once; otherwise the next thing to wait for is the nearest backoff's end. */
-function followUp(at: PodSync, done: { pod: Pod; memory: PodMemory; after: ObservedPod; next: Plan }): SyncOutcome {
+interface Seen {
+  observed: ObservedPod
+  memory: PodMemory
+}
+
+function planInput(at: PodSync, pod: Pod, { observed, memory }: Seen): PlanInput {
   const now = at.clock.now()
-  const notBefore = done.memory.notBefore(done.pod)
-  const unhealthy = at.probes.unhealthy(identityOf(done.pod).uid)
-  const then = plan({ pod: done.pod, observed: done.after, now, notBefore, unhealthy })
+  const ending = memory.evicted ?? endingOf(pod, now)
+  return {
+    pod,
+    observed,
+    now,
+    notBefore: memory.notBefore(pod, now),
+    unhealthy: at.probes.unhealthy(identityOf(pod).uid),
+    started: at.probes.started(observed),
+    ...(ending ? { ending } : {}),
+  }
+}
+
+/** A new sandbox calls for containers at once; otherwise the next thing to wait for is whatever comes first. */
+function followUp(at: PodSync, pod: Pod, seen: Seen): SyncOutcome {
+  const input = planInput(at, pod, seen)
+  const then = plan(input)
   const acts = then.actions.some((each) => each.do !== 'stopContainer')
   if (acts) return { againInMs: 0 }
-  const times = [then.again, done.memory.turnsToBackOffAt(now)].filter((time) => time !== undefined)
-  return times.length === 0 ? {} : { againInMs: Math.min(...times) - now }
+  if (isOver(input)) return {}
+  const times = [
+    then.again,
+    seen.memory.turnsToBackOffAt(input.now),
+    deadlineOf(at.statuses.newest(pod)),
+    hasLiveVolumes(pod) ? seen.memory.volumesAt + volumesEveryMs : undefined,
+  ].filter((time) => time !== undefined)
+  return times.length === 0 ? {} : { againInMs: Math.min(...times) - input.now }
+}
+
+const volumesEveryMs = 20_000
+
+/** What a pod's volumes show follows the objects, while it runs; and what it wrote is measured. */
+async function refreshVolumes(
+  at: PodSync,
+  pod: Pod,
+  { memory, now }: { memory: PodMemory; now: number },
+): Promise<void> {
+  const since = now - memory.volumesAt
+  if (!hasLiveVolumes(pod) || (since >= 0 && since < volumesEveryMs)) return
+  const isFirst = memory.volumesAt === 0
+  memory.volumesAt = now
+  // A new pod's volumes are set up when its first container starts.
+  if (isFirst) return
+  memory.evicted ??= await overfullVolume(at.executor.root, pod)
+  if (memory.evicted) return at.executor.events.record(pod, { type: 'Warning', ...memory.evicted })
+  try {
+    await setUpVolumes({ ...at.executor, pod })
+  } catch (error) {
+    at.executor.events.record(pod, { type: 'Warning', reason: 'FailedMount', message: messageOf(error) })
+  }
 }
 
 async function report(at: PodSync, pod: Pod, seen: { observed: ObservedPod; memory?: PodMemory }): Promise<void> {
   if (at.sources.isStatic(identityOf(pod).uid)) return
   const now = at.clock.now()
+  const newest = at.statuses.newest(pod)
+  const ending = seen.memory?.evicted ?? endingOf(newest, now)
   const status = podStatus({
-    pod,
+    pod: newest,
     observed: seen.observed,
     waiting: seen.memory?.waiting(pod, seen.observed, now) ?? new Map(),
     ready: at.probes.ready(seen.observed),
+    started: at.probes.started(seen.observed),
     nodeIP: at.executor.node.ip,
     now,
     terminating: pod.metadata?.deletionTimestamp !== undefined,
+    ...(ending ? { ending } : {}),
   })
-  await at.statuses.write(pod, status)
+  await at.statuses.write(newest, status)
 }
 
 /** The API server says that it must end: stop it, report how it ended, clean up, and only then let its object go. */
-async function terminatePod(at: PodSync, pod: Pod, observed: ObservedPod): Promise<SyncOutcome> {
-  const deadline = Date.parse(pod.metadata?.deletionTimestamp ?? '') || at.clock.now()
-  const input = { pod, observed, now: at.clock.now(), notBefore: new Map(), unhealthy: new Set<string>() }
-  const { actions } = plan({ ...input, terminating: { deadline } })
-  await execute(at.executor, pod, actions)
+async function terminatePod(at: PodSync, pod: Pod, { observed, signal }: Round): Promise<SyncOutcome> {
+  const now = at.clock.now()
+  const { deletionTimestamp = '', deletionGracePeriodSeconds = 0 } = pod.metadata ?? {}
+  // Never more than the grace period from now on: the clock may have been set back.
+  const deadline = Math.min(Date.parse(deletionTimestamp) || now, now + deletionGracePeriodSeconds * 1000)
+  const nothing = { notBefore: new Map(), unhealthy: new Map(), started: new Set<string>() }
+  const { actions } = plan({ pod, observed, now, ...nothing, terminating: { deadline } })
+  await execute(at.executor, pod, { actions, signal })
   const after = await at.executor.runtime.podStatus(identityOf(pod).uid)
+  at.probes.watch(pod, after, true)
   await report(at, pod, { observed: after })
   if (after.containers.some((each) => each.state === 'running' || each.state === 'created')) return {}
-  await cleanUp(at, pod, after)
+  // Another sidecar's turn has come, or the sandbox's.
+  if (after.sandboxes.some((each) => each.ready)) return { againInMs: 0 }
+  await cleanUp(at, pod, { observed: after, signal })
   const { namespace, name, uid } = identityOf(pod)
   try {
     await at.client.delete(resources.pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } })
@@ -118,16 +202,17 @@ async function terminatePod(at: PodSync, pod: Pod, observed: ObservedPod): Promi
 }
 
 /** Nobody wants it any more (forced deletion, or deleted while this node was away): end it with what grace is left. */
-async function removePod(at: PodSync, uid: string, observed: ObservedPod): Promise<SyncOutcome> {
+async function removePod(at: PodSync, uid: string, { observed, signal }: Round): Promise<SyncOutcome> {
   const pod = at.departed.get(uid) ?? namedAfter(uid, observed)
   const now = at.clock.now()
   const grace = pod.metadata?.deletionGracePeriodSeconds === 0 ? 0 : (pod.spec?.terminationGracePeriodSeconds ?? 0)
-  const deadline = now + Math.min(grace, 2) * 1000
-  const input = { pod, observed, now, notBefore: new Map(), unhealthy: new Set<string>(), terminating: { deadline } }
-  await execute(at.executor, pod, plan(input).actions)
+  const deadline = grace === 0 ? atOnce : now + Math.min(grace, 2) * 1000
+  const nothing = { notBefore: new Map(), unhealthy: new Map(), started: new Set<string>() }
+  const { actions } = plan({ pod, observed, now, ...nothing, terminating: { deadline } })
+  await execute(at.executor, pod, { actions, signal })
   const after = await at.executor.runtime.podStatus(uid)
   if (after.containers.some((each) => each.state === 'running' || each.state === 'created')) return {}
-  await cleanUp(at, pod, after)
+  await cleanUp(at, pod, { observed: after, signal })
   return forget(at, uid)
 }
 
@@ -145,16 +230,16 @@ function namedAfter(uid: string, observed: ObservedPod): Pod {
   return { metadata: { uid, namespace, name } } as Pod
 }
 
-async function cleanUp(at: PodSync, pod: Pod, observed: ObservedPod): Promise<void> {
+async function cleanUp(at: PodSync, pod: Pod, { observed, signal }: Round): Promise<void> {
   const { root } = at.executor
-  await execute(at.executor, pod, planRemoval(observed))
+  await execute(at.executor, pod, { actions: planRemoval(observed), signal })
   await tearDownPod(root, identityOf(pod).uid)
   await removeLogs(root, identityOf(pod))
 }
 
 async function refuse(at: PodSync, pod: Pod, refusal: { reason: string; message: string }): Promise<SyncOutcome> {
   at.executor.events.record(pod, { type: 'Warning', ...refusal })
-  const startTime = new Date(at.clock.now()).toISOString().replace(/\.\d+Z$/, 'Z')
+  const startTime = seconds(at.clock.now())
   await at.statuses.write(pod, { ...pod.status, phase: 'Failed', startTime, ...refusal })
   return {}
 }

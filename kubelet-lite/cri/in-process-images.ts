@@ -10,7 +10,7 @@ export function inProcessImages(images: Images): ImageService {
       const found = await images.inspect(reference)
       return found && imageOf(found)
     },
-    pullImage: async (reference, auth) => imageOf(await images.pull(reference, auth ? { auth } : {})),
+    pullImage: async (reference, options) => imageOf(await images.pull(reference, options)),
     listImages: async () => (await images.list()).map(imageOf),
   }
 }

@@ -1,5 +1,5 @@
 /** The CRI seam over our own runtime, images and network, in this process. All facts live in the runtime's records. */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Network } from '../../cni/index.ts'
@@ -7,6 +7,7 @@ import type { Images } from '../../images/index.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { hasCode } from '../../runtime/base/errors.ts'
 import type { ContainerState, Runtime } from '../../runtime/index.ts'
+import { hostDevices } from '../../runtime/linux/host-devices.ts'
 import { connectLoopback } from '../../runtime/linux/tcp.ts'
 import { stepFailed } from '../errors.ts'
 import { containerId } from '../pod-directory.ts'
@@ -129,6 +130,7 @@ export class InProcessRuntime implements RuntimeService {
         image: defaults,
         user,
         sandbox: { pid: sandbox.pid ?? 0, cgroupPath: facts.podCgroup, ...facts.host },
+        ...(config.security.privileged ? { devices: hostDevices() } : {}),
         annotations: {
           ...sandbox.annotations,
           ...containerAnnotations(config, { sandboxId, imageId: image.id, stopSignal: defaults.StopSignal }),
@@ -265,5 +267,7 @@ export class InProcessRuntime implements RuntimeService {
 
 async function touch(path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await writeFile(path, '', { mode: 0o666, flag: 'a' })
+  await writeFile(path, '', { flag: 'a' })
+  // Past the umask: the container may run as any user.
+  await chmod(path, 0o666)
 }

@@ -1,6 +1,7 @@
 /** What the kubelet writes beside a container in the runtime's own record, and how it reads containers back from there. */
 import { readFile } from 'node:fs/promises'
 import type { ContainerState } from '../../runtime/index.ts'
+import { lastWords } from '../pod-logs.ts'
 import type { Container, ContainerConfig, Sandbox, SandboxConfig } from './types.ts'
 
 /** Annotation keys, in containerd's and dockershim's spirit. */
@@ -14,6 +15,7 @@ const keys = {
   container: 'io.kubernetes.container.name',
   hash: 'io.kubernetes.container.hash',
   terminationLog: 'io.kubernetes.container.terminationMessagePath',
+  fallbackToLogs: 'io.kubernetes.container.terminationMessagePolicy',
   sandboxId: 'io.kubernetes.cri.sandbox-id',
   image: 'io.kubernetes.cri.image-name',
   imageId: 'dev.coracle.image.id',
@@ -40,6 +42,7 @@ export function containerAnnotations(
     [keys.container]: config.name,
     [keys.hash]: config.hash,
     [keys.terminationLog]: config.terminationLogPath,
+    [keys.fallbackToLogs]: config.fallbackToLogs ? 'FallbackToLogsOnError' : 'File',
     [keys.sandboxId]: from.sandboxId,
     [keys.image]: config.image,
     [keys.imageId]: from.imageId,
@@ -88,7 +91,7 @@ export function sandboxOf(state: ContainerState, ips: readonly string[]): Sandbo
 
 export async function containerOf(state: ContainerState): Promise<Container> {
   const { startedAt, finishedAt, exitCode, signal } = state
-  const message = state.status === 'stopped' ? await terminationMessage(read(state, 'terminationLog')) : ''
+  const message = stateOf(state) === 'exited' ? await terminationMessage(state) : ''
   return {
     id: state.id,
     sandboxId: read(state, 'sandboxId'),
@@ -105,7 +108,7 @@ export async function containerOf(state: ContainerState): Promise<Container> {
     ...(finishedAt === undefined ? {} : { finishedAt: Date.parse(finishedAt) }),
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(signal === undefined ? {} : { signal }),
-    ...(state.status === 'stopped' ? { reason: reasonOf(state) } : {}),
+    ...(stateOf(state) === 'exited' ? { reason: reasonOf(state) } : {}),
     ...(message === '' ? {} : { message }),
     logPath: state.logPath ?? '',
   }
@@ -121,7 +124,9 @@ function stateOf(state: ContainerState): Container['state'] {
       return 'created'
     case 'stopped':
       // One that never started was being made when its maker died.
-      return state.startedAt === undefined ? 'unknown' : 'exited'
+      if (state.startedAt === undefined) return 'unknown'
+      // Its process is gone, but how it ended is still to be written down: without that nobody can say what follows.
+      return state.exitCode === undefined ? 'running' : 'exited'
   }
 }
 
@@ -132,8 +137,10 @@ function reasonOf(state: ContainerState): string {
 
 const maxMessageBytes = 4096
 
-/** The last words that a container left in its termination log (API reference: terminationMessagePath). */
-async function terminationMessage(path: string): Promise<string> {
-  const bytes = await readFile(path).catch(() => Buffer.alloc(0))
-  return bytes.subarray(0, maxMessageBytes).toString()
+/** The last words that a container left in its termination log, or else in its log (API reference: terminationMessagePolicy). */
+async function terminationMessage(state: ContainerState): Promise<string> {
+  const bytes = await readFile(read(state, 'terminationLog')).catch(() => Buffer.alloc(0))
+  if (bytes.length > 0) return bytes.subarray(0, maxMessageBytes).toString()
+  const wanted = state.exitCode !== 0 && read(state, 'fallbackToLogs') === 'FallbackToLogsOnError'
+  return wanted && state.logPath !== undefined ? lastWords(state.logPath) : ''
 }

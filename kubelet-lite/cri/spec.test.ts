@@ -26,6 +26,7 @@ const aConfig = (change: Partial<ContainerConfig> = {}): ContainerConfig => ({
   stdin: false,
   stdinOnce: false,
   logPath: '',
+  fallbackToLogs: false,
   terminationLogPath: '',
   resources: {},
   security,

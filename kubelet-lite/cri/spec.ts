@@ -3,6 +3,7 @@ import {
   capabilityNames,
   defaultSeccompProfile,
   type LinuxResources,
+  type OciDevice,
   type OciLinux,
   type OciMount,
   type OciSpec,
@@ -27,6 +28,8 @@ export interface SpecInput {
   sandbox: { pid: number; cgroupPath: string; hostPid: boolean; hostNetwork: boolean; hostIpc: boolean }
   id: string
   annotations: Readonly<Record<string, string>>
+  /** The node's own, which a privileged container gets. */
+  devices?: readonly OciDevice[]
 }
 
 /** What containerd, CRI-O and Docker leave to a container's root. */
@@ -73,6 +76,7 @@ export function containerSpec(input: SpecInput): OciSpec {
     linux: {
       namespaces: namespaces(sandbox, config.sharedPidNamespace),
       cgroupsPath: `${sandbox.cgroupPath}/${input.id}`,
+      ...(security.privileged ? { devices: [...(input.devices ?? [])] } : {}),
       resources: { devices: [{ allow: security.privileged, access: 'rwm' }], ...ociResources(config.resources) },
       ...(security.seccomp === 'RuntimeDefault' ? { seccomp: defaultSeccompProfile(capabilities) } : {}),
       ...(security.maskProc ? { maskedPaths: [...maskedPaths], readonlyPaths: [...readonlyPaths] } : {}),
@@ -144,7 +148,7 @@ function ownMounts(config: ContainerConfig): OciMount[] {
       options: [
         'rbind',
         mount.propagation === 'private' ? 'rprivate' : mount.propagation,
-        mount.readOnly ? 'ro' : 'rw',
+        mount.readOnly ? (mount.recursiveReadOnly ? 'rro' : 'ro') : 'rw',
       ],
     }))
 }

@@ -54,6 +54,8 @@ export interface Mount {
   hostPath: string
   containerPath: string
   readOnly: boolean
+  /** Read-only with all that is mounted below it. */
+  recursiveReadOnly?: boolean
   propagation: 'private' | 'rslave' | 'rshared'
 }
 
@@ -89,6 +91,8 @@ export interface ContainerConfig {
   stdinOnce: boolean
   logPath: string
   terminationLogPath: string
+  /** Take the end of the log for the last words of a container that failed without any. */
+  fallbackToLogs: boolean
   resources: Resources
   security: SecurityContext
   sharedPidNamespace: boolean
@@ -169,8 +173,14 @@ export interface RuntimeService {
   events(signal: AbortSignal): AsyncIterable<PodEvent>
 }
 
+export interface PullOptions {
+  auth?: { username: string; password: string }
+  signal?: AbortSignal
+}
+
 export interface ImageService {
   imageStatus(reference: string): Promise<Image | undefined>
-  pullImage(reference: string, auth: { username: string; password: string } | undefined): Promise<Image>
+  /** Throws when `signal` aborts; what was loaded until then is kept for the next try. */
+  pullImage(reference: string, options: PullOptions): Promise<Image>
   listImages(): Promise<Image[]>
 }

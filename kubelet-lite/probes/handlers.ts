@@ -1,10 +1,12 @@
-/** One try of a probe or a lifecycle hook (API reference: ExecAction, HTTPGetAction, TCPSocketAction, SleepAction). */
+/** One try of a probe or a lifecycle hook (API reference: ExecAction, HTTPGetAction, TCPSocketAction, GRPCAction, SleepAction). */
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import type { Container, Probe } from '../../orchestrator/api/types.ts'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { RuntimeService } from '../cri/types.ts'
+import { checkHealth } from './grpc-health.ts'
+import type { Outcome } from './outcome.ts'
 
 type LifecycleHandler = NonNullable<NonNullable<Container['lifecycle']>['preStop']>
 export type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>
@@ -17,12 +19,6 @@ export interface HandlerTarget {
   timeoutMs: number
 }
 
-export interface Outcome {
-  ok: boolean
-  /** What was seen, for events. */
-  output: string
-}
-
 const maxOutputBytes = 10 * 1024
 
 /** Never throws: whatever goes wrong is a failed try. */
@@ -31,15 +27,16 @@ export async function tryHandler(handler: Handler, target: HandlerTarget): Promi
     if (handler.exec) return await tryExec(handler.exec.command ?? [], target)
     if (handler.httpGet) return await tryHttp(handler.httpGet, target)
     if (handler.tcpSocket) return await tryTcp(handler.tcpSocket, target)
-    if (handler.sleep) return await sleep(handler.sleep.seconds)
+    if (handler.grpc) return await checkHealth(handler.grpc, target)
+    if (handler.sleep) return await sleep(Math.min(handler.sleep.seconds * 1000, target.timeoutMs))
     return { ok: false, output: 'this kind of handler is not supported' }
   } catch (error) {
     return { ok: false, output: messageOf(error) }
   }
 }
 
-async function sleep(seconds: number): Promise<Outcome> {
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+async function sleep(milliseconds: number): Promise<Outcome> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds))
   return { ok: true, output: '' }
 }
 

@@ -4,7 +4,7 @@ import type { Container as ContainerSpec, Pod, Probe } from '../../orchestrator/
 import type { EventRecorder } from '../../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { Container, RuntimeService } from '../cri/types.ts'
-import { latest, type ObservedPod } from '../plan.ts'
+import { latest, type ObservedPod, type Unhealthy } from '../plan.ts'
 import { tryHandler } from './handlers.ts'
 
 export interface ProberOptions {
@@ -22,7 +22,9 @@ interface Watched {
   stop: AbortController
   started: boolean
   ready: boolean
-  unhealthy: boolean
+  unhealthy: Unhealthy | undefined
+  /** The pod is being ended. */
+  ending: boolean
 }
 
 /** One loop a probe of a running container; it ends with the container. */
@@ -35,8 +37,11 @@ export class Prober {
     this.#options = options
   }
 
-  /** Begins to probe what runs and ends the loops of what does not. */
-  watch(pod: Pod, observed: ObservedPod): void {
+  /**
+   * Begins to probe what runs and ends the loops of what does not. Of a pod that is ending only readiness is asked
+   * for still: what will end anyway must not be restarted.
+   */
+  watch(pod: Pod, observed: ObservedPod, ending = false): void {
     const running = new Map(
       [...latest(observed).values()].filter((each) => each.state === 'running').map((each) => [each.id, each]),
     )
@@ -45,10 +50,12 @@ export class Prober {
       if (watched.podUid === uid && !running.has(id)) this.#end(id)
     }
     for (const container of running.values()) {
+      const known = this.#watched.get(container.id)
+      if (known) known.ending = ending
       const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
         (each) => each.name === container.name,
       )
-      if (!spec || this.#watched.has(container.id)) continue
+      if (!spec || known || ending) continue
       const podIP = pod.spec?.hostNetwork
         ? '127.0.0.1'
         : (observed.sandboxes.findLast((each) => each.ready)?.ips[0] ?? '')
@@ -62,10 +69,19 @@ export class Prober {
     return new Set(running.filter((each) => this.#watched.get(each.id)?.ready).map((each) => each.id))
   }
 
-  /** Ids of containers of this pod that must be restarted. */
-  unhealthy(podUid: string): Set<string> {
-    const found = [...this.#watched].filter(([, watched]) => watched.podUid === podUid && watched.unhealthy)
-    return new Set(found.map(([id]) => id))
+  /** Ids of running containers that have passed their startup probe, or have none. */
+  started(observed: ObservedPod): Set<string> {
+    const running = observed.containers.filter((each) => each.state === 'running')
+    return new Set(running.filter((each) => this.#watched.get(each.id)?.started).map((each) => each.id))
+  }
+
+  /** Containers of this pod that must be restarted, by id. */
+  unhealthy(podUid: string): Map<string, Unhealthy> {
+    const found = new Map<string, Unhealthy>()
+    for (const [id, watched] of this.#watched) {
+      if (watched.podUid === podUid && watched.unhealthy) found.set(id, watched.unhealthy)
+    }
+    return found
   }
 
   forget(podUid: string): void {
@@ -88,7 +104,8 @@ export class Prober {
       stop: new AbortController(),
       started: !startupProbe,
       ready: !readinessProbe && !startupProbe,
-      unhealthy: false,
+      unhealthy: undefined,
+      ending: false,
     }
     this.#watched.set(at.container.id, watched)
     for (const [kind, probe] of [
@@ -100,32 +117,36 @@ export class Prober {
     }
   }
 
-  async #loop(at: Probed, watched: Watched, check: { kind: Kind; probe: Probe }): Promise<void> {
+  async #loop(at: Probed, watched: Watched, check: Check): Promise<void> {
     const { probe, kind } = check
     const signal = watched.stop.signal
+    // A container whose end is decided needs no more questions; only its readiness goes on being told.
+    const isDecided = () => kind !== 'readiness' && (watched.ending || watched.unhealthy !== undefined)
     const periodMs = (probe.periodSeconds ?? 10) * 1000
-    await this.#options.clock.sleep((probe.initialDelaySeconds ?? 0) * 1000, signal)
+    await this.#options.clock.sleep(initialDelayMs(at.container, probe, this.#options.clock.now()), signal)
     let good = 0
     let bad = 0
-    while (!signal.aborted) {
-      if (kind === 'startup' ? !watched.started : watched.started) {
-        const outcome = await this.#once(at, check)
+    while (!signal.aborted && !isDecided()) {
+      if (kind === 'startup' && watched.started) return
+      if (kind === 'startup' || watched.started) {
+        const outcome = await this.#once(at, check, isDecided)
+        if (signal.aborted) return
         good = outcome ? good + 1 : 0
         bad = outcome ? 0 : bad + 1
         if (good >= (probe.successThreshold ?? 1)) this.#passed(at, watched, kind)
-        if (bad >= (probe.failureThreshold ?? 3)) this.#failed(watched, kind)
+        if (bad >= (probe.failureThreshold ?? 3)) this.#failed(watched, check)
       }
       const waiting = kind !== 'startup' && !watched.started
       await this.#options.clock.sleep(waiting ? Math.min(periodMs, 1000) : periodMs, signal)
     }
   }
 
-  async #once(at: Probed, check: { kind: Kind; probe: Probe }): Promise<boolean> {
+  async #once(at: Probed, check: Check, isDecided: () => boolean): Promise<boolean> {
     const { container, spec, podIP, pod } = at
     const timeoutMs = (check.probe.timeoutSeconds ?? 1) * 1000
     const target = { runtime: this.#options.runtime, container: spec, containerId: container.id, podIP, timeoutMs }
     const outcome = await tryHandler(check.probe, target)
-    if (!outcome.ok) {
+    if (!outcome.ok && !isDecided()) {
       const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
       const fieldPath = `spec.containers{${spec.name}}`
       const message = `${name} probe failed: ${outcome.output}`
@@ -136,17 +157,34 @@ export class Prober {
 
   #passed(at: Probed, watched: Watched, kind: Kind): void {
     const before = watched.ready
+    const wasStarted = watched.started
     if (kind === 'startup') watched.started = true
     if (kind === 'readiness' || (kind === 'startup' && !at.spec.readinessProbe)) watched.ready = true
-    if (watched.ready !== before) this.#options.onChange(watched.podUid)
+    if (watched.ready !== before || watched.started !== wasStarted) this.#options.onChange(watched.podUid)
   }
 
-  #failed(watched: Watched, kind: Kind): void {
-    const before = kind === 'readiness' ? watched.ready : !watched.unhealthy
-    if (kind === 'readiness') watched.ready = false
-    else watched.unhealthy = true
-    if (before) this.#options.onChange(watched.podUid)
+  #failed(watched: Watched, { kind, probe }: Check): void {
+    if (kind === 'readiness') {
+      if (!watched.ready) return
+      watched.ready = false
+    } else {
+      if (watched.ending) return
+      const graceSeconds = probe.terminationGracePeriodSeconds
+      watched.unhealthy = { probe: kind, ...(graceSeconds === undefined ? {} : { graceSeconds }) }
+    }
+    this.#options.onChange(watched.podUid)
   }
+}
+
+/** What is left of the delay: it counts from the container's start, which may have been in this kubelet's last life. */
+function initialDelayMs(container: Container, probe: Probe, now: number): number {
+  const delayMs = (probe.initialDelaySeconds ?? 0) * 1000
+  return Math.min(delayMs, Math.max(0, (container.startedAt ?? now) + delayMs - now))
+}
+
+interface Check {
+  kind: Kind
+  probe: Probe
 }
 
 interface Probed {

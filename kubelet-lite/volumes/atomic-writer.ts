@@ -6,7 +6,19 @@
  *   <volume>/key    -> ..data/key                    what the container sees
  */
 import { randomBytes } from 'node:crypto'
-import { chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Payload } from './payload.ts'
 
@@ -22,7 +34,9 @@ export async function writeAtomically(volume: string, payload: Payload, fsGroup:
     await mkdir(dirname(target), { recursive: true, mode: 0o755 })
     // A group that shares the volume can read what the owner can.
     const mode = fsGroup === undefined ? file.mode : file.mode | ((file.mode & 0o400) >> 3)
-    await writeFile(target, file.bytes, { mode })
+    await writeFile(target, file.bytes)
+    // Past the umask.
+    await chmod(target, mode)
     if (fsGroup !== undefined) await chown(target, 0, fsGroup)
   }
   await mkdir(join(volume, fresh), { recursive: true, mode: 0o755 })

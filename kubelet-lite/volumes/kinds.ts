@@ -13,6 +13,12 @@ export interface VolumeInput {
 export const volumeKinds = ['emptyDir', 'hostPath', 'configMap', 'secret', 'downwardAPI', 'projected'] as const
 export type VolumeKind = (typeof volumeKinds)[number]
 
+/** True for volumes whose files are written by the kubelet, from objects of the API, and change when those do. */
+export function showsObjects(volume: Volume): boolean {
+  const kind = kindOf(volume)
+  return kind === 'configMap' || kind === 'secret' || kind === 'downwardAPI' || kind === 'projected'
+}
+
 /** Which kind a volume is; undefined for one that this node does not support. */
 export function kindOf(volume: Volume): VolumeKind | undefined {
   return volumeKinds.find((kind) => volume[kind] !== undefined)

@@ -3,10 +3,10 @@
  * is, by a container: so it is resolved below the volume by openat2, and bound by descriptor to a place of our own that
  * no container can change (CVE-2017-1002101, CVE-2021-25741).
  */
-import { closeSync, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
+import { closeSync, fchmodSync, fstatSync, mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errnoOf } from '../../runtime/base/errors.ts'
-import { mkdirAt, O_DIRECTORY, O_PATH, openBelow } from '../../runtime/linux/at-files.ts'
+import { mkdirAt, O_DIRECTORY, O_PATH, O_RDONLY, openBelow } from '../../runtime/linux/at-files.ts'
 import { isMountPoint, mount, unmount } from '../../runtime/linux/mount.ts'
 import { stepFailed } from '../errors.ts'
 import { podDirectory } from '../pod-directory.ts'
@@ -51,11 +51,22 @@ function openOrMake(root: number, parts: readonly string[]): number {
   }
   const folder = openOrMake(root, parts.slice(0, -1))
   try {
-    mkdirAt(folder, Buffer.from(parts.at(-1) ?? ''), 0o750)
+    makeFolder(folder, Buffer.from(parts.at(-1) ?? ''), fstatSync(root).mode & 0o7777)
   } finally {
     closeSync(folder)
   }
   return openBelow(root, path, { flags: O_PATH })
+}
+
+/** A new folder may be used by whoever may use the volume. The mode is set past the umask, and never through a link. */
+function makeFolder(folder: number, name: Buffer, mode: number): void {
+  mkdirAt(folder, name, mode)
+  const made = openBelow(folder, name, { flags: O_DIRECTORY | O_RDONLY, symlinks: 'refuse' })
+  try {
+    fchmodSync(made, mode)
+  } finally {
+    closeSync(made)
+  }
 }
 
 function bindTo(input: SubPathInput, inner: number): string {
