@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { deviceRuleLines } from './devices-v1.ts'
 import { findLayout } from './layout.ts'
 import { refuseUnsupported } from './refuse.ts'
 import { v2Driver, weightOfShares } from './v2.ts'
@@ -21,19 +20,6 @@ describe('findLayout', () => {
   })
   it('v2', () => expect(findLayout(v2)).toEqual({ version: 2, mount: '/sys/fs/cgroup' }))
   it('none: refused', () => expect(() => findLayout('')).toThrow(/no cgroup hierarchy/))
-})
-
-describe('deviceRuleLines', () => {
-  it('deny all, then the default devices', () => {
-    const lines = deviceRuleLines([
-      { allow: false, access: 'rwm' },
-      { allow: true, type: 'c', major: 10, minor: 229, access: 'rw' },
-    ]).map(({ file, line }) => `${file} ${line}`)
-    expect(lines.slice(0, 2)).toEqual(['devices.deny a', 'devices.allow c 10:229 rw'])
-    expect(lines).toContain('devices.allow c 1:3 rwm')
-    expect(lines).toContain('devices.allow c 136:* rwm')
-  })
-  it('no rule, no line', () => expect(deviceRuleLines([])).toEqual([]))
 })
 
 describe('refuseUnsupported', () => {
@@ -63,14 +49,13 @@ describe('v2Driver', () => {
       memory: { limit: 100, swap: 150, reservation: 50 },
       cpu: { shares: 1024, quota: 5000, period: 10000 },
       pids: { limit: -1 },
-      devices: [{ allow: false }],
     })
     const at = (file: string) => readFileSync(join(mount, 'pod/c', file), 'utf8')
     expect(files.slice(0, 6).map(at)).toEqual(['100', '50', '50', '100', '5000 10000', 'max'])
     for (const folder of ['', 'pod']) {
       expect(readFileSync(join(mount, folder, 'cgroup.subtree_control'), 'utf8')).toBe('+cpu +memory +pids')
     }
-    expect(warnings).toHaveLength(1)
+    expect(warnings).toEqual([])
     expect(driver.membership('pod/c')).toMatchObject({ into: `${mount}/pod/c`, join: [] })
   })
 

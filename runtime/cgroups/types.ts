@@ -26,7 +26,8 @@ export interface CgroupDriver {
   readonly version: 1 | 2
   /** Makes the group and its parents, and sets the limits. What cannot be enforced here is said in the result. */
   create(path: string, resources: LinuxResources): string[]
-  update(path: string, resources: LinuxResources): void
+  /** Changes what `resources` names, and nothing else. */
+  update(path: string, resources: LinuxResources): string[]
   membership(path: string): CgroupMembership
   exists(path: string): boolean
   stats(path: string): CgroupStats

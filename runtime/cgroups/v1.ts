@@ -37,13 +37,14 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
       refuseUnsupported(resources, 1)
       for (const controller of has) makeGroup(at(controller, path))
       setLimits(at, path, resources)
-      for (const { file, line } of deviceRuleLines(resources.devices))
-        writeValue(`${at('devices', path)}/${file}`, line)
+      setDevices(at('devices', path), resources)
       return []
     },
     update(path, resources) {
       refuseUnsupported(resources, 1)
       setLimits(at, path, resources)
+      setDevices(at('devices', path), resources)
+      return []
     },
     membership: (path) => ({
       // `tasks`, not `cgroup.procs`: a single thread that moves itself needs no lock over all processes of the machine,
@@ -65,6 +66,10 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
       for (const folder of folders(path)) removeEmptyGroup(folder)
     },
   }
+}
+
+function setDevices(folder: string, { devices }: LinuxResources): void {
+  for (const { file, line } of deviceRuleLines(devices)) writeValue(`${folder}/${file}`, line)
 }
 
 type Place = (controller: string, path: string) => string

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LinuxResources } from '../spec/types.ts'
+import { enforceDeviceRules } from './device-program.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import {
   makeGroup,
@@ -25,12 +26,12 @@ export function v2Driver(mount: string): CgroupDriver {
       enableControllers(mount, path)
       makeGroup(at(path))
       setLimits(at(path), resources)
-      const denies = resources.devices?.some(({ allow }) => !allow)
-      return denies ? ['linux.resources.devices is not enforced on cgroup v2 yet'] : []
+      return enforceDeviceRules(at(path), resources.devices)
     },
     update(path, resources) {
       refuseUnsupported(resources, 2)
       setLimits(at(path), resources)
+      return enforceDeviceRules(at(path), resources.devices)
     },
     membership: (path) => ({ into: at(path), join: [], views: [{ name: '', folder: at(path) }] }),
     exists: (path) => existsSync(at(path)),

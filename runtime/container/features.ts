@@ -1,10 +1,8 @@
 import { capabilityNames } from '../birth/capabilities.ts'
 import { mountOptionNames } from '../birth/mount-options.ts'
-import { cgroups } from '../cgroups/driver.ts'
 
 /** The runtime-spec's features document (features.md): only what is really there. */
 export function features(): Record<string, unknown> {
-  const isUnified = cgroups().version === 2
   return {
     ociVersionMin: '1.0.0',
     ociVersionMax: '1.3.0',
@@ -27,9 +25,6 @@ export function features(): Record<string, unknown> {
       selinux: { enabled: false },
       intelRdt: { enabled: false },
       mountExtensions: { idmap: { enabled: false } },
-    },
-    annotations: {
-      'coracle.limits': isUnified ? 'device rules are not enforced on cgroup v2' : '',
     },
   }
 }
