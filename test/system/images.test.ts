@@ -114,6 +114,39 @@ describe('the store', () => {
     expect(readdirSync(join(workshop.folder, 'copied'))).toContain('manifest.json')
   })
 
+  test('save: what it writes is what skopeo reads and what load gives back', async () => {
+    const file = join(workshop.folder, 'saved.tar')
+    await workshop.images.tag(name, 'other.test/app:2')
+    await workshop.images.save([name, 'other.test/app:2'], file)
+    const before = await workshop.images.inspect(name)
+    const shown = JSON.parse(await skopeo('inspect', `oci-archive:${file}:${name}`)) as { Digest: string }
+    expect(shown.Digest).toBe(before?.digest)
+    const images = await anEmptyStore('saved')
+    const [loaded] = await images.load(file)
+    expect(loaded).toMatchObject({ id: before?.id, digest: before?.digest })
+    expect((await images.list())[0]?.references).toEqual(['example.test/team/app:1.0', 'other.test/app:2'])
+    await images.close()
+    await workshop.images.remove('other.test/app:2')
+  })
+
+  test('history, usage, prune: what an image is made of, and what can go', async () => {
+    const images = await anEmptyStore('habits')
+    await images.load(join(workshop.folder, 'app.tar'))
+    const steps = await images.history(name)
+    expect(steps.filter(({ size }) => size > 0)).toHaveLength(3)
+    const { size } = (await images.inspect(name)) ?? { size: 0 }
+    expect(await images.usage()).toEqual({ total: 1, active: 0, size, reclaimable: size })
+    await images.prepare('user', name)
+    expect(await images.usage()).toMatchObject({ active: 1, reclaimable: 0 })
+    expect(await images.prune({ all: true })).toEqual([])
+    await images.discard('user')
+    expect((await images.prune()).length).toBe(0)
+    expect((await images.prune({ all: true })).map(({ references }) => references)).toEqual([[name]])
+    expect(await images.list()).toEqual([])
+    await expect(images.history(name)).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' })
+    await images.close()
+  })
+
   test('an overlay of our layers is what umoci unpacks', async () => {
     const bundle = join(workshop.folder, 'bundle')
     const layout = join(workshop.folder, 'layout')
