@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from '../base/errors.ts'
 import { cgroupFailed } from './errors.ts'
@@ -10,6 +20,22 @@ export function writeValue(file: string, value: string | number): void {
     writeFileSync(file, String(value), { flag: 'r+' })
   } catch (error) {
     throw cgroupFailed(`write ${JSON.stringify(String(value))} to ${file}`, error)
+  }
+}
+
+/** Writes several values one after the other to one file, each as a write of its own. Throws CGROUP_FAILED. */
+export function writeValues(file: string, values: readonly string[]): void {
+  const fd = openSync(file, 'r+')
+  try {
+    for (const value of values) {
+      try {
+        writeSync(fd, value)
+      } catch (error) {
+        throw cgroupFailed(`write ${JSON.stringify(value)} to ${file}`, error)
+      }
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -61,13 +87,16 @@ export function pidsBelow(folder: string): number[] {
   )
 }
 
-/** rmdir of one group, unless something is in it. */
-export function removeEmptyGroup(folder: string): void {
+/** rmdir of one group, unless something is in it; true when it is gone. */
+export function removeEmptyGroup(folder: string): boolean {
   try {
     rmdirSync(folder)
+    return true
   } catch (error) {
     const errno = errnoOf(error) ?? ''
-    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes(errno)) throw cgroupFailed(`rmdir ${folder}`, error)
+    if (errno === 'ENOENT') return true
+    if (errno !== 'EBUSY' && errno !== 'ENOTEMPTY') throw cgroupFailed(`rmdir ${folder}`, error)
+    return false
   }
 }
 

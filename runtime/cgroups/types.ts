@@ -41,6 +41,6 @@ export interface CgroupDriver {
   killAll(path: string): Promise<void>
   /** Removes the group and those below; nothing to do when it is not there. */
   remove(path: string): Promise<void>
-  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. */
-  removeIfEmpty(path: string): void
+  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. True when it is gone. */
+  removeIfEmpty(path: string): boolean
 }

@@ -13,6 +13,7 @@ import {
   removeEmptyGroup,
   removeGroups,
   writeValue,
+  writeValues,
 } from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
@@ -62,14 +63,22 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
     async remove(path) {
       for (const folder of folders(path)) await removeGroups(folder)
     },
-    removeIfEmpty(path) {
-      for (const folder of folders(path)) removeEmptyGroup(folder)
-    },
+    removeIfEmpty: (path) => folders(path).every(removeEmptyGroup),
   }
 }
 
 function setDevices(folder: string, { devices }: LinuxResources): void {
-  for (const { file, line } of deviceRuleLines(devices)) writeValue(`${folder}/${file}`, line)
+  const lines = deviceRuleLines(devices)
+  for (let at = 0; at < lines.length; ) {
+    const file = lines[at]?.file ?? ''
+    const end = lines.findIndex((line, index) => index > at && line.file !== file)
+    const run = lines.slice(at, end < 0 ? undefined : end)
+    writeValues(
+      `${folder}/${file}`,
+      run.map(({ line }) => line),
+    )
+    at += run.length
+  }
 }
 
 type Place = (controller: string, path: string) => string

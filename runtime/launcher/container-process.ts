@@ -33,12 +33,13 @@ export interface Surroundings {
   children: Children
   log: Log
   emit(event: RuntimeEvent): void
+  onEnd(container: ContainerProcess): void
 }
 
 /**
  * One container as the launcher keeps it:
  *
- *     create ──► at the gate ──start──► running ──► exited ──forget──► gone
+ *     create ──► at the gate ──start──► running ──► exited, and forgotten here
  *
  * Its outputs are FIFOs on disk that the container holds open for reading too: when the launcher dies, writers get no
  * SIGPIPE, and the next launcher reads on where this one stopped.
@@ -54,7 +55,6 @@ export class ContainerProcess {
   #input: Input | undefined
   #master: number | undefined
   #running: Promise<void> = Promise.resolve()
-  #dropped = false
 
   constructor(record: ContainerRecord, around: Surroundings) {
     this.record = record
@@ -98,8 +98,10 @@ export class ContainerProcess {
   }
 
   /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
-  async start(): Promise<string> {
-    if (this.exit) throw launcherError('NOT_RUNNING', `start ${this.record.id}: it has ended already`)
+  async start(): Promise<ContainerRecord> {
+    if (this.exit || this.record.startedAt !== undefined) {
+      throw launcherError('NOT_RUNNING', `start ${this.record.id}: it does not wait to be started`)
+    }
     const gate = openSync(`${folderOf(this.#around.root, this.record.id)}/gate`, O_WRONLY | O_NONBLOCK)
     writeSync(gate, 'g')
     closeSync(gate)
@@ -108,7 +110,7 @@ export class ContainerProcess {
     this.record = { ...this.record, startedAt: at }
     writeRecord(this.#around.root, this.record)
     this.#around.emit({ type: 'started', id: this.record.id, at })
-    return at
+    return this.record
   }
 
   /** Takes over what another launcher has begun: outputs, and the reports of a process that still waits at its gate. */
@@ -152,7 +154,6 @@ export class ContainerProcess {
 
   /** The process is gone: read what is left of its output, keep the exit on disk, and only then tell anybody. */
   ended(exit: Exit & { reason?: string }): void {
-    if (this.#dropped) return
     for (const output of this.#outputs) output.drain()
     this.#logWriter?.close()
     const { id, cgroupPath } = this.record
@@ -175,17 +176,8 @@ export class ContainerProcess {
     for (const follower of this.followers) follower.exit(exitCode)
     this.followers.clear()
     this.exited.resolve(record)
+    this.#around.onEnd(this)
     this.forget()
-  }
-
-  /**
-   * It was deleted: nothing is said of it any more. Its process may still be dying, and by the time that is over, its id
-   * may be another container's.
-   */
-  drop(): void {
-    this.#dropped = true
-    this.forget()
-    this.exited.resolve(this.exit ?? { exitCode: 255, oomKilled: false, finishedAt: new Date().toISOString() })
   }
 
   /** Lets go of every descriptor. */

@@ -16,9 +16,8 @@
  *     control                         answer                         meaning
  *     hello                           {pid}                          who are you
  *     create  + tape                  {record}                       play up to the gate
- *     start                           {startedAt}                    open the gate; answers once execve has happened
- *     wait                            {exit}                         answers once it has ended
- *     forget                          {}                             a stopped container's streams are closed
+ *     start                           {record}                       open the gate; answers once execve has happened
+ *     wait                            {exit}                         answers once it has ended; who has is on disk
  *     resize                          {}                             the container's terminal
  *     reopen-log                      {}                             after somebody has renamed the log
  *     subscribe                       {}                             from now on {event} frames
@@ -80,7 +79,7 @@ export interface TapeMarks {
 export type Request =
   | { op: 'hello' }
   | { op: 'create'; record: ContainerRecord; marks: TapeMarks }
-  | { op: 'start' | 'wait' | 'forget' | 'reopen-log'; id: string }
+  | { op: 'start' | 'wait' | 'reopen-log'; id: string }
   | { op: 'resize'; id: string; columns: number; rows: number }
   | { op: 'subscribe' }
   | { op: 'shutdown' }
