@@ -24,18 +24,20 @@ export function imagesCommand(): Command {
       await withImages(options, async (store) => console.log(imageTable(await store.load(file), Date.now())))
     },
   )
-  add('pull <image>', 'fetches an image from its registry')
-    .option('--user <name:password>', 'user of the registry, or $CORACLE_REGISTRY_USER')
-    .option('--password-file <file>', 'file with the password, instead of writing it behind the name')
-    .option('--insecure-registry <host...>', 'registries that may be spoken to without TLS', [])
-    .action(async (image: string, options: PullCommandOptions) => {
-      const auth = credentialsOf(options)
-      await withImages(options, async (store) =>
-        console.log(
-          imageTable([await store.pull(image, { ...(auth ? { auth } : {}), onProgress: progressLine() })], Date.now()),
-        ),
-      )
-    })
+  const remote = (usage: string, description: string) =>
+    add(usage, description)
+      .option('--user <name:password>', 'user of the registry, or $CORACLE_REGISTRY_USER')
+      .option('--password-file <file>', 'file with the password, instead of writing it behind the name')
+      .option('--insecure-registry <host...>', 'registries that may be spoken to without TLS', [])
+  remote('pull <image>', 'fetches an image from its registry').action(async (image: string, options: RemoteOptions) => {
+    const request = { ...credentialsOf(options), onProgress: progressLine() }
+    await withImages(options, async (store) => console.log(imageTable([await store.pull(image, request)], Date.now())))
+  })
+  remote('push <image>', 'sends an image to the registry that its name says').action(
+    async (image: string, options: RemoteOptions) => {
+      await withImages(options, (store) => store.push(image, credentialsOf(options)))
+    },
+  )
   add('inspect <image>', 'prints what is known of an image, as JSON').action(
     async (image: string, options: Options) => {
       await withImages(options, async (store) => {
@@ -100,7 +102,7 @@ interface Options {
   insecureRegistry?: string[]
 }
 
-interface PullCommandOptions extends Options {
+interface RemoteOptions extends Options {
   user?: string
   passwordFile?: string
 }
@@ -118,13 +120,15 @@ async function withImages(options: Options, act: (images: Images) => Promise<voi
   }
 }
 
-function credentialsOf({ user, passwordFile }: PullCommandOptions): Credentials | undefined {
+function credentialsOf({ user, passwordFile }: RemoteOptions): { auth?: Credentials } {
   const given = user ?? process.env.CORACLE_REGISTRY_USER
-  if (given === undefined) return undefined
-  if (passwordFile !== undefined) return { username: given, password: readFileSync(passwordFile, 'utf8').trimEnd() }
+  if (given === undefined) return {}
+  if (passwordFile !== undefined) {
+    return { auth: { username: given, password: readFileSync(passwordFile, 'utf8').trimEnd() } }
+  }
   const colon = given.indexOf(':')
   if (colon < 0) throw new CoracleError('read --user: the password is missing', { code: 'IMAGE_UNAUTHORIZED' })
-  return { username: given.slice(0, colon), password: given.slice(colon + 1) }
+  return { auth: { username: given.slice(0, colon), password: given.slice(colon + 1) } }
 }
 
 /** One line that is written over, on a terminal only. */

@@ -24,6 +24,8 @@ export interface PullRequest {
 export interface Images {
   /** Fetches and unpacks an image; what is there is not fetched again. */
   pull(ref: string, request?: PullRequest): Promise<ImageRecord>
+  /** Sends an image to the registry that its name says; what is there already is not sent again. */
+  push(ref: string, request?: Omit<PullRequest, 'onProgress'>): Promise<void>
   /** All images of an archive: OCI or Docker's, also packed with gzip or zstd. */
   load(file: string): Promise<ImageRecord[]>
   /** Composes an image from files of this host. */

@@ -12,6 +12,7 @@ import type { Images, ImageUsage, PullRequest } from './images.ts'
 import type { Entry, IndexFile } from './index-file.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
 import { type Puller, pullImage } from './pull.ts'
+import { pushImage } from './push.ts'
 import { formatReference, parseReference } from './reference.ts'
 import { saveArchive } from './save.ts'
 import type { Overlay, Snapshots } from './snapshot.ts'
@@ -47,6 +48,14 @@ export class ImageLibrary implements Images {
       const milliseconds = Math.round(performance.now() - started)
       this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
       return record
+    })
+  }
+
+  push(ref: string, { auth, signal }: Omit<PullRequest, 'onProgress'> = {}): Promise<void> {
+    const reference = parseReference(ref)
+    return this.#work(async () => {
+      const { image, digest } = await this.#require('push', ref)
+      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, { auth, signal })
     })
   }
 

@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -283,6 +284,22 @@ describe('pull', () => {
     await images.close()
   })
 
+  test('push: skopeo pulls again what we sent, byte by byte, and nothing is sent twice', async () => {
+    const ref = `${registry.host}/team/pushed:1`
+    await workshop.images.tag(name, ref)
+    await workshop.images.push(ref)
+    const raw = await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${ref}`)
+    const digest = `sha256:${createHash('sha256').update(raw).digest('hex')}`
+    expect(digest).toBe((await workshop.images.inspect(name))?.digest)
+    const copy = join(workshop.folder, 'pulled-again')
+    await skopeo('copy', '--src-tls-verify=false', `docker://${ref}`, `dir:${copy}`)
+    const before = registry.log().length
+    await workshop.images.push(ref)
+    expect(registry.log().slice(before)).not.toMatch(/POST \/v2\/team\/pushed\/blobs/)
+    await workshop.images.remove(ref)
+    await expect(workshop.images.push(ref)).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' })
+  })
+
   test('ten at once: every blob is fetched once', async () => {
     const ref = `${registry.host}/team/once:1`
     await push(ref)
@@ -351,6 +368,11 @@ describe('pull', () => {
       await expect(images.pull(ref)).rejects.toMatchObject({ code: 'IMAGE_UNAUTHORIZED' })
       await expect(images.pull(ref, { auth: { ...user, password: 'wrong' } })).rejects.toThrow(/refuses user alice/)
       expect((await images.pull(ref, { auth: user })).references).toContain(ref)
+      const own = `${closed.host}/team/own:1`
+      await images.tag(ref, own)
+      await expect(images.push(own)).rejects.toMatchObject({ code: 'IMAGE_UNAUTHORIZED' })
+      await images.push(own, { auth: user })
+      expect((await images.pull(own, { auth: user })).references).toContain(own)
       await images.close()
     } finally {
       await closed.close()
