@@ -37,7 +37,7 @@ export class StatusWriter {
     const isLatest = written !== undefined && revisionOf(written.pod) >= revisionOf(pod)
     if (isLatest ? written.text === text : stable(pod.status) === text) return
     try {
-      const body = { metadata: { uid }, status: withRemovals(pod.status, status) }
+      const body = { metadata: { uid }, status: patchOf(pod.status, status) }
       const patch = { type: 'strategic', body, subresource: 'status' } as const
       const answer = await this.#client.patch(resources.pods, { namespace, name }, patch)
       this.#written.set(uid, { text, pod: answer })
@@ -55,10 +55,18 @@ export class StatusWriter {
 const revisionOf = (pod: Pod) => BigInt(pod.metadata?.resourceVersion ?? 0)
 
 /**
- * A strategic merge patch: conditions are merged by type, so that those of others, which may have changed meanwhile,
- * stay theirs. Keys that the old status has and the new one has not are set to null: that removes them (RFC 7386).
+ * A strategic merge patch: conditions are merged by type, so only those that changed are sent, and the others, which
+ * somebody else may be changing now, stay as they are. What the old status has and the new one has not is set to null.
  */
-function withRemovals(before: PodStatus | undefined, after: PodStatus): Record<string, unknown> {
+function patchOf(before: PodStatus | undefined, after: PodStatus): Record<string, unknown> {
+  const conditions = (after.conditions ?? []).flatMap((condition) => {
+    const old = before?.conditions?.find((each) => each.type === condition.type)
+    return stable(old) === stable(condition) ? [] : [withRemovals(old, condition)]
+  })
+  return { ...withRemovals(before, after), conditions }
+}
+
+function withRemovals(before: object | undefined, after: object): Record<string, unknown> {
   const gone = Object.keys(before ?? {}).filter((key) => !(key in after))
   return { ...Object.fromEntries(gone.map((key) => [key, null])), ...after }
 }

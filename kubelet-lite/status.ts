@@ -211,7 +211,6 @@ function condition(input: StatusInput, type: string, verdict: true | Verdict): P
   return {
     type,
     status,
-    lastProbeTime: null,
     lastTransitionTime: since,
     ...(verdict === true ? {} : verdict),
   } as unknown as PodCondition

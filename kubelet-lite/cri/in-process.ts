@@ -96,7 +96,8 @@ export class InProcessRuntime implements RuntimeService {
     const state = await this.#find(id)
     if (!state) return
     for (const container of await this.#containersIn(state)) await this.stopContainer(container.id, 0)
-    await this.#network.remove(podUidOf(state), id, state.pid)
+    // A pod in the node's own network was never added: a DEL would take the node's links down.
+    if (!annotationsOf(state).host.hostNetwork) await this.#network.remove(podUidOf(state), id, state.pid)
     if (state.status !== 'stopped') await this.#runtime.kill(id, 'SIGKILL')
     await this.#ended(id, 10_000)
   }

@@ -13,7 +13,8 @@ export async function portForward(target: Target, upgrade: Upgrade): Promise<voi
 async function join({ options, pod }: Target, { port, data, error }: ForwardedConnection): Promise<void> {
   try {
     const inside = await options.runtime.connectPort(pod.metadata?.uid ?? '', port)
-    await Promise.all([pipeline(data, inside), pipeline(inside, data)])
+    // Once they are connected, the end of either side is the end, not an error: kubectl would give the whole session up.
+    await Promise.allSettled([pipeline(data, inside), pipeline(inside, data)])
     error.end()
   } catch (thrown) {
     error.end(`error forwarding port ${port} to pod ${pod.metadata?.name}: ${messageOf(thrown)}`)

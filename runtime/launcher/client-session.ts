@@ -30,6 +30,7 @@ export async function openSession(
   const exit = Promise.withResolvers<{ exitCode: number }>()
   // Whoever looks at the output alone must not be told of a rejection that nobody handles.
   exit.promise.catch(() => {})
+  let ended = false
   const full = new Set<Readable>()
   const output = () => {
     const stream: Readable = new Readable({
@@ -54,12 +55,16 @@ export async function openSession(
     const answer = JSON.parse(payload.toString()) as Answer
     if ('ok' in answer) opened.resolve(Number(answer.ok.pid))
     if ('error' in answer) opened.reject(fromRecord(answer.error))
-    if ('exit' in answer) void deliverAll([stdout, stderr]).then(() => exit.resolve(answer.exit))
+    if (!('exit' in answer)) return
+    // The launcher closes right behind this: output that a slow reader has not taken yet is still here, and not lost.
+    ended = true
+    void deliverAll([stdout, stderr]).then(() => exit.resolve(answer.exit))
   }
   socket.on('data', frameReader(onFrame))
   socket.on('error', () => socket.destroy())
   socket.on('close', () => {
     const lost = launcherError('LAUNCHER_LOST', `${request.op} in ${request.id}: the connection is gone`)
+    if (ended) return
     opened.reject(lost)
     exit.reject(lost)
     for (const stream of [stdout, stderr]) if (stream && !stream.readableEnded) stream.push(null)
