@@ -30,7 +30,8 @@ try {
   for (const load of wanted) program.addCommand(await load())
   await program.parseAsync()
 } catch (error) {
-  const hint = error instanceof CoracleError && error.hint !== undefined ? `\n  hint: ${error.hint}` : ''
+  const hint = error instanceof CoracleError && error.hint !== undefined ? ` (${error.hint})` : ''
   console.error(`coracle: ${messageOf(error)}${hint}`)
-  process.exitCode = 1
+  // Whatever is still open must not keep a command alive that has failed.
+  process.exit(1)
 }
