@@ -1,8 +1,6 @@
 /** Where pods come from: the API server's pods with this node's name, and a folder of manifests (static pods). */
-import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
 import { resources } from '../orchestrator/api/resources.ts'
 import type { Pod } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
@@ -10,6 +8,7 @@ import { Informer } from '../orchestrator/client/informer.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
+import { readStaticPods } from './static-pods.ts'
 
 export interface SourcesOptions {
   client: ApiClient
@@ -31,6 +30,7 @@ export class Sources {
   readonly #uids = new Map<string, string>()
   readonly #keys = new Map<string, string>()
   #fromFiles = new Map<string, Pod>()
+  #problems = new Map<string, string>()
   readonly #stop = new AbortController()
   #polling: Promise<void> = Promise.resolve()
 
@@ -101,33 +101,14 @@ export class Sources {
   }
 
   async #readManifests(folder: string): Promise<void> {
-    const found = new Map<string, Pod>()
-    for (const name of (await readdir(folder)).filter((each) => /\.(ya?ml|json)$/.test(each)).sort()) {
-      try {
-        for (const pod of parseManifest(await readFile(join(folder, name), 'utf8'), this.#options.nodeName)) {
-          found.set(pod.metadata?.uid ?? '', pod)
-        }
-      } catch (error) {
-        this.#options.log.error(`static pod ${name}: ${messageOf(error)}`)
-      }
+    const { pods, problems } = await readStaticPods(folder, this.#options.nodeName)
+    for (const [name, problem] of problems) {
+      if (this.#problems.get(name) !== problem) this.#options.log.error(`static pod ${join(folder, name)}: ${problem}`)
     }
-    const changed = [...new Set([...found.keys(), ...this.#fromFiles.keys()])].filter(
-      (uid) => found.has(uid) !== this.#fromFiles.has(uid),
-    )
-    this.#fromFiles = found
+    this.#problems = problems
+    const all = new Set([...pods.keys(), ...this.#fromFiles.keys()])
+    const changed = [...all].filter((uid) => pods.has(uid) !== this.#fromFiles.has(uid))
+    this.#fromFiles = pods
     for (const uid of changed) this.#options.onChange(uid)
   }
-}
-
-/** Static pods: named after the node, with a UID that is the hash of the manifest (upstream: pkg/kubelet/config/common.go). */
-export function parseManifest(text: string, nodeName: string): Pod[] {
-  return parseAllDocuments(text).map((document) => {
-    if (document.errors[0]) throw document.errors[0]
-    const pod = document.toJS() as Pod
-    if (pod.kind !== 'Pod') throw new Error(`kind ${pod.kind}: only pods can be static`)
-    const uid = createHash('sha256').update(nodeName).update(text).digest('hex').slice(0, 32)
-    const name = `${pod.metadata?.name ?? ''}-${nodeName}`
-    const metadata = { ...pod.metadata, name, namespace: pod.metadata?.namespace ?? 'default', uid }
-    return { ...pod, metadata, spec: { ...pod.spec, nodeName } } as Pod
-  })
 }
