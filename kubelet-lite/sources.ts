@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { resources } from '../orchestrator/api/resources.ts'
 import type { Pod } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
-import { Informer } from '../orchestrator/client/informer.ts'
+import { Informer, keyOfObject } from '../orchestrator/client/informer.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
@@ -22,6 +22,12 @@ export interface SourcesOptions {
 }
 
 const manifestPollMs = 5000
+
+/** Annotation of the object that shows a static pod: its value is the static pod's UID. */
+export const isMirror = 'kubernetes.io/config.mirror'
+
+/** The UID of the static pod that this object only shows; undefined for a pod of its own. */
+export const mirrored = (pod: Pod | undefined) => pod?.metadata?.annotations?.[isMirror]
 
 /** The pods that this node should run, by UID. */
 export class Sources {
@@ -57,11 +63,35 @@ export class Sources {
   get(uid: string): Pod | undefined {
     const key = this.#keys.get(uid)
     const pod = key === undefined ? undefined : this.#informer.get(key)
-    return pod?.metadata?.uid === uid ? pod : this.#fromFiles.get(uid)
+    if (pod?.metadata?.uid === uid) return pod
+    const fromFile = this.#fromFiles.get(uid)
+    return fromFile && this.#withStatus(fromFile)
   }
 
   list(): Pod[] {
-    return [...this.#informer.list(), ...this.#fromFiles.values()]
+    return [...this.#informer.list().filter((pod) => mirrored(pod) === undefined), ...this.#staticPods()]
+  }
+
+  #staticPods(): Pod[] {
+    return [...this.#fromFiles.values()].map((pod) => this.#withStatus(pod))
+  }
+
+  /** What was told of a static pod before is kept in its mirror. */
+  #withStatus(pod: Pod): Pod {
+    const mirror = this.mirror(pod)
+    return mirror?.status && mirrored(mirror) === pod.metadata?.uid ? { ...pod, status: mirror.status } : pod
+  }
+
+  /** The object of the API that has a static pod's name, and shows it or one before it. */
+  mirror(pod: Pod): Pod | undefined {
+    const found = this.#informer.get(keyOfObject(pod))
+    return mirrored(found) === undefined ? undefined : found
+  }
+
+  /** Objects that show a static pod whose file is gone. */
+  orphanedMirrors(): Pod[] {
+    const names = new Set([...this.#fromFiles.values()].map(keyOfObject))
+    return this.#informer.list().filter((pod) => mirrored(pod) !== undefined && !names.has(keyOfObject(pod)))
   }
 
   /** True for a pod that comes from a file: the API server does not know it. */
@@ -77,8 +107,10 @@ export class Sources {
 
   /** A name may have come to mean another pod: both the old UID and the new one are told. */
   #changed(key: string): void {
+    for (const [uid, pod] of this.#fromFiles) if (keyOfObject(pod) === key) this.#options.onChange(uid)
     const before = this.#uids.get(key)
-    const uid = this.#informer.get(key)?.metadata?.uid
+    const found = this.#informer.get(key)
+    const uid = mirrored(found) === undefined ? found?.metadata?.uid : undefined
     if (before !== undefined) this.#keys.delete(before)
     this.#uids.delete(key)
     if (uid !== undefined) {
