@@ -120,6 +120,10 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
   const identity = identityOf(pod)
   const { spec } = pod
   const ports = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].flatMap((each) => each.ports ?? [])
+  if (attempt > 0) {
+    const message = 'Pod sandbox changed, it will be killed and re-created.'
+    executor.events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message })
+  }
   const sysctls = (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value] as const)
   try {
     return await executor.runtime.runPodSandbox({

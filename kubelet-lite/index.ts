@@ -13,6 +13,7 @@ import { apiConfigReader } from './config-reader.ts'
 import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
 import { inProcessImages } from './cri/in-process-images.ts'
+import { pruneMirrors } from './mirror-pods.ts'
 import { NodeStatus } from './node-status.ts'
 import { podsDirectory } from './pod-directory.ts'
 import { PodWorkers } from './pod-workers.ts'
@@ -86,6 +87,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await status.start()
   await sources.start()
   loop.start()
+  await pruneMirrors(pods)
   return {
     close: () =>
       runAll('stop kubelet', [

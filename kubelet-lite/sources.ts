@@ -1,15 +1,14 @@
 /** Where pods come from: the API server's pods with this node's name, and a folder of manifests (static pods). */
-import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseAllDocuments } from 'yaml'
 import { resources } from '../orchestrator/api/resources.ts'
 import type { Pod } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
-import { Informer } from '../orchestrator/client/informer.ts'
+import { Informer, keyOfObject } from '../orchestrator/client/informer.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
+import { readStaticPods } from './static-pods.ts'
 
 export interface SourcesOptions {
   client: ApiClient
@@ -24,6 +23,12 @@ export interface SourcesOptions {
 
 const manifestPollMs = 5000
 
+/** Annotation of the object that shows a static pod: its value is the static pod's UID. */
+export const isMirror = 'kubernetes.io/config.mirror'
+
+/** The UID of the static pod that this object only shows; undefined for a pod of its own. */
+export const mirrored = (pod: Pod | undefined) => pod?.metadata?.annotations?.[isMirror]
+
 /** The pods that this node should run, by UID. */
 export class Sources {
   readonly #options: SourcesOptions
@@ -31,6 +36,7 @@ export class Sources {
   readonly #uids = new Map<string, string>()
   readonly #keys = new Map<string, string>()
   #fromFiles = new Map<string, Pod>()
+  #problems = new Map<string, string>()
   readonly #stop = new AbortController()
   #polling: Promise<void> = Promise.resolve()
 
@@ -57,11 +63,35 @@ export class Sources {
   get(uid: string): Pod | undefined {
     const key = this.#keys.get(uid)
     const pod = key === undefined ? undefined : this.#informer.get(key)
-    return pod?.metadata?.uid === uid ? pod : this.#fromFiles.get(uid)
+    if (pod?.metadata?.uid === uid) return pod
+    const fromFile = this.#fromFiles.get(uid)
+    return fromFile && this.#withStatus(fromFile)
   }
 
   list(): Pod[] {
-    return [...this.#informer.list(), ...this.#fromFiles.values()]
+    return [...this.#informer.list().filter((pod) => mirrored(pod) === undefined), ...this.#staticPods()]
+  }
+
+  #staticPods(): Pod[] {
+    return [...this.#fromFiles.values()].map((pod) => this.#withStatus(pod))
+  }
+
+  /** What was told of a static pod before is kept in its mirror. */
+  #withStatus(pod: Pod): Pod {
+    const mirror = this.mirror(pod)
+    return mirror?.status && mirrored(mirror) === pod.metadata?.uid ? { ...pod, status: mirror.status } : pod
+  }
+
+  /** The object of the API that has a static pod's name, and shows it or one before it. */
+  mirror(pod: Pod): Pod | undefined {
+    const found = this.#informer.get(keyOfObject(pod))
+    return mirrored(found) === undefined ? undefined : found
+  }
+
+  /** Objects that show a static pod whose file is gone. */
+  orphanedMirrors(): Pod[] {
+    const names = new Set([...this.#fromFiles.values()].map(keyOfObject))
+    return this.#informer.list().filter((pod) => mirrored(pod) !== undefined && !names.has(keyOfObject(pod)))
   }
 
   /** True for a pod that comes from a file: the API server does not know it. */
@@ -77,8 +107,10 @@ export class Sources {
 
   /** A name may have come to mean another pod: both the old UID and the new one are told. */
   #changed(key: string): void {
+    for (const [uid, pod] of this.#fromFiles) if (keyOfObject(pod) === key) this.#options.onChange(uid)
     const before = this.#uids.get(key)
-    const uid = this.#informer.get(key)?.metadata?.uid
+    const found = this.#informer.get(key)
+    const uid = mirrored(found) === undefined ? found?.metadata?.uid : undefined
     if (before !== undefined) this.#keys.delete(before)
     this.#uids.delete(key)
     if (uid !== undefined) {
@@ -101,33 +133,14 @@ export class Sources {
   }
 
   async #readManifests(folder: string): Promise<void> {
-    const found = new Map<string, Pod>()
-    for (const name of (await readdir(folder)).filter((each) => /\.(ya?ml|json)$/.test(each)).sort()) {
-      try {
-        for (const pod of parseManifest(await readFile(join(folder, name), 'utf8'), this.#options.nodeName)) {
-          found.set(pod.metadata?.uid ?? '', pod)
-        }
-      } catch (error) {
-        this.#options.log.error(`static pod ${name}: ${messageOf(error)}`)
-      }
+    const { pods, problems } = await readStaticPods(folder, this.#options.nodeName)
+    for (const [name, problem] of problems) {
+      if (this.#problems.get(name) !== problem) this.#options.log.error(`static pod ${join(folder, name)}: ${problem}`)
     }
-    const changed = [...new Set([...found.keys(), ...this.#fromFiles.keys()])].filter(
-      (uid) => found.has(uid) !== this.#fromFiles.has(uid),
-    )
-    this.#fromFiles = found
+    this.#problems = problems
+    const all = new Set([...pods.keys(), ...this.#fromFiles.keys()])
+    const changed = [...all].filter((uid) => pods.has(uid) !== this.#fromFiles.has(uid))
+    this.#fromFiles = pods
     for (const uid of changed) this.#options.onChange(uid)
   }
-}
-
-/** Static pods: named after the node, with a UID that is the hash of the manifest (upstream: pkg/kubelet/config/common.go). */
-export function parseManifest(text: string, nodeName: string): Pod[] {
-  return parseAllDocuments(text).map((document) => {
-    if (document.errors[0]) throw document.errors[0]
-    const pod = document.toJS() as Pod
-    if (pod.kind !== 'Pod') throw new Error(`kind ${pod.kind}: only pods can be static`)
-    const uid = createHash('sha256').update(nodeName).update(text).digest('hex').slice(0, 32)
-    const name = `${pod.metadata?.name ?? ''}-${nodeName}`
-    const metadata = { ...pod.metadata, name, namespace: pod.metadata?.namespace ?? 'default', uid }
-    return { ...pod, metadata, spec: { ...pod.spec, nodeName } } as Pod
-  })
 }

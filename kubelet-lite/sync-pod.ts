@@ -8,6 +8,7 @@ import { hasCode, messageOf } from '../runtime/base/errors.ts'
 import { admit } from './admit.ts'
 import { deadlineOf, endingOf } from './ending.ts'
 import { type Executor, execute } from './execute.ts'
+import { mirrorOf, pruneMirrors } from './mirror-pods.ts'
 import { atOnce, isOver, type ObservedPod, type PlanInput, plan, planRemoval } from './plan.ts'
 import { identityOf } from './pod-directory.ts'
 import { removeLogs } from './pod-logs.ts'
@@ -157,10 +158,16 @@ async function refreshVolumes(
   }
 }
 
+/** The object in the API that tells of the pod; a static pod's may have to be made first. */
+async function shownAs(at: PodSync, pod: Pod): Promise<Pod | undefined> {
+  return at.sources.isStatic(identityOf(pod).uid) ? mirrorOf(at, pod) : pod
+}
+
 async function report(at: PodSync, pod: Pod, seen: { observed: ObservedPod; memory?: PodMemory }): Promise<void> {
-  if (at.sources.isStatic(identityOf(pod).uid)) return
   const now = at.clock.now()
-  const newest = at.statuses.newest(pod)
+  const shown = await shownAs(at, pod)
+  if (!shown) return
+  const newest = at.statuses.newest(shown)
   const ending = seen.memory?.evicted ?? endingOf(newest, now)
   const status = podStatus({
     pod: newest,
@@ -213,6 +220,7 @@ async function removePod(at: PodSync, uid: string, { observed, signal }: Round):
   const after = await at.executor.runtime.podStatus(uid)
   if (after.containers.some((each) => each.state === 'running' || each.state === 'created')) return {}
   await cleanUp(at, pod, { observed: after, signal })
+  await pruneMirrors(at)
   return forget(at, uid)
 }
 
@@ -240,6 +248,7 @@ async function cleanUp(at: PodSync, pod: Pod, { observed, signal }: Round): Prom
 async function refuse(at: PodSync, pod: Pod, refusal: { reason: string; message: string }): Promise<SyncOutcome> {
   at.executor.events.record(pod, { type: 'Warning', ...refusal })
   const startTime = seconds(at.clock.now())
-  await at.statuses.write(pod, { ...pod.status, phase: 'Failed', startTime, ...refusal })
+  const shown = await shownAs(at, pod)
+  if (shown) await at.statuses.write(shown, { ...pod.status, phase: 'Failed', startTime, ...refusal })
   return {}
 }

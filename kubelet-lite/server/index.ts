@@ -100,20 +100,31 @@ function refuseOthers(request: IncomingMessage): void {
 
 class Forbidden extends Error {}
 
-function statusOf(error: unknown): number {
-  if (error instanceof Forbidden) return 403
-  if (error instanceof NotFound) return 404
-  return error instanceof BadRequest ? 400 : 500
+/** A metav1.Status: clients show its message where a plain text would read "rejected for an unknown reason". */
+function answerTo(error: unknown): { code: number; body: string } {
+  const [code, reason] =
+    error instanceof Forbidden
+      ? [403, 'Forbidden']
+      : error instanceof NotFound
+        ? [404, 'NotFound']
+        : error instanceof BadRequest
+          ? [400, 'BadRequest']
+          : [500, 'InternalError']
+  const kind = { kind: 'Status', apiVersion: 'v1', metadata: {} }
+  const body = JSON.stringify({ ...kind, status: 'Failure', message: messageOf(error), reason, code })
+  return { code: Number(code), body }
 }
 
 function answerError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy()
-  response.writeHead(statusOf(error), { 'content-type': 'text/plain; charset=utf-8' }).end(messageOf(error))
+  const { code, body } = answerTo(error)
+  response.writeHead(code, { 'content-type': 'application/json' }).end(body)
 }
 
 function refuseUpgrade(socket: Duplex, error: unknown): void {
   if (socket.destroyed || socket.writableEnded) return
-  const text = messageOf(error)
-  const head = `HTTP/1.1 ${statusOf(error)} Error\r\ncontent-type: text/plain\r\ncontent-length: ${Buffer.byteLength(text)}`
-  socket.end(`${head}\r\nconnection: close\r\n\r\n${text}`)
+  const { code, body } = answerTo(error)
+  const length = `content-length: ${Buffer.byteLength(body)}`
+  const head = `HTTP/1.1 ${code} Error\r\ncontent-type: application/json\r\n${length}`
+  socket.end(`${head}\r\nconnection: close\r\n\r\n${body}`)
 }

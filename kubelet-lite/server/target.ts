@@ -39,7 +39,10 @@ export async function findContainer(target: Target, previous = false): Promise<C
     : runs[0]
   if (run && (run.state === 'running' || run.state === 'exited')) return run
   if (previous) throw new BadRequest(`previous terminated container "${name}" in pod "${podName}" not found`)
-  throw new BadRequest(`container "${name}" in pod "${podName}" is waiting to start: ${waiting ?? 'ContainerCreating'}`)
+  // Upstream's words (kubelet.go, validateContainerLogStatus).
+  const pulls = waiting === 'ErrImagePull' || waiting === 'ImagePullBackOff'
+  const why = pulls ? 'trying and failing to pull image' : (waiting ?? 'ContainerCreating')
+  throw new BadRequest(`container "${name}" in pod "${podName}" is waiting to start: ${why}`)
 }
 
 function waitingReason(pod: Pod, name: string): string | undefined {
