@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { watchOomV1 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import {
+  lowestLimit,
   makeGroup,
   pidsBelow,
   readKey,
@@ -67,6 +69,13 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
     stats: (path) => readStats(at, path),
     pids: (path) => pidsBelow(at('freezer', path)),
     oomKills: (path) => readKey(`${at('memory', path)}/memory.oom_control`, 'oom_kill') ?? 0,
+    memoryLimit: (path) =>
+      lowestLimit(path, (group) => {
+        const bytes = readNumber(`${at('memory', group)}/memory.limit_in_bytes`) ?? unlimitedBytes
+        return bytes < unlimitedBytes ? bytes : undefined
+      }),
+    memoryPeak: (path) => readNumber(`${at('memory', path)}/memory.max_usage_in_bytes`),
+    watchOom: (path, tell) => watchOomV1(at('memory', path), tell),
     freeze: (path, frozen) => setFrozen(at('freezer', path), frozen),
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
     killAll: (path) => killFrozen(at('freezer', path)),

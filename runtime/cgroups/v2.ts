@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { watchOomV2 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { enforceDeviceRules } from './device-program.ts'
 import { cgroupFailed } from './errors.ts'
 import {
+  lowestLimit,
   makeGroup,
   pidsBelow,
   readKey,
@@ -40,6 +42,9 @@ export function v2Driver(mount: string): CgroupDriver {
     stats: (path) => readStats(at(path)),
     pids: (path) => pidsBelow(at(path)),
     oomKills: (path) => readKey(`${at(path)}/memory.events`, 'oom_kill') ?? 0,
+    memoryLimit: (path) => lowestLimit(path, (group) => readNumber(`${at(group)}/memory.max`)),
+    memoryPeak: (path) => readNumber(`${at(path)}/memory.peak`),
+    watchOom: (path, tell) => watchOomV2(at(path), tell),
     freeze: (path, frozen) => setFrozen(at(path), frozen),
     isFrozen: (path) => readValue(`${at(path)}/cgroup.freeze`) === '1',
     killAll: (path) => killGroup(at(path)),
