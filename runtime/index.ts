@@ -25,7 +25,7 @@ export type { CreateOptions, SandboxOptions } from './container/create.ts'
 export type { ExecOptions } from './container/exec.ts'
 export type { ContainerState, ContainerStatus } from './container/state.ts'
 export type { Session } from './launcher/client-session.ts'
-export type { ContainerRecord, LogOptions, RuntimeEvent } from './launcher/protocol.ts'
+export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent } from './launcher/protocol.ts'
 export type * from './spec/types.ts'
 
 export interface RuntimeOptions {

@@ -115,3 +115,16 @@ export async function removeGroups(folder: string): Promise<void> {
     }
   }
 }
+
+/** The lowest of the limits that `limitOf` gives for a group and those above it, the root of the hierarchy excepted. */
+export function lowestLimit(
+  path: string,
+  limitOf: (group: string) => number | undefined,
+): { bytes: number; path: string } | undefined {
+  let lowest: { bytes: number; path: string } | undefined
+  for (let group = path; group !== ''; group = group.slice(0, Math.max(0, group.lastIndexOf('/')))) {
+    const bytes = limitOf(group)
+    if (bytes !== undefined && bytes < (lowest?.bytes ?? Number.POSITIVE_INFINITY)) lowest = { bytes, path: group }
+  }
+  return lowest
+}

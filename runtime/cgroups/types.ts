@@ -35,6 +35,12 @@ export interface CgroupDriver {
   pids(path: string): number[]
   /** How often the kernel's OOM killer has struck in the group. */
   oomKills(path: string): number
+  /** The lowest memory limit of the group and those above it, and whose it is; undefined without any. */
+  memoryLimit(path: string): { bytes: number; path: string } | undefined
+  /** The most memory that the group has ever used; undefined where the kernel does not keep it (v2 before 5.19). */
+  memoryPeak(path: string): number | undefined
+  /** Calls `tell` when memory has run out in the group: a process may have been killed, or be about to be. Returns how to stop. */
+  watchOom(path: string, tell: () => void): () => void
   freeze(path: string, frozen: boolean): Promise<void>
   isFrozen(path: string): boolean
   /** SIGKILL for everything in the group, until it is empty. */

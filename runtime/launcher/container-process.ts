@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { Log } from '../base/log.ts'
-import { cgroups } from '../cgroups/driver.ts'
 import {
   descriptorOf,
   type Exit,
@@ -16,6 +15,7 @@ import type { Children } from './children.ts'
 import { launcherError } from './errors.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
 import { LogWriter } from './log-writer.ts'
+import { OomWatch } from './oom-watch.ts'
 import { Output } from './output.ts'
 import type { ContainerRecord, ExitRecord, RuntimeEvent, TapeMarks } from './protocol.ts'
 import { folderOf, writeExit, writeRecord } from './records.ts'
@@ -51,6 +51,7 @@ export class ContainerProcess {
   readonly followers = new Set<Follower>()
   readonly #around: Surroundings
   readonly #outputs: Output[] = []
+  readonly #oomWatch: OomWatch
   #logWriter: LogWriter | undefined
   #input: Input | undefined
   #master: number | undefined
@@ -59,6 +60,8 @@ export class ContainerProcess {
   constructor(record: ContainerRecord, around: Surroundings) {
     this.record = record
     this.#around = around
+    const { id, cgroupPath } = record
+    this.#oomWatch = new OomWatch(cgroupPath, { id, log: around.log, emit: around.emit })
   }
 
   /** Plays the tape up to the gate. Throws PLAY_FAILED. */
@@ -95,6 +98,8 @@ export class ContainerProcess {
     if (this.record.terminal) this.#fetchMaster(pid, result)
     else if (this.record.kind === 'container') this.openOutputs(folder)
     void this.#around.children.wait(pid).then((exit) => this.ended(exit))
+    // Once create has been answered: at its gate it allocates nothing.
+    setImmediate(() => this.#oomWatch.open())
   }
 
   /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
@@ -116,6 +121,7 @@ export class ContainerProcess {
   /** Takes over what another launcher has begun: outputs, and the reports of a process that still waits at its gate. */
   adopt(): void {
     const folder = folderOf(this.#around.root, this.record.id)
+    this.#oomWatch.open()
     if (this.record.startedAt === undefined) {
       this.#running = readRunning(`${folder}/report`)
       this.#running.catch(() => {})
@@ -156,8 +162,8 @@ export class ContainerProcess {
   ended(exit: Exit & { reason?: string }): void {
     for (const output of this.#outputs) output.drain()
     this.#logWriter?.close()
-    const { id, cgroupPath } = this.record
-    const oomKills = cgroupPath === '' ? 0 : cgroups().oomKills(cgroupPath)
+    const { id } = this.record
+    const oomKills = this.#oomWatch.close()
     const at = new Date().toISOString()
     const { exitCode, signal, reason } = exit
     const record: ExitRecord = {
@@ -170,7 +176,6 @@ export class ContainerProcess {
     }
     this.exit = record
     writeExit(this.#around.root, id, record)
-    if (oomKills > 0) this.#around.emit({ type: 'oom', id, at })
     const { finishedAt: _, ...facts } = record
     this.#around.emit({ type: 'exited', id, at, ...facts })
     for (const follower of this.followers) follower.exit(exitCode)

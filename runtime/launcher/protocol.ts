@@ -89,7 +89,22 @@ export type Request =
 export type RuntimeEvent =
   | { type: 'started'; id: string; at: string }
   | ({ type: 'exited'; id: string; at: string } & Omit<ExitRecord, 'finishedAt'>)
-  | { type: 'oom'; id: string; at: string }
+  | OomEvent
+
+/** The kernel has killed a process of the container for want of memory. */
+export interface OomEvent {
+  type: 'oom'
+  id: string
+  at: string
+  /** How many it has killed there by now. */
+  kills: number
+  /** From the kernel's log, where it can be read; the pid is the host's. */
+  victim?: { pid: number; name: string }
+  /** The lowest limit above the victim, and the group whose it is: the container's own or its pod's. */
+  limitBytes?: number
+  limitedBy?: string
+  peakBytes?: number
+}
 
 /** From the launcher, as JSON. */
 export type Answer =
