@@ -28,8 +28,8 @@ const defaults: readonly DeviceRule[] = [
  * does, the group's parent decides. When everything is denied once, the default devices follow at the end. Throws
  * CGROUP_UNSUPPORTED for what is no rule.
  */
-export function deviceRules(rules: readonly OciDeviceRule[] = []): DeviceRule[] {
-  const parsed = rules.map(parseRule)
+export function deviceRules(rules: readonly OciDeviceRule[] | null | undefined): DeviceRule[] {
+  const parsed = (rules ?? []).map(parseRule)
   return parsed.some((rule) => !rule.allow && isForAll(rule)) ? [...parsed, ...defaults] : parsed
 }
 

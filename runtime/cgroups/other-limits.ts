@@ -5,8 +5,8 @@ import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import { readNumber, writeValue } from './files.ts'
 
 /** Huge pages by size, used and reserved. Throws CGROUP_UNSUPPORTED for a size that this machine does not have. */
-export function setHugepages(folder: string, limits: LinuxResources['hugepageLimits'] = []): void {
-  for (const { pageSize, limit } of limits) {
+export function setHugepages(folder: string, limits: LinuxResources['hugepageLimits']): void {
+  for (const { pageSize, limit } of limits ?? []) {
     const file = [`hugetlb.${pageSize}.max`, `hugetlb.${pageSize}.limit_in_bytes`].find((name) =>
       existsSync(`${folder}/${name}`),
     )
@@ -20,8 +20,8 @@ export function setHugepages(folder: string, limits: LinuxResources['hugepageLim
 }
 
 /** Handles and objects by adapter (Documentation/admin-guide/cgroup-v1/rdma.rst; the same file on v2). */
-export function setRdma(folder: string, limits: LinuxResources['rdma'] = {}): void {
-  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(limits)) {
+export function setRdma(folder: string, limits: LinuxResources['rdma']): void {
+  for (const [device, { hcaHandles, hcaObjects }] of Object.entries(limits ?? {})) {
     const handles = hcaHandles === undefined ? '' : ` hca_handle=${hcaHandles}`
     const objects = hcaObjects === undefined ? '' : ` hca_object=${hcaObjects}`
     if (handles || objects) writeValue(`${folder}/rdma.max`, `${device}${handles}${objects}`)

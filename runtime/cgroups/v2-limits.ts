@@ -56,8 +56,8 @@ const noLimits = [
 ]
 
 /** Raw files of a v2 group by name; a value of several lines is several writes. Throws CGROUP_UNSUPPORTED, CGROUP_FAILED. */
-export function setUnified(folder: string, unified: LinuxResources['unified'] = {}): void {
-  for (const [file, value] of Object.entries(unified)) {
+export function setUnified(folder: string, unified: LinuxResources['unified']): void {
+  for (const [file, value] of Object.entries(unified ?? {})) {
     const field = `linux.resources.unified ${JSON.stringify(file)}`
     if (!/^[A-Za-z0-9_]+\.[A-Za-z0-9_.-]+$/.test(file)) throw cgroupUnsupported(field, 'is not the name of a file')
     if (noLimits.includes(file)) throw cgroupUnsupported(field, 'is no limit')

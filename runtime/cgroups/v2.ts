@@ -53,8 +53,8 @@ export function v2Driver(mount: string): CgroupDriver {
   }
 }
 
-function controllersFor({ hugepageLimits, rdma, unified = {} }: LinuxResources): string[] {
-  const keys = Object.keys(unified)
+function controllersFor({ hugepageLimits, rdma, unified }: LinuxResources): string[] {
+  const keys = Object.keys(unified ?? {})
   const asks = (name: string) => keys.some((key) => key.startsWith(`${name}.`))
   return [
     ...['cpu', 'cpuset', 'io', 'memory', 'pids'],

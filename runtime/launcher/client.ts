@@ -16,7 +16,8 @@ export interface LauncherPlace {
   nodeBinary?: string
 }
 
-const startMilliseconds = 10_000
+/** The first start on a machine compiles everything and starts twice; on a slow one that takes a while. */
+const startMilliseconds = 30_000
 
 /**
  * The launcher makes system calls and moves bytes: no loop of it ever gets hot, so optimising compilers would only cost

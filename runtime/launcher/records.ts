@@ -33,7 +33,8 @@ export function readRecord(root: string, id: string): ContainerRecord | undefine
 
 /** Undefined while it runs, or when nobody saw it end. */
 export function readExit(root: string, id: string): ExitRecord | undefined {
-  return readJson<ExitRecord>(`${folderOf(root, id)}/exit.json`)
+  // Looked for first: of a living container it is missing, and an error costs more than a look.
+  return hasExit(root, id) ? readJson<ExitRecord>(`${folderOf(root, id)}/exit.json`) : undefined
 }
 
 /** True when its end is on disk. */

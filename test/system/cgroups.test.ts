@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { inspectGroup } from '../../runtime/cgroups/inspect.ts'
 import type { OciSpec, RuntimeEvent } from '../../runtime/index.ts'
 import type { OciDeviceRule } from '../../runtime/spec/types.ts'
 import { aFixture, type Fixture, finish, traces } from './runtime-fixture.ts'
@@ -167,6 +168,31 @@ describe.skipIf(!isRoot)('cgroups (needs root)', () => {
       expect(readFileSync(file, 'utf8')).toMatch(new RegExp(`^${disk.major}:${disk.minor} .*1048576`))
     }
     await on.runtime.delete(id, { force: true })
+  })
+
+  it('inspectGroup: limits, use and processes of a tree, the same on v1 and v2', async () => {
+    const spec = on.spec(['sleep', '60'], (made) => {
+      made.linux.resources = {
+        memory: { limit: 64 * 1024 * 1024 },
+        cpu: { quota: 50000, period: 100000, shares: 512, cpus: '0' },
+        pids: { limit: 20 },
+      }
+    })
+    const path = spec.linux?.cgroupsPath ?? ''
+    await on.runtime.create({ id: 'looked', spec })
+    const { pid } = await on.runtime.start('looked')
+    const tree = inspectGroup(path.slice(0, path.lastIndexOf('/')))
+    const group = tree?.groups.find((child) => child.path === path)
+    expect(group?.limits).toMatchObject({ memoryBytes: 64 * 1024 * 1024, cpus: 0.5, cpuset: '0', pids: 20 })
+    expect(group?.limits.cpuWeight).toBeGreaterThan(40)
+    expect(group?.limits.cpuWeight).toBeLessThan(70)
+    expect(group?.processes).toEqual([{ pid, command: 'sleep 60' }])
+    expect(group?.usage.pids).toBe(1)
+    expect(group?.usage.memoryUsageBytes).toBeGreaterThan(0)
+    if (isV2 && existsSync(`/sys/fs/cgroup/${path}/cpu.pressure`))
+      expect(group?.pressure?.cpu.some).toBeGreaterThanOrEqual(0)
+    await on.runtime.delete('looked', { force: true })
+    expect(inspectGroup(path)).toBeUndefined()
   })
 })
 
