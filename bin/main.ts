@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./down.ts')).downCommand(),
   oci: async () => (await import('./oci.ts')).ociCommand(),
   images: async () => (await import('./images.ts')).imagesCommand(),
+  cgroups: async () => (await import('./cgroups.ts')).cgroupsCommand(),
 }
 
 const program = new Command('coracle')
