@@ -26,6 +26,8 @@ export function runProgram(
       { env: options.env ?? process.env, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => done({ code: exitCode(error), stdout, stderr }),
     )
+    // A program may end without having read anything.
+    child.stdin?.on('error', () => undefined)
     child.stdin?.end(options.input ?? '')
   })
 }
