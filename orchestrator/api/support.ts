@@ -25,6 +25,30 @@ export const gaps: readonly Gap[] = [
   },
   {
     kind: 'Pod',
+    field: 'spec.affinity.podAffinity',
+    covered: 'no',
+    how: 'kept but not acted on: the scheduler does not look at other pods yet',
+  },
+  {
+    kind: 'Pod',
+    field: 'spec.affinity.podAntiAffinity',
+    covered: 'no',
+    how: 'kept but not acted on: the scheduler does not look at other pods yet',
+  },
+  {
+    kind: 'Pod',
+    field: 'spec.topologySpreadConstraints',
+    covered: 'no',
+    how: 'kept but not acted on: the scheduler does not look at other pods yet',
+  },
+  {
+    kind: 'Pod',
+    field: 'spec.containers[].resources.limits.ephemeral-storage',
+    covered: 'no',
+    how: 'kept but not acted on: only the sizeLimit of an emptyDir is',
+  },
+  {
+    kind: 'Pod',
     field: 'spec.priorityClassName',
     covered: 'partly',
     how: 'the two system classes; others are refused',
