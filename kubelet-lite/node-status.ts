@@ -129,10 +129,12 @@ async function nodeStatus(
   options: NodeStatusOptions,
   at: { before: Node | undefined; images: Awaited<ReturnType<ImageService['listImages']>> },
 ) {
-  const { name, ip, kubeletPort, version } = options
+  const { name, ip, kubeletPort, version, root } = options
+  const disk = await statfs(root)
   const capacity = {
     cpu: String(cpus().length),
     memory: `${Math.floor(totalmem() / 1024)}Ki`,
+    'ephemeral-storage': `${Math.floor((disk.blocks * disk.bsize) / 1024)}Ki`,
     pods: String(maxPods),
   }
   return {

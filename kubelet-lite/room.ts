@@ -25,16 +25,30 @@ export const hasRoom: Check = (pod, node, others) => {
 
 /** Refuses a pod that wants a port of the node that another has. */
 export const hasFreePorts: Check = (pod, _node, others) => {
-  const taken = new Set(others.flatMap(hostPorts))
-  if (!hostPorts(pod).some((port) => taken.has(port))) return undefined
+  const taken = others.flatMap(hostPorts)
+  if (!hostPorts(pod).some((port) => taken.some((other) => collide(port, other)))) return undefined
   const why = "node(s) didn't have free ports for the requested pod ports"
   return { reason: 'NodePorts', message: `Pod was rejected: Predicate NodePorts failed: ${why}` }
 }
 
-function hostPorts({ spec }: Pod): string[] {
+interface HostPort {
+  port: string
+  ip: string
+}
+
+const everyAddress = '0.0.0.0'
+
+function collide(a: HostPort, b: HostPort): boolean {
+  return a.port === b.port && (a.ip === b.ip || a.ip === everyAddress || b.ip === everyAddress)
+}
+
+function hostPorts({ spec }: Pod): HostPort[] {
   const containers = [...(spec?.containers ?? []), ...(spec?.initContainers ?? []).filter(isSidecar)]
   const ports = containers.flatMap((each) => each.ports ?? []).filter((port) => port.hostPort)
-  return ports.map(({ hostPort, hostIP = '', protocol = 'TCP' }) => `${hostPort}/${protocol}/${hostIP}`)
+  return ports.map(({ hostPort, hostIP, protocol = 'TCP' }) => ({
+    port: `${hostPort}/${protocol}`,
+    ip: hostIP || everyAddress,
+  }))
 }
 
 type Quantities = Readonly<Record<string, string>> | undefined

@@ -68,10 +68,15 @@ export class SyncLoop {
   }
 
   async #resync(): Promise<void> {
+    const { clock, log } = this.#options
     const { signal } = this.#stop
     while (!signal.aborted) {
-      await this.#options.clock.sleep(resyncMs, signal).catch(() => undefined)
-      if (!signal.aborted) await this.#wakeAll()
+      try {
+        await clock.sleep(resyncMs, signal)
+        await this.#wakeAll()
+      } catch (error) {
+        if (!signal.aborted) log.warn(`look at all pods again: ${messageOf(error)}`, { error })
+      }
     }
   }
 }

@@ -25,6 +25,12 @@ export const gaps: readonly Gap[] = [
   },
   {
     kind: 'Pod',
+    field: 'spec.containers[].resources.limits.ephemeral-storage',
+    covered: 'no',
+    how: 'kept but not acted on: only the sizeLimit of an emptyDir is',
+  },
+  {
+    kind: 'Pod',
     field: 'spec.priorityClassName',
     covered: 'partly',
     how: 'the two system classes; others are refused',

@@ -1,0 +1,252 @@
+/** What a pod gets: security, names, volumes, resources, and streams into it, seen from inside with the real kubectl. */
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Event, Pod, PodSpec } from '../../orchestrator/api/types.ts'
+import { Cluster, configMap, containerRecords, eventually, preferredKubectl, sleep } from './cluster.ts'
+import { aPod, listOf, shell, untilTold } from './manifests.ts'
+
+describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await Cluster.start()
+  })
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]()
+  })
+  const get = (name: string) => cluster.json<Pod>(['get', 'pod', name])
+  const until = (name: string, what: (pod: Pod) => unknown) =>
+    eventually(
+      name,
+      async () => {
+        const pod = await get(name)
+        return what(pod) ? pod : undefined
+      },
+      { describe: () => cluster.ok(['describe', 'pod', name]) },
+    )
+  const isRunning = (pod: Pod) => pod.status?.containerStatuses?.every((each) => each.state?.running)
+  const run = async (name: string, container = shell(untilTold), spec: Partial<PodSpec> = {}) => {
+    await cluster.apply(listOf(aPod(name, container, spec)))
+    return until(name, isRunning)
+  }
+  const inside = (name: string, script: string, ...options: string[]) =>
+    cluster.ok(['exec', name, ...options, '--', 'sh', '-c', script])
+  const remove = (...names: string[]) => cluster.ok(['delete', 'pod', '--now', ...names])
+  const refusal = async (name: string, spec: Partial<PodSpec>) => {
+    await cluster.apply(listOf(aPod(name, shell(untilTold), spec)))
+    const { status } = await until(name, (pod) => pod.status?.phase === 'Failed')
+    await remove(name)
+    return `${status?.reason}: ${status?.message}`
+  }
+
+  it('a locked-down container: no root, no capabilities, no writing, no way up', async () => {
+    const locked = shell(untilTold, {
+      securityContext: {
+        readOnlyRootFilesystem: true,
+        allowPrivilegeEscalation: false,
+        capabilities: { drop: ['ALL'], add: ['NET_BIND_SERVICE'] },
+      },
+    })
+    const securityContext = {
+      runAsNonRoot: true,
+      runAsUser: 1234,
+      runAsGroup: 2345,
+      fsGroup: 3456,
+      sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '81' }],
+    }
+    await run('locked', locked, { securityContext, volumes: [{ name: 'v', emptyDir: {} }] })
+    expect(await inside('locked', 'id')).toMatch(/uid=1234 gid=2345 groups=3456/)
+    expect(await inside('locked', 'cat /proc/self/status')).toMatch(
+      /CapBnd:\s+0000000000000400[\s\S]*NoNewPrivs:\s+1\nSeccomp:\s+2/,
+    )
+    expect(await inside('locked', 'touch /x 2>&1; cat /proc/sys/net/ipv4/ip_unprivileged_port_start')).toMatch(
+      /Read-only file system\n81/,
+    )
+    await remove('locked')
+  })
+  it('a privileged pod in the namespaces of the node; the node keeps its network when it goes', async () => {
+    const links = await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])
+    await run('host', shell(untilTold, { securityContext: { privileged: true } }), {
+      hostNetwork: true,
+      hostPID: true,
+      hostIPC: true,
+    })
+    expect(await inside('host', 'grep -E "CapEff|Seccomp:" /proc/self/status')).toMatch(
+      /CapEff:\s+0*1ff[\s\S]*Seccomp:\s+0/,
+    )
+    expect(Number(await inside('host', 'ls /dev | wc -l'))).toBeGreaterThan(20)
+    expect(await inside('host', `cat /proc/${process.pid}/cmdline | wc -c`)).not.toBe('0\n')
+    await remove('host')
+    expect(await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])).toEqual(links)
+    expect(await cluster.ok(['get', 'nodes'])).toMatch(/Ready/)
+  })
+  it('what would change the node, or does not fit it, is refused', async () => {
+    const before = readFileSync('/proc/sys/kernel/msgmax', 'utf8')
+    const sysctls = [{ name: 'kernel.msgmax', value: '1234' }]
+    expect(await refusal('sysctl', { securityContext: { sysctls } })).toMatch(
+      /^SysctlForbidden: .*"kernel\.msgmax" not allowlisted/,
+    )
+    expect(readFileSync('/proc/sys/kernel/msgmax', 'utf8')).toBe(before)
+    const huge = shell(untilTold, { resources: { requests: { cpu: '500' } } })
+    expect(await refusal('huge', { nodeName: cluster.nodeName, containers: [huge] })).toMatch(
+      /^OutOfcpu: .*requested: 500000, used: 0/,
+    )
+    expect(await refusal('claim', { volumes: [{ name: 'c', persistentVolumeClaim: { claimName: 'x' } }] })).toMatch(
+      /persistentVolumeClaim is not supported/,
+    )
+  })
+  it('names: host name, subdomain, aliases, DNS settings; one process namespace for all', async () => {
+    const other = shell('exec sleep 4321', { name: 'other' })
+    const main = shell(untilTold)
+    await run('named', main, {
+      containers: [main, other],
+      shareProcessNamespace: true,
+      hostname: 'hosty',
+      subdomain: 'suby',
+      hostAliases: [{ ip: '1.2.3.4', hostnames: ['foo.local', 'bar.local'] }],
+      dnsPolicy: 'None',
+      dnsConfig: {
+        nameservers: ['9.9.9.9'],
+        searches: ['a.b'],
+        options: [{ name: 'ndots', value: '3' }, { name: 'edns0' }],
+      },
+    })
+    expect(await inside('named', 'hostname; cat /etc/resolv.conf', '-c', 'main')).toBe(
+      'hosty\nnameserver 9.9.9.9\nsearch a.b\noptions ndots:3 edns0\n',
+    )
+    expect(await inside('named', 'cat /etc/hosts', '-c', 'main')).toMatch(
+      /hosty\.suby\.default\.svc\.cluster\.local\thosty[\s\S]*1\.2\.3\.4\tfoo\.local\tbar\.local/,
+    )
+    expect(await inside('named', 'ps', '-c', 'main')).toMatch(/pause[\s\S]*sleep 4321/)
+    await remove('named')
+  })
+  it('volumes: items, modes, optional ones, memory, subPath, the downward API; a limit that ends the pod', async () => {
+    const filling = `dd if=/dev/zero of=/v/x bs=1M count=3; ${untilTold}`
+    const greedy = shell(filling, { volumeMounts: [{ name: 'v', mountPath: '/v' }] })
+    await run('greedy', greedy, { volumes: [{ name: 'v', emptyDir: { sizeLimit: '1Mi' } }] })
+    await cluster.apply(configMap('settings', { a: '1', b: 'two' }))
+    await cluster.ok(['create', 'secret', 'generic', 'sec', '--from-literal=pw=geheim'])
+    const volumes = [
+      {
+        name: 'map',
+        configMap: {
+          name: 'settings',
+          defaultMode: 0o666,
+          items: [
+            { key: 'a', path: 'dir/a', mode: 0o777 },
+            { key: 'b', path: 'b' },
+          ],
+        },
+      },
+      { name: 'none', configMap: { name: 'not-there', optional: true } },
+      { name: 'sec', secret: { secretName: 'sec', defaultMode: 0o400 } },
+      { name: 'mem', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+      { name: 'disk', emptyDir: {} },
+      {
+        name: 'about',
+        downwardAPI: {
+          items: [
+            { path: 'cpu', resourceFieldRef: { containerName: 'main', resource: 'requests.cpu', divisor: '1m' } },
+          ],
+        },
+      },
+    ]
+    const mounts = volumes.map(({ name }) => ({ name, mountPath: `/${name}` }))
+    const container = shell(untilTold, {
+      resources: { requests: { cpu: '100m' }, limits: { cpu: '200m', memory: '40Mi' } },
+      securityContext: { runAsUser: 1000 },
+      volumeMounts: [
+        ...mounts,
+        { name: 'disk', mountPath: '/part', subPath: 'a/b' },
+        { name: 'map', mountPath: '/only-b', subPath: 'b' },
+      ],
+    })
+    await run('volumes', container, { volumes })
+    expect(
+      await inside('volumes', 'cat /map/dir/a /map/b /only-b /about/cpu; ls /none; stat -L -c %a /map/b /map/dir/a'),
+    ).toBe('1twotwo100666\n777\n')
+    expect(await inside('volumes', 'for f in /map/x /sec/x /about/x; do touch $f 2>&1; done; true')).toMatch(
+      /(Read-only file system[\s\S]*){3}/,
+    )
+    expect(await inside('volumes', 'cat /sec/pw 2>&1; dd if=/dev/zero of=/mem/x bs=1M count=2 2>&1; true')).toMatch(
+      /denied[\s\S]*No space left/,
+    )
+    expect(await inside('volumes', 'touch /part/x && ls /disk/a/b; grep " /sec " /proc/mounts')).toMatch(/^x\ntmpfs/)
+    await cluster.apply(configMap('settings', { a: 'NEW', b: 'three' }))
+    await eventually('the new text', async () => (await inside('volumes', 'cat /map/dir/a /map/b')) === 'NEWthree', {
+      timeoutMs: 60_000,
+    })
+    expect(await inside('volumes', 'cat /only-b')).toBe('two')
+    await remove('volumes')
+    const evicted = await until('greedy', (each) => each.status?.phase === 'Failed')
+    expect(evicted.status).toMatchObject({
+      reason: 'Evicted',
+      message: 'Usage of EmptyDir volume "v" exceeds the limit "1Mi". ',
+    })
+    await remove('greedy')
+  })
+  it('subPath: a link that a container has put into its volume leads nowhere (CVE-2017-1002101, CVE-2021-25741)', async () => {
+    const volume = join(cluster.dataDir, 'shared')
+    const secret = join(cluster.dataDir, 'host-secret')
+    writeFileSync(secret, 'of the node')
+    const mount = { name: 'v', mountPath: '/v' }
+    const volumes = [{ name: 'v', hostPath: { path: volume, type: 'DirectoryOrCreate' } }]
+    await run('writer', shell(untilTold, { volumeMounts: [mount] }), { volumes })
+    await inside('writer', `ln -s ${secret} /v/link; ln -s ${cluster.dataDir} /v/folder; ln -s ../../.. /v/up`)
+    for (const subPath of ['link', 'folder/host-secret', 'up/host-secret']) {
+      await cluster.apply(
+        listOf(aPod('reader', shell(untilTold, { volumeMounts: [{ ...mount, subPath }] }), { volumes })),
+      )
+      const pod = await until(
+        'reader',
+        (each) => isRunning(each) || each.status?.containerStatuses?.[0]?.state?.waiting?.message,
+      )
+      if (isRunning(pod))
+        expect(await inside('reader', 'cat /v 2>&1; cat /v/* 2>&1; true')).not.toContain('of the node')
+      await remove('reader')
+    }
+    await remove('writer')
+    rmSync(secret)
+  })
+  it('hostPath: checked by type', async () => {
+    symlinkSync('/etc/hostname', join(cluster.dataDir, 'link'))
+    const wrong = { name: 'v', hostPath: { path: cluster.dataDir, type: 'File' } }
+    await cluster.apply(listOf(aPod('wrong', shell(untilTold), { volumes: [wrong] })))
+    await eventually('the event', async () => {
+      const { items } = await cluster.json<{ items: Event[] }>(['get', 'events'])
+      return items.some((event) => event.reason === 'FailedMount' && event.message?.includes('is not a file'))
+    })
+    await remove('wrong')
+  })
+  it('streams: all of a large output, whoever reads slowly; files both ways; a port of the loopback, more than once', async () => {
+    await run('server', shell('mkdir /www; echo loopback > /www/index.html; exec httpd -f -p 127.0.0.1:8081 -h /www'))
+    const slow = cluster.spawnInside('sh', [
+      '-c',
+      `${preferredKubectl()} exec server -- head -c 30000000 /dev/zero | (sleep 2; wc -c)`,
+    ])
+    let text = ''
+    slow.stdout?.on('data', (chunk) => (text += String(chunk)))
+    await new Promise((done) => slow.once('close', done))
+    expect(text.trim()).toBe('30000000')
+    const file = join(cluster.dataDir, 'file')
+    const bytes = Buffer.from(Array.from({ length: 1_000_003 }, (_, at) => (at * 7919) % 251))
+    writeFileSync(file, bytes)
+    await cluster.ok(['cp', file, 'server:/tmp/file'])
+    await cluster.ok(['cp', 'server:/tmp/file', `${file}.back`])
+    expect(readFileSync(`${file}.back`).equals(bytes)).toBe(true)
+    const forward = cluster.spawnInside(preferredKubectl() ?? 'kubectl', ['port-forward', 'server', '18081:8081'])
+    try {
+      const ask = () => cluster.inside('curl', ['-s', 'http://127.0.0.1:18081/'])
+      await eventually('an answer', async () => (await ask()).stdout === 'loopback\n')
+      expect((await ask()).stdout).toBe('loopback\n')
+      expect(forward.exitCode).toBeNull()
+    } finally {
+      forward.kill('SIGKILL')
+    }
+    await remove('server')
+  })
+  it('afterwards nothing of it is left on the node', async () => {
+    await sleep(200)
+    await eventually('no record', async () => containerRecords(cluster).length === 0)
+  })
+})
