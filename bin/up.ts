@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import { checkDnsSubdomain } from '../orchestrator/api/names.ts'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
+import { openNftables } from '../runtime/linux/nftables.ts'
 import { type DataDir, dataDir, defaultDataDir, lockDataDir, readNote } from './data-dir.ts'
 import { type DemoOptions, demo } from './demo.ts'
 import { fileLog } from './file-log.ts'
@@ -38,6 +39,8 @@ async function up(flags: UpFlags): Promise<void> {
   const directory = dataDir(flags.dataDir)
   const wanted = { listen: parseListen(flags.listen), kubeletPort: parsePort(flags.kubeletPort) }
   mustBeRoot()
+  // Pods have no network without it: better said now than at the first of them.
+  openNftables().close()
   const stop = untilSignal()
   const lock = await lockDataDir(directory)
   const nodeName = await nameOfNode(directory, flags.nodeName)

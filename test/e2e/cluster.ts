@@ -97,9 +97,15 @@ export class Cluster implements AsyncDisposable {
   #output = ''
   #cgroupRoot = 'coracle/unknown'
 
-  /** Makes the namespace and starts the node; resolves when it says that it is ready. */
-  static async start(): Promise<Cluster> {
-    const cluster = new Cluster()
+  readonly #startMs: number
+
+  private constructor(startMs: number) {
+    this.#startMs = startMs
+  }
+
+  /** Makes the namespace and starts the node; resolves when it says that it is ready, which must be within `startMs`. */
+  static async start(startMs = 60_000): Promise<Cluster> {
+    const cluster = new Cluster(startMs)
     must('ip', ['netns', 'add', cluster.#netns])
     must('ip', ['-n', cluster.#netns, 'link', 'set', 'lo', 'up'])
     await cluster.up()
@@ -134,11 +140,11 @@ export class Cluster implements AsyncDisposable {
     this.#process = child
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (this.#output += String(chunk)))
     await eventually('coracle up', async () => /^ready after/m.test(this.#output) || exited(child), {
-      timeoutMs: 60_000,
+      timeoutMs: this.#startMs,
       describe: async () => this.#output,
     })
     void this.cgroupRoot
-    if (child.exitCode !== null) throw new Error(`coracle up ended with ${child.exitCode}: ${this.#output}`)
+    if (exited(child)) throw new Error(`coracle up ended with ${child.exitCode ?? child.signalCode}: ${this.#output}`)
   }
 
   /** Ends server and agent; containers stay. */
