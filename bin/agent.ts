@@ -7,7 +7,7 @@ import { systemClock as clock } from '../runtime/base/clock.ts'
 import type { Log } from '../runtime/base/log.ts'
 import type { Runtime } from '../runtime/index.ts'
 import { type DataDir, writeNote } from './data-dir.ts'
-import { networkConfig } from './network-config.ts'
+import { podCidrOf } from './network-config.ts'
 
 export interface AgentOptions {
   directory: DataDir
@@ -16,7 +16,7 @@ export interface AgentOptions {
   images: Images
   nodeName: string
   nodeIP: string
-  podCidr: string
+  network: unknown
   kubeletPort: number
   cgroupRoot: string
   version: string
@@ -28,7 +28,7 @@ export async function startAgent(options: AgentOptions): Promise<Kubelet> {
   const { directory, server, nodeName, nodeIP, cgroupRoot, log } = options
   await writeNote(directory, { nodeName, cgroupRoot })
   const network = await openNetwork({
-    conflist: await networkConfig(directory, options.podCidr),
+    conflist: options.network,
     stateDir: directory.network,
     pluginDirs: ['/opt/cni/bin', '/usr/lib/cni'],
     log,
@@ -39,6 +39,7 @@ export async function startAgent(options: AgentOptions): Promise<Kubelet> {
   )
   return startKubelet({
     ...options,
+    podCidr: podCidrOf(options.network),
     client: server.client,
     network,
     port: options.kubeletPort,

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, ftruncateSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { CoracleError, errnoOf } from '../runtime/base/errors.ts'
+import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { tryLockFile } from '../runtime/linux/flock.ts'
 
 export const defaultDataDir = '/var/lib/coracle'
@@ -22,7 +22,9 @@ export interface DataDir {
   lock: string
 }
 
+/** Throws `BAD_FLAG` for an empty path, which would be the folder that one happens to be in. */
 export function dataDir(path: string): DataDir {
+  if (path === '') throw new CoracleError('--data-dir: the path is empty', { code: 'BAD_FLAG' })
   const root = resolve(path)
   return {
     root,
@@ -70,10 +72,9 @@ export interface Lock {
   release(): void
 }
 
-/** Throws `IN_USE` with the holder's pid when another process has the data directory. */
+/** Throws `IN_USE` with the holder's pid when another process has the data directory, `DATA_DIR` when it cannot be used. */
 export async function lockDataDir(directory: DataDir): Promise<Lock> {
-  await mkdir(directory.root, { recursive: true, mode: 0o755 })
-  const fd = openSync(directory.lock, 'a+', 0o600)
+  const fd = await openLock(directory)
   if (!tryLockFile(fd)) {
     closeSync(fd)
     const pid = holderOf(directory)
@@ -86,6 +87,18 @@ export async function lockDataDir(directory: DataDir): Promise<Lock> {
   ftruncateSync(fd, 0)
   writeFileSync(fd, `${process.pid}\n`)
   return { release: () => closeSync(fd) }
+}
+
+async function openLock(directory: DataDir): Promise<number> {
+  try {
+    await mkdir(directory.root, { recursive: true, mode: 0o755 })
+    return openSync(directory.lock, 'a+', 0o600)
+  } catch (error) {
+    throw new CoracleError(`use data directory ${directory.root}: ${messageOf(error)}`, {
+      code: 'DATA_DIR',
+      cause: error,
+    })
+  }
 }
 
 function holderOf(directory: DataDir): number {

@@ -16,22 +16,28 @@ export interface DemoOptions {
   file: string
   directory: DataDir
   steps: Steps
+  /** Gives up when aborted. */
+  signal: AbortSignal
 }
 
 const runningTimeoutMs = 60_000
 
 export async function demo(node: RunningNode, options: DemoOptions): Promise<void> {
-  const { file, steps, directory } = options
+  const { file, steps, directory, signal } = options
   // By the way that every client takes: HTTPS, with a certificate.
   const client = httpsClient({ server: node.server.url, caPem: node.server.pki.caPem, user: node.admin })
   try {
-    await show(node, client, { file, steps, directory })
+    await show(node, client, { file, steps, directory, signal })
   } finally {
     client.close()
   }
 }
 
-async function show(node: RunningNode, client: ApiClient, { file, steps, directory }: DemoOptions): Promise<void> {
+async function show(
+  node: RunningNode,
+  client: ApiClient,
+  { file, steps, directory, signal }: DemoOptions,
+): Promise<void> {
   const objects = await steps.step(
     `apply ${file}`,
     () => apply(client, file),
@@ -41,13 +47,13 @@ async function show(node: RunningNode, client: ApiClient, { file, steps, directo
   if (!pod) return
   const running = await steps.step(
     'pod is Running',
-    () => untilRunning(client, pod),
+    () => untilRunning(client, pod, signal),
     (it) => `IP ${it.status?.podIP}`,
   )
   const id = running.status?.containerStatuses?.[0]?.containerID?.replace('coracle://', '') ?? ''
   await steps.step(
     'its log',
-    () => firstLogLine(node, id),
+    () => firstLogLine(node, id, signal),
     (line) => line,
   )
   await steps.step(
@@ -90,7 +96,7 @@ async function apply(client: ApiClient, file: string): Promise<KubeObject[]> {
   return objects
 }
 
-async function untilRunning(client: ApiClient, pod: KubeObject): Promise<Pod> {
+async function untilRunning(client: ApiClient, pod: KubeObject, signal: AbortSignal): Promise<Pod> {
   const key = { namespace: pod.metadata?.namespace ?? 'default', name: pod.metadata?.name ?? '' }
   const until = clock.now() + runningTimeoutMs
   for (;;) {
@@ -103,17 +109,17 @@ async function untilRunning(client: ApiClient, pod: KubeObject): Promise<Pod> {
         code: 'TIMEOUT',
       })
     }
-    await clock.sleep(20)
+    await clock.sleep(20, signal)
   }
 }
 
-async function firstLogLine(node: RunningNode, id: string): Promise<string> {
+async function firstLogLine(node: RunningNode, id: string, signal: AbortSignal): Promise<string> {
   const { logPath = '' } = await node.runtime.state(id)
   const until = clock.now() + 10_000
   for (;;) {
     const [line = ''] = (await readFile(logPath, 'utf8').catch(() => '')).split('\n')
     if (line !== '' || clock.now() > until) return line.split(' ').slice(3).join(' ')
-    await clock.sleep(20)
+    await clock.sleep(20, signal)
   }
 }
 

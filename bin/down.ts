@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { realpath, rm } from 'node:fs/promises'
 import { Command } from 'commander'
 import { openNetwork } from '../cni/index.ts'
 import { openImages } from '../images/index.ts'
@@ -46,6 +46,7 @@ async function down(flags: { dataDir: string }): Promise<void> {
     () => steps.step('network', () => removeNetwork(directory, log)),
     () => steps.step('mounts', () => removeMounts(directory)),
   ])
+  await rm(directory.nodeNote, { force: true })
   log.close()
   lock.release()
 }
@@ -66,7 +67,7 @@ async function stopNode(directory: DataDir): Promise<Lock> {
   }
 }
 
-/** Without their objects the pods do not come back with the next `up`. */
+/** Without their objects the pods do not come back with the next `up`, and a node of another name may take over. */
 async function removePods(directory: DataDir, log: Log): Promise<number> {
   const server = await startServer({ dataDir: directory.root, listen: { host: '127.0.0.1', port: 0 }, log, clock })
   try {
@@ -74,6 +75,9 @@ async function removePods(directory: DataDir, log: Log): Promise<number> {
     for (const { metadata } of items) {
       const key = { namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }
       await server.client.delete(resources.pods, key, { gracePeriodSeconds: 0 })
+    }
+    for (const { metadata } of (await server.client.list(resources.nodes)).items) {
+      await server.client.delete(resources.nodes, { name: metadata?.name ?? '' })
     }
     return items.length
   } finally {
@@ -105,8 +109,12 @@ async function removeNetwork(directory: DataDir, log: Log): Promise<void> {
   await network.teardown()
 }
 
+/** The data directory itself may be a file system of its own: that one is not ours. */
 async function removeMounts(directory: DataDir): Promise<void> {
-  for (const place of mountsBelow(directory.root).reverse()) unmount(place, { detach: true })
-  for (const name of ['pods', 'logs']) await rm(`${directory.root}/${name}`, { recursive: true, force: true })
-  if (mountsBelow(directory.root).length > 0) throw new CoracleError('mounts are left', { code: 'LEFT_OVER' })
+  const root = await realpath(directory.root)
+  const ours = () => mountsBelow(root).filter((place) => place !== root)
+  for (const place of ours().reverse()) unmount(place, { detach: true })
+  for (const name of ['pods', 'logs']) await rm(`${root}/${name}`, { recursive: true, force: true })
+  const left = ours()
+  if (left.length > 0) throw new CoracleError(`unmount ${left.join(', ')}: still there`, { code: 'LEFT_OVER' })
 }

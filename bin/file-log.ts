@@ -1,9 +1,11 @@
+import { openSync } from 'node:fs'
 import pino from 'pino'
 import type { Log } from '../runtime/base/log.ts'
 
 /** JSON lines into a file; warnings and errors also as one plain line for the person at the terminal. */
 export function fileLog(path: string, terminal: { write(text: string): unknown }): Log & { close(): void } {
-  const destination = pino.destination({ dest: path, sync: false, mkdir: true })
+  // Opened here and now: a process that fails at once must be able to write why.
+  const destination = pino.destination({ dest: openSync(path, 'a', 0o644), sync: false })
   const logger = pino({ level: 'info', base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination)
   const write =
     (level: 'debug' | 'info' | 'warn' | 'error') =>

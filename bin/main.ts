@@ -13,6 +13,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   down: async () => (await import('./down.ts')).downCommand(),
   oci: async () => (await import('./oci.ts')).ociCommand(),
   images: async () => (await import('./images.ts')).imagesCommand(),
+  cgroups: async () => (await import('./cgroups.ts')).cgroupsCommand(),
 }
 
 const program = new Command('coracle')
@@ -30,7 +31,8 @@ try {
   for (const load of wanted) program.addCommand(await load())
   await program.parseAsync()
 } catch (error) {
-  const hint = error instanceof CoracleError && error.hint !== undefined ? `\n  hint: ${error.hint}` : ''
+  const hint = error instanceof CoracleError && error.hint !== undefined ? ` (${error.hint})` : ''
   console.error(`coracle: ${messageOf(error)}${hint}`)
-  process.exitCode = 1
+  // Whatever is still open must not keep a command alive that has failed.
+  process.exit(1)
 }

@@ -5,7 +5,7 @@ import { controllers } from '../orchestrator/controllers/index.ts'
 import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../orchestrator/index.ts'
 import { Scheduler } from '../orchestrator/scheduler/index.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
-import { runAll } from '../runtime/base/errors.ts'
+import { hasCode, runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { openRuntime, type Runtime } from '../runtime/index.ts'
 import { primaryAddress, startAgent } from './agent.ts'
@@ -17,7 +17,8 @@ export interface NodeOptions {
   directory: DataDir
   listen: { host: string; port: number }
   nodeName: string
-  podCidr: string
+  /** The pod network's CNI configuration. */
+  network: unknown
   kubeletPort: number
   version: string
   log: Log
@@ -48,21 +49,30 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 async function assemble(options: NodeOptions, started: (() => Promise<void>)[]): Promise<Omit<RunningNode, 'close'>> {
   const { directory, log, steps, nodeName } = options
   const nodeIP = primaryAddress()
+  const keep = async <T>(starting: Promise<T>, undo: (part: T) => Promise<void>) => {
+    const part = await starting
+    started.push(() => undo(part))
+    return part
+  }
   // These three do not need each other.
-  const [{ server, admin }, runtime, images] = await Promise.all([
-    steps.step(
-      'API server',
-      () => startApi(options, nodeIP),
-      (api) => `${api.server.url} (embedded store)`,
+  const parts = [
+    keep(
+      steps.step(
+        'API server',
+        () => startApi(options, nodeIP),
+        (api) => `${api.server.url} (embedded store)`,
+      ),
+      ({ server }) => server.close(),
     ),
-    steps.step('launcher', () => openRuntime({ root: directory.runtime, log })),
-    openImages({ root: directory.images, log }),
-  ])
-  started.push(
-    () => server.close(),
-    () => runtime.close(),
-    () => images.close(),
-  )
+    keep(
+      steps.step('launcher', () => openRuntime({ root: directory.runtime, log })),
+      leaveRuntime,
+    ),
+    keep(openImages({ root: directory.images, log }), (images) => images.close()),
+  ] as const
+  // When one fails, the others must not go on starting behind our back.
+  await Promise.allSettled(parts)
+  const [{ server, admin }, runtime, images] = await Promise.all(parts)
   await steps.step(
     'images',
     () => buildDefaultImages(images, process.execPath),
@@ -76,6 +86,14 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
   )
   started.push(() => kubelet.close())
   return { server, runtime, admin }
+}
+
+/** The launcher stays for as long as it has containers to look after. */
+async function leaveRuntime(runtime: Runtime): Promise<void> {
+  await runtime.shutdownLauncher().catch((error: unknown) => {
+    if (!hasCode(error, 'LAUNCHER_BUSY')) throw error
+  })
+  await runtime.close()
 }
 
 async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server: ApiServer; admin: KeyPair }> {

@@ -1,17 +1,20 @@
+import { once } from 'node:events'
 import { Command, Option } from 'commander'
-import { CoracleError } from '../runtime/base/errors.ts'
-import { dataDir, defaultDataDir, lockDataDir } from './data-dir.ts'
-import { demo } from './demo.ts'
+import { checkDnsSubdomain } from '../orchestrator/api/names.ts'
+import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
+import { type DataDir, dataDir, defaultDataDir, lockDataDir, readNote } from './data-dir.ts'
+import { type DemoOptions, demo } from './demo.ts'
 import { fileLog } from './file-log.ts'
-import { defaultNodeName, startNode } from './node.ts'
+import { networkConfig } from './network-config.ts'
+import { defaultNodeName, type RunningNode, startNode } from './node.ts'
 import { printedSteps } from './steps.ts'
 import { version } from './version.ts'
 
 export interface UpFlags {
   dataDir: string
   listen: string
-  nodeName: string
-  podCidr: string
+  nodeName?: string
+  podCidr?: string
   kubeletPort: string
   demo?: string
 }
@@ -22,8 +25,8 @@ export function upCommand(): Command {
     .description('start an all-in-one node (API server, scheduler, controllers, agent) in the foreground')
     .option('--data-dir <dir>', 'everything that the node keeps', defaultDataDir)
     .option('--listen <host:port>', 'where the API server listens', '127.0.0.1:6443')
-    .option('--node-name <name>', "the node's name", defaultNodeName())
-    .option('--pod-cidr <cidr>', 'addresses for pods', '10.244.0.0/24')
+    .option('--node-name <name>', "the node's name; this machine's unless given")
+    .option('--pod-cidr <cidr>', 'addresses for pods; 10.244.0.0/24 unless given')
     .option('--kubelet-port <port>', "the agent's own port; 0 takes any free one", '10250')
     .addOption(new Option('--store <store>', 'where objects are kept').choices(['embedded']).default('embedded'))
     .addOption(new Option('--demo <file>', 'apply this file and show what becomes of it').hideHelp())
@@ -33,40 +36,89 @@ export function upCommand(): Command {
 /** Runs until SIGINT or SIGTERM; the pods outlive it. */
 async function up(flags: UpFlags): Promise<void> {
   const directory = dataDir(flags.dataDir)
-  if (process.getuid?.() !== 0) {
-    throw new CoracleError('up: namespaces, cgroups and mounts need root', {
-      code: 'NOT_ROOT',
-      hint: 'run it with sudo',
-    })
-  }
+  const wanted = { listen: parseListen(flags.listen), kubeletPort: parsePort(flags.kubeletPort) }
+  mustBeRoot()
+  const stop = untilSignal()
   const lock = await lockDataDir(directory)
+  const nodeName = await nameOfNode(directory, flags.nodeName)
   const log = fileLog(directory.log, process.stderr)
   const steps = printedSteps(process.stdout)
-  const stopped = untilSignal()
   const node = await startNode({
+    ...wanted,
     directory,
-    listen: parseListen(flags.listen),
-    nodeName: flags.nodeName,
-    podCidr: flags.podCidr,
-    kubeletPort: Number(flags.kubeletPort),
+    nodeName,
+    network: await networkConfig(directory, flags.podCidr),
     version: version(),
     log,
     steps,
+  }).catch((error: unknown) => {
+    throw withHint(error, directory)
   })
   steps.line(`ready after ${steps.elapsed().toFixed(0)} ms. kubeconfig: ${directory.kubeconfig}`)
-  if (flags.demo !== undefined) await demo(node, { file: flags.demo, directory, steps })
-  await stopped
+  if (flags.demo !== undefined) await show(node, { file: flags.demo, directory, steps, signal: stop })
+  if (!stop.aborted) await once(stop, 'abort')
   await node.close()
   lock.release()
   steps.line(`stopped. Pods go on running; 'coracle up' takes them over, 'coracle down' removes them.`)
   log.close()
 }
 
-/** Resolves at the first SIGINT or SIGTERM; a second one ends the process at once. */
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
+/** What the example does is no reason to end the node. */
+async function show(node: RunningNode, options: DemoOptions): Promise<void> {
+  try {
+    await demo(node, options)
+  } catch (error) {
+    if (!options.signal.aborted) options.steps.line(`the example failed: ${messageOf(error)}`)
+  }
+}
+
+/** Aborted by the first SIGINT or SIGTERM; the next one of either ends the process at once. */
+function untilSignal(): AbortSignal {
+  const controller = new AbortController()
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  const stop = () => {
+    for (const signal of signals) process.removeListener(signal, stop)
+    controller.abort()
+  }
+  for (const signal of signals) process.on(signal, stop)
+  return controller.signal
+}
+
+/**
+ * A data directory belongs to one node: pods that are bound to another name would wait for ever. So its name stays,
+ * whatever this machine is called now, until `down`.
+ */
+async function nameOfNode(directory: DataDir, asked: string | undefined): Promise<string> {
+  const before = (await readNote(directory))?.nodeName
+  const name = asked ?? before ?? defaultNodeName()
+  if (before !== undefined && name !== before) {
+    throw new CoracleError(`--node-name ${name}: ${directory.root} belongs to node ${before}`, {
+      code: 'BAD_FLAG',
+      hint: `'coracle down' gives it free`,
+    })
+  }
+  const [wrong] = checkDnsSubdomain(name)
+  if (wrong !== undefined) throw new CoracleError(`--node-name ${name}: ${wrong}`, { code: 'BAD_FLAG' })
+  return name
+}
+
+function withHint(error: unknown, { root }: DataDir): unknown {
+  const hints: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'choose others with --listen and --kubelet-port',
+    ENOSPC: `is there room in ${root}?`,
+  }
+  const hint = hints[errnoOf(error) ?? '']
+  return hint === undefined ? error : new CoracleError(messageOf(error), { code: 'NODE_START', hint, cause: error })
+}
+
+function mustBeRoot(): void {
+  if (process.getuid?.() === 0) return
+  throw new CoracleError('up: namespaces, cgroups and mounts need root', { code: 'NOT_ROOT', hint: 'run it with sudo' })
+}
+
+function parsePort(text: string): number {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text)
+  throw new CoracleError(`--kubelet-port ${text}: not a port`, { code: 'BAD_FLAG' })
 }
 
 function parseListen(text: string): { host: string; port: number } {

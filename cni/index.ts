@@ -18,7 +18,9 @@ import { openResultCache } from './result-cache.ts'
 import { requirePlugin } from './run-plugin.ts'
 
 export type { Attachment } from './attachment.ts'
+export type { Plugin } from './plugin.ts'
 export type { CniAddress, CniDns, CniInterface, CniResult, CniRoute } from './result.ts'
+export { type PluginAnswer, servePlugin } from './serve-plugin.ts'
 
 /** One network of this host. Errors carry the codes of `errors.ts`. */
 export interface Network {
@@ -54,7 +56,7 @@ export interface NetworkOptions {
 export async function openNetwork(options: NetworkOptions): Promise<Network> {
   const list = parseConfigList(options.conflist)
   const source = { builtins: options.builtins ?? builtinPlugins, directories: options.pluginDirs }
-  for (const plugin of list.plugins) requirePlugin(source, plugin.type)
+  for (const plugin of list.plugins) await requirePlugin(source, plugin.type, list.cniVersion)
   const chain: Chain = { list, source, cache: openResultCache(options.stateDir, list) }
   const locks = new OperationLocks()
   const told = async <Result>(what: string, attachment: Attachment, act: () => Promise<Result>): Promise<Result> => {

@@ -141,7 +141,10 @@ describe('gc', () => {
 })
 
 describe('programs', () => {
-  const aProgram = (script: string) => writeFileSync(join(folder, 'program'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  const aProgram = (script: string, versions = '["1.0.0","1.1.0"]') => {
+    const answer = `[ $CNI_COMMAND = VERSION ] && echo '{"cniVersion":"1.1.0","supportedVersions":${versions}}' && exit 0`
+    writeFileSync(join(folder, 'program'), `#!/bin/sh\n${answer}\n${script}\n`, { mode: 0o755 })
+  }
 
   it('get environment and configuration as CNI says, and answer on standard output', async () => {
     aProgram(
@@ -181,6 +184,15 @@ describe('programs', () => {
     aProgram('echo oh dear >&2; exit 7')
     const network = await aNetwork(['program']).open()
     await expect(network.add(attachment)).rejects.toThrow(/exit 7: oh dear/)
+  })
+
+  it('another version of CNI: is known when the network is opened', async () => {
+    aProgram('', '["0.4.0","1.0.0"]')
+    await expect(aNetwork(['program']).open()).rejects.toMatchObject({
+      code: 'CNI_INCOMPATIBLE_VERSION',
+      hint: expect.stringContaining('0.4.0, 1.0.0'),
+    })
+    await aNetwork(['program'], { cniVersion: '1.0.0' }).open()
   })
 
   it('no such program: is known when the network is opened', async () => {

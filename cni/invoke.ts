@@ -2,9 +2,10 @@ import { runAll } from '../runtime/base/errors.ts'
 import { type Attachment, checkAttachment } from './attachment.ts'
 import type { ConfigList, PluginConfig } from './conf.ts'
 import { cniError } from './errors.ts'
+import type { BareCall } from './plugin.ts'
 import { type CniResult, compareVersions } from './result.ts'
 import type { ResultCache } from './result-cache.ts'
-import { type BareCall, type PluginSource, requirePlugin, runPlugin } from './run-plugin.ts'
+import { type PluginSource, requirePlugin, runPlugin } from './run-plugin.ts'
 
 /** A network that can be run: its configuration, where its plugins are, and what earlier ADDs said. */
 export interface Chain {
@@ -97,7 +98,7 @@ export async function collectGarbage(
 /** STATUS: throws the first reason why an ADD would fail now. */
 export async function checkStatus(chain: Chain): Promise<void> {
   for (const plugin of chain.list.plugins) {
-    requirePlugin(chain.source, plugin.type)
+    await requirePlugin(chain.source, plugin.type, chain.list.cniVersion)
     // Before 1.1.0 there was no such verb; that the plugin is there is all one can know.
     if (atLeast(chain, '1.1.0')) await runPlugin(chain.source, 'STATUS', bare(plugin))
   }

@@ -19,6 +19,9 @@ export interface PluginCall {
   delegate(verb: Verb, type: string): Promise<CniResult>
 }
 
+/** A call before the plugin that it goes to is known. */
+export type BareCall = Omit<PluginCall, 'delegate'>
+
 /** A plugin that runs inside this process, with the data of the exec protocol. Errors are those of `errors.ts`. */
 export interface Plugin {
   add(call: PluginCall): Promise<CniResult>

@@ -23,6 +23,8 @@ export interface ImageRecord {
   digest: Digest
   /** Bytes of configuration and packed layers. */
   size: number
+  /** When it was made, RFC 3339, if it says so. */
+  created?: string
   config: ImageConfig
 }
 
@@ -76,6 +78,7 @@ export function recordOf(image: Image, entries: readonly Entry[]): ImageRecord {
     references: [...new Set(names)].sort(),
     digest: entries[0]?.digest ?? manifest.config.digest,
     size: manifest.layers.reduce((sum, { size }) => sum + size, manifest.config.size),
+    ...(document.created === undefined ? {} : { created: document.created }),
     config: document.config,
   }
 }

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
-import { open, readFile, rename, writeFile } from 'node:fs/promises'
+import { link, open, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '../runtime/base/errors.ts'
 import { lockFile } from '../runtime/linux/flock.ts'
@@ -30,23 +31,14 @@ export async function openIndexFile(root: string): Promise<IndexFile> {
     const lock = openSync(join(root, 'lock'), 'a', 0o600)
     try {
       await lockFile(lock, 'exclusive')
-      await writeDurably(file, documentOf(edit(await readIfThere(file))))
+      await writeDurably(file, documentOf(edit(await read())))
     } finally {
       closeSync(lock)
     }
   }
-  await writeFile(join(root, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
-  await change((entries) => entries)
+  await createIfMissing(join(root, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }))
+  await createIfMissing(file, documentOf([]))
   return { read, change }
-}
-
-async function readIfThere(file: string): Promise<Entry[]> {
-  try {
-    return entriesOf(await readFile(file))
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  }
 }
 
 function entriesOf(bytes: Uint8Array): Entry[] {
@@ -61,6 +53,19 @@ function documentOf(entries: readonly Entry[]): string {
     ...(reference === undefined ? {} : { annotations: { ...descriptor.annotations, [referenceName]: reference } }),
   }))
   return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+}
+
+/** Whole or not at all, also when several processes begin at once. */
+async function createIfMissing(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${randomUUID()}`
+  await writeFile(temporary, text)
+  try {
+    await link(temporary, file)
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error
+  } finally {
+    await unlink(temporary)
+  }
 }
 
 async function writeDurably(file: string, text: string): Promise<void> {

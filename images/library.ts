@@ -6,12 +6,15 @@ import { type BuildOptions, buildImage } from './build.ts'
 import { chainIds, type Digest, isDigest } from './digest.ts'
 import { imageError } from './errors.ts'
 import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
+import { type HistoryStep, historyOf } from './history.ts'
 import { type Image, type ImageRecord, readImage, recordOf } from './image-record.ts'
-import type { Images, PullRequest } from './images.ts'
+import type { Images, ImageUsage, PullRequest } from './images.ts'
 import type { Entry, IndexFile } from './index-file.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
 import { type Puller, pullImage } from './pull.ts'
+import { pushImage } from './push.ts'
 import { formatReference, parseReference } from './reference.ts'
+import { saveArchive } from './save.ts'
 import type { Overlay, Snapshots } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
 
@@ -45,6 +48,14 @@ export class ImageLibrary implements Images {
       const milliseconds = Math.round(performance.now() - started)
       this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
       return record
+    })
+  }
+
+  push(ref: string, { auth, signal }: Omit<PullRequest, 'onProgress'> = {}): Promise<void> {
+    const reference = parseReference(ref)
+    return this.#work(async () => {
+      const { image, digest } = await this.#require('push', ref)
+      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, { auth, signal })
     })
   }
 
@@ -97,6 +108,60 @@ export class ImageLibrary implements Images {
     await this.collect()
   }
 
+  tag(ref: string, name: string): Promise<ImageRecord> {
+    const reference = formatReference(parseReference(name))
+    return this.#work(async () => {
+      const { entries, image } = await this.#require('tag', ref)
+      const [{ reference: _, ...descriptor } = imageMissing('tag', ref)] = entries
+      await this.#add({ descriptor, references: [reference] })
+      return recordOf(image, [...entries, { ...descriptor, reference }])
+    })
+  }
+
+  async history(ref: string): Promise<HistoryStep[]> {
+    return historyOf((await this.#require('history', ref)).image)
+  }
+
+  save(refs: readonly string[], file: string): Promise<void> {
+    return this.#work(async () => {
+      const saved = await Promise.all(
+        refs.map(async (ref) => {
+          const { entries, image } = await this.#require('save', ref)
+          const name = isDigest(ref) ? undefined : formatReference(parseReference(ref))
+          return { image, entries: entries.filter(({ reference }) => name === undefined || reference === name) }
+        }),
+      )
+      await saveArchive(this.#parts.blobs, saved, file)
+    })
+  }
+
+  async prune({ all = false }: { all?: boolean } = {}): Promise<ImageRecord[]> {
+    const used = await this.#usedByContainers()
+    const unwanted = (await this.list()).filter(
+      ({ references, digest }) => !used.has(digest) && (all || references.every((name) => name.includes('@'))),
+    )
+    const gone = new Set(unwanted.map(({ digest }) => digest))
+    await this.#parts.index.change((entries) => entries.filter(({ digest }) => !gone.has(digest)))
+    await this.collect()
+    return unwanted
+  }
+
+  async usage(): Promise<ImageUsage> {
+    const used = await this.#usedByContainers()
+    const records = await this.list()
+    const images = await Promise.all(
+      records.map(async ({ digest }) => ({ image: await this.#image(digest), active: used.has(digest) })),
+    )
+    const bytesOf = (some: typeof images) => {
+      const blobs = some.flatMap(({ image: { manifest } }) => [manifest.config, ...manifest.layers])
+      const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]))
+      return [...sizes.values()].reduce((sum, size) => sum + size, 0)
+    }
+    const active = images.filter((each) => each.active)
+    const size = bytesOf(images)
+    return { total: images.length, active: active.length, size, reclaimable: size - bytesOf(active) }
+  }
+
   prepare(containerId: string, ref: string): Promise<{ overlay: Overlay; config: ImageConfig }> {
     const { snapshots } = this.#parts
     return this.#work(async () => {
@@ -132,6 +197,16 @@ export class ImageLibrary implements Images {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#working)
+  }
+
+  async #require(verb: string, ref: string) {
+    return (await this.#find(ref)) ?? imageMissing(verb, ref)
+  }
+
+  async #usedByContainers(): Promise<Set<Digest>> {
+    const { snapshots } = this.#parts
+    const records = await Promise.all((await snapshots.containers()).map((id) => snapshots.container(id)))
+    return new Set(records.flatMap((record) => record?.manifest ?? []))
   }
 
   /** Guards against removal of what `act` is about to use, also by other processes. */
@@ -193,4 +268,8 @@ function byName(ref: string, entries: readonly Entry[]): Digest | undefined {
   const names = [formatReference(wanted)]
   if (wanted.digest) names.push(formatReference({ ...wanted, tag: undefined }))
   return entries.find(({ reference }) => reference !== undefined && names.includes(reference))?.digest
+}
+
+function imageMissing(verb: string, ref: string): never {
+  throw imageError('IMAGE_NOT_FOUND', `${verb} image ${ref}: this host does not have it`)
 }

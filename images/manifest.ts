@@ -54,6 +54,16 @@ export interface ImageDocument {
   created?: string
   config: ImageConfig
   diffIds: Digest[]
+  history: HistoryEntry[]
+}
+
+/** How one layer, or a step without one, came about. */
+export interface HistoryEntry {
+  /** RFC 3339. */
+  created?: string
+  createdBy: string
+  comment?: string
+  emptyLayer: boolean
 }
 
 export const mediaTypes = {
@@ -137,7 +147,23 @@ export function parseImageDocument(bytes: Uint8Array, where: string): ImageDocum
     ...(typeof created === 'string' ? { created } : {}),
     config: checkConfig(config, where),
     diffIds,
+    history: historyEntries(value.history),
   }
+}
+
+/** What is not as the specification has it is left out: nothing depends on it. */
+function historyEntries(history: unknown): HistoryEntry[] {
+  if (!Array.isArray(history)) return []
+  const text = (value: unknown) => (typeof value === 'string' ? value : undefined)
+  return history.filter(isObject).map((entry) => {
+    const [created, comment] = [text(entry.created), text(entry.comment)]
+    return {
+      createdBy: text(entry.created_by) ?? '',
+      emptyLayer: entry.empty_layer === true,
+      ...(created === undefined ? {} : { created }),
+      ...(comment === undefined ? {} : { comment }),
+    }
+  })
 }
 
 const texts = ['User', 'WorkingDir', 'StopSignal']

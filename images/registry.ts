@@ -4,7 +4,7 @@ import { basic, type Credentials, parseChallenges, parseToken, type Token, token
 import { type Digest, digestOf } from './digest.ts'
 import { imageError } from './errors.ts'
 import { type Descriptor, maximumDocumentBytes, mediaTypes } from './manifest.ts'
-import { allowsHttp, httpFetch, schemesFor } from './registry-http.ts'
+import { allowsHttp, type FetchOptions, httpFetch, schemesFor } from './registry-http.ts'
 
 /** A repository in a registry: `library/nginx` in `docker.io`. Distribution specification 1.1. */
 export interface Repository {
@@ -25,10 +25,16 @@ export interface FetchedManifest {
   digest: Digest
 }
 
+/** What a request is for: whoever only reads asks for no more. */
+export type Action = 'pull' | 'push'
+
 interface Request {
   repository: Repository
-  /** Below `/v2/<path>/`. */
+  /** Below `/v2/<path>/`, or an absolute address that the registry itself has given. */
   path: string
+  action?: Action
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT'
+  body?: Uint8Array | ReadableStream
   headers?: Record<string, string>
   auth: Credentials | undefined
   signal: AbortSignal | undefined
@@ -114,6 +120,17 @@ export class RegistryClient {
     }
   }
 
+  /**
+   * Any other request of the distribution specification; the answer may be of any status but 401 and 403. A body that is
+   * a stream must come after a request without one: it could not be sent again after identifying. Throws
+   * `IMAGE_UNAUTHORIZED`, `IMAGE_REGISTRY`.
+   */
+  async request(request: Request): Promise<Response> {
+    const response = await this.#identified(request)
+    if (response.status !== 401 && response.status !== 403) return response
+    return this.#successful(response, request)
+  }
+
   async #retrying<Result>(signal: AbortSignal | undefined, act: () => Promise<Result>): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -127,14 +144,17 @@ export class RegistryClient {
 
   /** A successful answer. Identifies itself the way the registry asks for. */
   async #get(request: Request): Promise<Response> {
+    return this.#successful(await this.#identified(request), request)
+  }
+
+  async #identified(request: Request): Promise<Response> {
     const key = tokenKey(request)
     const known = this.#tokens.get(key)
     const usable = known && known.expires > this.#options.clock.now() ? known.authorization : undefined
     const first = await this.#send(request, usable)
-    if (first.status !== 401) return this.#successful(first, request)
+    if (first.status !== 401 || request.body instanceof ReadableStream) return first
     await first.body?.cancel()
-    const authorization = await this.#authorize(first.headers.get('www-authenticate') ?? '', request)
-    return this.#successful(await this.#send(request, authorization), request)
+    return this.#send(request, await this.#authorize(first.headers.get('www-authenticate') ?? '', request))
   }
 
   async #authorize(header: string, request: Request): Promise<string> {
@@ -143,7 +163,7 @@ export class RegistryClient {
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
     if (bearer) {
       const token = await this.#fetchToken(
-        tokenRequest(bearer, `repository:${repository.path}:pull`, repository.domain),
+        tokenRequest(bearer, `repository:${repository.path}:${scopeOf(request)}`, repository.domain),
         request,
       )
       this.#tokens.set(tokenKey(request), token)
@@ -195,13 +215,14 @@ export class RegistryClient {
   async #send(request: Request, authorization: string | undefined): Promise<Response> {
     const { repository, path, signal } = request
     const host = repository.domain === 'docker.io' ? 'registry-1.docker.io' : repository.domain
-    const headers = { ...request.headers, ...(authorization ? { authorization } : {}) }
     const known = this.#schemes.get(host)
     const schemes = known ? [known] : schemesFor(host, this.#options.insecureRegistries)
     for (const [at, scheme] of schemes.entries()) {
       try {
-        const url = new URL(`${scheme}://${host}/v2/${repository.path}/${path}`)
-        const response = await this.#fetch(url, { headers, signal, repository })
+        const url = new URL(path, `${scheme}://${host}/v2/${repository.path}/`)
+        // An address that the registry gave may be another server's: what we identify with is not for that one.
+        const headers = { ...request.headers, ...(authorization && url.host === host ? { authorization } : {}) }
+        const response = await this.#fetch(url, { ...optionalsOf(request), headers, signal, repository })
         this.#schemes.set(host, scheme)
         return response
       } catch (error) {
@@ -211,10 +232,7 @@ export class RegistryClient {
     throw imageError('IMAGE_REGISTRY', `reach registry ${host}: no scheme to try`)
   }
 
-  async #fetch(
-    url: URL,
-    o: { headers: Record<string, string>; signal: AbortSignal | undefined; repository: Repository },
-  ): Promise<Response> {
+  async #fetch(url: URL, o: Omit<FetchOptions, 'insecureRegistries'> & { repository: Repository }): Promise<Response> {
     try {
       return await httpFetch(url, { ...o, insecureRegistries: this.#options.insecureRegistries })
     } catch (error) {
@@ -226,8 +244,12 @@ export class RegistryClient {
 }
 
 const nameOf = ({ domain, path }: Repository) => `${domain}/${path}`
-const tokenKey = ({ repository, auth }: Request) =>
-  JSON.stringify([repository.domain, repository.path, auth?.username, auth?.password])
+const scopeOf = ({ action = 'pull' }: Request) => (action === 'push' ? 'pull,push' : 'pull')
+const tokenKey = (request: Request) => {
+  const { repository, auth } = request
+  return JSON.stringify([repository.domain, repository.path, scopeOf(request), auth?.username, auth?.password])
+}
+const optionalsOf = ({ method, body }: Request) => ({ ...(method ? { method } : {}), ...(body ? { body } : {}) })
 
 async function readAtMost(response: Response, limit: number, what: string): Promise<Buffer> {
   const chunks: Uint8Array[] = []
@@ -249,11 +271,16 @@ function unauthorized(repository: Repository, reason: string) {
 function unreachable(repository: Repository, verb: string, error: unknown) {
   const cause = (error as { cause?: unknown }).cause
   const reason = cause instanceof Error && cause.message ? cause.message : messageOf(cause ?? error)
-  return imageError('IMAGE_REGISTRY', `${verb} ${nameOf(repository)}: ${reason}`, { cause: error, retryable: true })
+  const isTls = /^(EPROTO|ERR_SSL_)/.test(String((cause as { code?: unknown } | undefined)?.code))
+  return imageError('IMAGE_REGISTRY', `${verb} ${nameOf(repository)}: ${reason}`, {
+    cause: error,
+    retryable: true,
+    ...(isTls ? { hint: `if ${repository.domain} has no TLS, name it as an insecure registry` } : {}),
+  })
 }
 
 /** What a registry says when it refuses: `{"errors": [{"code", "message"}]}`. */
-async function refusal(response: Response, repository: Repository, verb: string) {
+export async function refusal(response: Response, repository: Repository, verb: string) {
   const text = (await response.text().catch(() => '')).slice(0, 4096)
   const said = /"message"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? ''
   const reason = `${response.status} ${response.statusText}${said ? ` (${said})` : ''}`

@@ -25,7 +25,7 @@ export type { CreateOptions, SandboxOptions } from './container/create.ts'
 export type { ExecOptions } from './container/exec.ts'
 export type { ContainerState, ContainerStatus } from './container/state.ts'
 export type { Session } from './launcher/client-session.ts'
-export type { ContainerRecord, LogOptions, RuntimeEvent } from './launcher/protocol.ts'
+export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent } from './launcher/protocol.ts'
 export type * from './spec/types.ts'
 
 export interface RuntimeOptions {
@@ -78,6 +78,9 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
   const client = new LauncherClient(options)
   await client.call({ op: 'hello' })
   const place: Workplace = { root, player: launcherPlayer(client), warn: (message) => log.warn(message) }
+  const warn = (warnings: readonly string[]) => {
+    for (const warning of warnings) log.warn(warning)
+  }
   const simple = async (request: Parameters<LauncherClient['call']>[0]) => void (await client.call(request))
   return {
     createSandbox: (sandbox) => createSandbox(place, sandbox),
@@ -96,13 +99,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     pause: (id) => pause(root, id),
     resume: (id) => resume(root, id),
     resize: (id, columns, rows) => simple({ op: 'resize', id, columns, rows }),
-    update: async (id, resources) => update(root, id, resources),
+    update: async (id, resources) => warn(update(root, id, resources)),
     stats: async (id) => stats(root, id),
     reopenLog: (id) => simple({ op: 'reopen-log', id }),
-    async createGroup(path, resources = {}) {
-      for (const warning of cgroups().create(path, resources)) log.warn(warning)
-    },
-    updateGroup: async (path, resources) => cgroups().update(path, resources),
+    createGroup: async (path, resources = {}) => warn(cgroups().create(path, resources)),
+    updateGroup: async (path, resources) => warn(cgroups().update(path, resources)),
     removeGroup: (path) => cgroups().remove(path),
     clearGroup,
     groupStats: async (path) => cgroups().stats(path),

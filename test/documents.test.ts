@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { supportPage } from '../orchestrator/api/generate/support-page.ts'
 import { topFolders } from './architecture/rules.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -31,6 +32,10 @@ describe('documents', () => {
       (match) => match[1],
     )
     expect(named.filter((name) => !(`${name}` in scripts))).toEqual([])
+  })
+
+  it('docs/support.md is what the code says', () => {
+    expect(textOf('docs/support.md')).toBe(supportPage())
   })
 
   it('every dependency has its reason in docs/decisions.md', () => {

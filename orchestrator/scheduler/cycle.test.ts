@@ -47,6 +47,17 @@ describe('decide', () => {
     const affinity = { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } }
     expect(decideAmong(nodes, aPod({ affinity })).node).toBe('b')
   })
+  it('UnsupportedConstraints: what depends on other pods waits and says why', () => {
+    const term = { topologyKey: 'kubernetes.io/hostname', labelSelector: { matchLabels: { app: 'web' } } }
+    const affinity = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } }
+    expect(explainFailure(decideAmong([aNode('a')], aPod({ affinity })))).toBe(
+      '0/1 nodes are available: 1 node(s) cannot be judged: required pod (anti-)affinity is not supported yet.',
+    )
+    const spread = { maxSkew: 1, topologyKey: 'zone', whenUnsatisfiable: 'DoNotSchedule' }
+    expect(decideAmong([aNode('a')], aPod({ topologySpreadConstraints: [spread] })).node).toBeUndefined()
+    const soft = { ...spread, whenUnsatisfiable: 'ScheduleAnyway' }
+    expect(decideAmong([aNode('a')], aPod({ topologySpreadConstraints: [soft] })).node).toBe('a')
+  })
   it('scores: kept node by node and plugin by plugin', () => {
     const { scores } = decideAmong([aNode('a')], aPod())
     expect(Object.keys(scores.get('a') ?? {})).toEqual([

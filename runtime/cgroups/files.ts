@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf } from '../base/errors.ts'
 import { cgroupFailed } from './errors.ts'
@@ -10,6 +20,22 @@ export function writeValue(file: string, value: string | number): void {
     writeFileSync(file, String(value), { flag: 'r+' })
   } catch (error) {
     throw cgroupFailed(`write ${JSON.stringify(String(value))} to ${file}`, error)
+  }
+}
+
+/** Writes several values one after the other to one file, each as a write of its own. Throws CGROUP_FAILED. */
+export function writeValues(file: string, values: readonly string[]): void {
+  const fd = openSync(file, 'r+')
+  try {
+    for (const value of values) {
+      try {
+        writeSync(fd, value)
+      } catch (error) {
+        throw cgroupFailed(`write ${JSON.stringify(value)} to ${file}`, error)
+      }
+    }
+  } finally {
+    closeSync(fd)
   }
 }
 
@@ -61,13 +87,16 @@ export function pidsBelow(folder: string): number[] {
   )
 }
 
-/** rmdir of one group, unless something is in it. */
-export function removeEmptyGroup(folder: string): void {
+/** rmdir of one group, unless something is in it; true when it is gone. */
+export function removeEmptyGroup(folder: string): boolean {
   try {
     rmdirSync(folder)
+    return true
   } catch (error) {
     const errno = errnoOf(error) ?? ''
-    if (!['EBUSY', 'ENOTEMPTY', 'ENOENT'].includes(errno)) throw cgroupFailed(`rmdir ${folder}`, error)
+    if (errno === 'ENOENT') return true
+    if (errno !== 'EBUSY' && errno !== 'ENOTEMPTY') throw cgroupFailed(`rmdir ${folder}`, error)
+    return false
   }
 }
 
@@ -85,4 +114,17 @@ export async function removeGroups(folder: string): Promise<void> {
       if (tries > 0) await sleep(Math.min(1 << tries, 50))
     }
   }
+}
+
+/** The lowest of the limits that `limitOf` gives for a group and those above it, the root of the hierarchy excepted. */
+export function lowestLimit(
+  path: string,
+  limitOf: (group: string) => number | undefined,
+): { bytes: number; path: string } | undefined {
+  let lowest: { bytes: number; path: string } | undefined
+  for (let group = path; group !== ''; group = group.slice(0, Math.max(0, group.lastIndexOf('/')))) {
+    const bytes = limitOf(group)
+    if (bytes !== undefined && bytes < (lowest?.bytes ?? Number.POSITIVE_INFINITY)) lowest = { bytes, path: group }
+  }
+  return lowest
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { cgroupUnsupported } from './errors.ts'
 
-/** Where the controllers of this host are. On a hybrid host they are v1; the unified tree beside them has none of ours. */
+/** Where the controllers of this host are. On a hybrid host they are v1; the v2 tree beside them is `unified`. */
 export type CgroupLayout = { version: 1; mounts: ReadonlyMap<string, string> } | { version: 2; mount: string }
 
 /** Reads /proc/self/mounts. Throws CGROUP_UNSUPPORTED on a host without cgroups. */
@@ -14,9 +14,25 @@ export function findLayout(mounts = readFileSync('/proc/self/mounts', 'utf8')): 
     if (type !== 'cgroup') continue
     for (const option of options.split(',')) if (controllers.includes(option)) v1.set(option, folder)
   }
-  if (v1.has('memory')) return { version: 1, mounts: v1 }
+  if (v1.has('memory')) {
+    if (unified) v1.set('unified', unified)
+    return { version: 1, mounts: v1 }
+  }
   if (unified) return { version: 2, mount: unified }
   throw cgroupUnsupported('cgroups', 'this host has no cgroup hierarchy')
 }
 
-const controllers = ['cpu', 'cpuacct', 'cpuset', 'memory', 'devices', 'freezer', 'blkio', 'pids', 'hugetlb']
+const controllers = [
+  'cpu',
+  'cpuacct',
+  'cpuset',
+  'memory',
+  'devices',
+  'freezer',
+  'blkio',
+  'pids',
+  'hugetlb',
+  'rdma',
+  'net_cls',
+  'net_prio',
+]

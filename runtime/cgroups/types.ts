@@ -26,7 +26,8 @@ export interface CgroupDriver {
   readonly version: 1 | 2
   /** Makes the group and its parents, and sets the limits. What cannot be enforced here is said in the result. */
   create(path: string, resources: LinuxResources): string[]
-  update(path: string, resources: LinuxResources): void
+  /** Changes what `resources` names, and nothing else. */
+  update(path: string, resources: LinuxResources): string[]
   membership(path: string): CgroupMembership
   exists(path: string): boolean
   stats(path: string): CgroupStats
@@ -34,12 +35,18 @@ export interface CgroupDriver {
   pids(path: string): number[]
   /** How often the kernel's OOM killer has struck in the group. */
   oomKills(path: string): number
+  /** The lowest memory limit of the group and those above it, and whose it is; undefined without any. */
+  memoryLimit(path: string): { bytes: number; path: string } | undefined
+  /** The most memory that the group has ever used; undefined where the kernel does not keep it (v2 before 5.19). */
+  memoryPeak(path: string): number | undefined
+  /** Calls `tell` when memory has run out in the group: a process may have been killed, or be about to be. Returns how to stop. */
+  watchOom(path: string, tell: () => void): () => void
   freeze(path: string, frozen: boolean): Promise<void>
   isFrozen(path: string): boolean
   /** SIGKILL for everything in the group, until it is empty. */
   killAll(path: string): Promise<void>
   /** Removes the group and those below; nothing to do when it is not there. */
   remove(path: string): Promise<void>
-  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. */
-  removeIfEmpty(path: string): void
+  /** Removes the group if nothing is in it, no process and no group; otherwise leaves it. True when it is gone. */
+  removeIfEmpty(path: string): boolean
 }

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { hasCode } from '../base/errors.ts'
+import { watchOomV1 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
-import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import {
+  lowestLimit,
   makeGroup,
   pidsBelow,
   readKey,
@@ -16,105 +16,106 @@ import {
 } from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
+import { controllersFor, makeCpuset, optionalControllers, type Place, setLimits } from './v1-limits.ts'
+import { enableControllers } from './v2.ts'
 
-/** Hierarchies in which every group of ours exists; cpuset only where it is asked for, because it must be filled first. */
+/** Hierarchies in which every group of ours exists. */
 const always = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer']
 /** What the kernel shows for "no limit": the largest multiple of the page size below 2^63. */
 const unlimitedBytes = 2 ** 62
 
-/** cgroup v1, and the hybrid layout whose controllers are v1 (Documentation/admin-guide/cgroup-v1). */
+/**
+ * cgroup v1, and the hybrid layout whose controllers are v1 (Documentation/admin-guide/cgroup-v1). `mounts` has a folder
+ * for each controller, and under `unified` that of the v2 tree beside them, which may have hugetlb.
+ */
 export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
   const has = always.filter((controller) => mounts.has(controller))
-  const at = (controller: string, path: string) => `${mounts.get(controller) ?? `/sys/fs/cgroup/${controller}`}/${path}`
-  const used = (path: string) =>
-    [...has, 'cpuset'].filter((controller) => controller !== 'cpuset' || existsSync(at('cpuset', path)))
+  const optional = optionalControllers.filter((controller) => mounts.has(controller))
+  const unified = mounts.get('unified')
+  const hugetlbIsUnified = unified !== undefined && !mounts.has('hugetlb')
+  const at = (controller: string, path: string) => {
+    const inTree = controller === 'hugetlb' && hugetlbIsUnified ? 'unified' : controller
+    return `${mounts.get(inTree) ?? `/sys/fs/cgroup/${inTree}`}/${path}`
+  }
+  const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
   /** Several controllers can share one mount. */
   const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
+  const limit = (path: string, resources: LinuxResources) => {
+    makeOptional({ mounts, at, path, resources, hugetlbIsUnified })
+    setLimits(at, path, resources)
+    return []
+  }
 
   return {
     version: 1,
     create(path, resources) {
       refuseUnsupported(resources, 1)
       for (const controller of has) makeGroup(at(controller, path))
-      setLimits(at, path, resources)
-      for (const { file, line } of deviceRuleLines(resources.devices))
-        writeValue(`${at('devices', path)}/${file}`, line)
-      return []
+      return limit(path, resources)
     },
     update(path, resources) {
       refuseUnsupported(resources, 1)
-      setLimits(at, path, resources)
+      return limit(path, resources)
     },
     membership: (path) => ({
       // `tasks`, not `cgroup.procs`: a single thread that moves itself needs no lock over all processes of the machine,
-      // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
-      join: folders(path).map((folder) => `${folder}/tasks`),
+      // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start). v2 has no `tasks`.
+      join: folders(path).map((folder) =>
+        unified !== undefined && folder.startsWith(`${unified}/`) ? `${folder}/cgroup.procs` : `${folder}/tasks`,
+      ),
       views: used(path).map((controller) => ({ name: controller, folder: at(controller, path) })),
     }),
     exists: (path) => existsSync(at('memory', path)),
     stats: (path) => readStats(at, path),
     pids: (path) => pidsBelow(at('freezer', path)),
     oomKills: (path) => readKey(`${at('memory', path)}/memory.oom_control`, 'oom_kill') ?? 0,
+    memoryLimit: (path) =>
+      lowestLimit(path, (group) => {
+        const bytes = readNumber(`${at('memory', group)}/memory.limit_in_bytes`) ?? unlimitedBytes
+        return bytes < unlimitedBytes ? bytes : undefined
+      }),
+    memoryPeak: (path) => readNumber(`${at('memory', path)}/memory.max_usage_in_bytes`),
+    watchOom: (path, tell) => watchOomV1(at('memory', path), tell),
     freeze: (path, frozen) => setFrozen(at('freezer', path), frozen),
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
       for (const folder of folders(path)) await removeGroups(folder)
     },
-    removeIfEmpty(path) {
-      for (const folder of folders(path)) removeEmptyGroup(folder)
-    },
+    removeIfEmpty: (path) => folders(path).every(removeEmptyGroup),
   }
 }
 
-type Place = (controller: string, path: string) => string
-
-function setLimits(at: Place, path: string, { memory, cpu, pids }: LinuxResources): void {
-  if (memory) setMemory(at('memory', path), memory)
-  if (cpu?.shares) writeValue(`${at('cpu', path)}/cpu.shares`, cpu.shares)
-  if (cpu?.period) writeValue(`${at('cpu', path)}/cpu.cfs_period_us`, cpu.period)
-  if (cpu?.quota) writeValue(`${at('cpu', path)}/cpu.cfs_quota_us`, cpu.quota)
-  if (cpu?.burst !== undefined) writeValue(`${at('cpu', path)}/cpu.cfs_burst_us`, cpu.burst)
-  if (cpu?.idle !== undefined) writeValue(`${at('cpu', path)}/cpu.idle`, cpu.idle)
-  if (cpu?.cpus || cpu?.mems) setCpuset(at, path, cpu)
-  if (pids) writeValue(`${at('pids', path)}/pids.max`, pids.limit < 0 ? 'max' : pids.limit)
+interface OptionalPlan {
+  mounts: ReadonlyMap<string, string>
+  at: Place
+  path: string
+  resources: LinuxResources
+  hugetlbIsUnified: boolean
 }
 
-function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>): void {
-  const { limit, swap, reservation, swappiness } = memory
-  const setLimit = () => limit !== undefined && limit !== 0 && writeValue(`${folder}/memory.limit_in_bytes`, limit)
-  if (swap === undefined || swap === 0) setLimit()
-  else {
-    const file = `${folder}/memory.memsw.limit_in_bytes`
-    if (!existsSync(file)) throw cgroupUnsupported('memory.swap', 'this kernel does not account for swap')
-    // The limit must never be above the sum with swap: when it grows, the sum has to grow first.
-    try {
-      setLimit()
-      writeValue(file, swap)
-    } catch (error) {
-      if (!hasCode(error, 'CGROUP_FAILED') || error.facts.errno !== 'EINVAL') throw error
-      writeValue(file, swap)
-      setLimit()
+/**
+ * Groups in the optional hierarchies: where a limit asks for one, and where a group above has one, which would not
+ * count otherwise. What runs in the group already is moved there.
+ */
+function makeOptional({ mounts, at, path, resources, hugetlbIsUnified }: OptionalPlan): void {
+  const parent = path.slice(0, Math.max(0, path.lastIndexOf('/')))
+  const asked = controllersFor(resources)
+  const inherited = optionalControllers.filter(
+    (name) => parent !== '' && mounts.has(name) && existsSync(at(name, parent)),
+  )
+  for (const controller of new Set([...asked, ...inherited])) {
+    const isUnified = controller === 'unified' || (controller === 'hugetlb' && hugetlbIsUnified)
+    if (!mounts.has(isUnified ? 'unified' : controller)) {
+      throw cgroupUnsupported(`linux.resources (${controller})`, 'this host has no such cgroup controller')
     }
+    const folder = at(controller, path)
+    if (existsSync(folder)) continue
+    if (isUnified) enableControllers(mounts.get('unified') ?? '', path, ['hugetlb', 'rdma', 'misc'])
+    if (controller === 'cpuset') makeCpuset(at, path)
+    else makeGroup(folder)
+    for (const pid of pidsBelow(at('freezer', path))) writeValue(`${folder}/cgroup.procs`, pid)
   }
-  if (reservation !== undefined && reservation !== 0) writeValue(`${folder}/memory.soft_limit_in_bytes`, reservation)
-  if (swappiness !== undefined) writeValue(`${folder}/memory.swappiness`, swappiness)
-  if (memory.disableOOMKiller) writeValue(`${folder}/memory.oom_control`, 1)
-}
-
-/** A new cpuset group has no cpus and no memory nodes, and takes no process until both are filled, from the top down. */
-function setCpuset(at: Place, path: string, { cpus, mems }: NonNullable<LinuxResources['cpu']>): void {
-  const parts = path.split('/')
-  parts.forEach((_, index) => {
-    const folder = at('cpuset', parts.slice(0, index + 1).join('/'))
-    makeGroup(folder)
-    for (const file of ['cpuset.cpus', 'cpuset.mems']) {
-      if (readValue(`${folder}/${file}`) === '')
-        writeValue(`${folder}/${file}`, readValue(`${folder}/../${file}`) ?? '')
-    }
-  })
-  if (cpus) writeValue(`${at('cpuset', path)}/cpuset.cpus`, cpus)
-  if (mems) writeValue(`${at('cpuset', path)}/cpuset.mems`, mems)
 }
 
 function readStats(at: Place, path: string): CgroupStats {

@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { watchOomV2 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
-import { cgroupFailed, cgroupUnsupported } from './errors.ts'
+import { enforceDeviceRules } from './device-program.ts'
+import { cgroupFailed } from './errors.ts'
 import {
+  lowestLimit,
   makeGroup,
   pidsBelow,
   readKey,
@@ -14,6 +17,7 @@ import {
 } from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
+import { setLimits } from './v2-limits.ts'
 
 /** cgroup v2 (Documentation/admin-guide/cgroup-v2.rst). */
 export function v2Driver(mount: string): CgroupDriver {
@@ -22,21 +26,25 @@ export function v2Driver(mount: string): CgroupDriver {
     version: 2,
     create(path, resources) {
       refuseUnsupported(resources, 2)
-      enableControllers(mount, path)
+      enableControllers(mount, path, controllersFor(resources))
       makeGroup(at(path))
       setLimits(at(path), resources)
-      const denies = resources.devices?.some(({ allow }) => !allow)
-      return denies ? ['linux.resources.devices is not enforced on cgroup v2 yet'] : []
+      return enforceDeviceRules(at(path), resources.devices)
     },
     update(path, resources) {
       refuseUnsupported(resources, 2)
+      enableControllers(mount, path, controllersFor(resources))
       setLimits(at(path), resources)
+      return enforceDeviceRules(at(path), resources.devices)
     },
     membership: (path) => ({ into: at(path), join: [], views: [{ name: '', folder: at(path) }] }),
     exists: (path) => existsSync(at(path)),
     stats: (path) => readStats(at(path)),
     pids: (path) => pidsBelow(at(path)),
     oomKills: (path) => readKey(`${at(path)}/memory.events`, 'oom_kill') ?? 0,
+    memoryLimit: (path) => lowestLimit(path, (group) => readNumber(`${at(group)}/memory.max`)),
+    memoryPeak: (path) => readNumber(`${at(path)}/memory.peak`),
+    watchOom: (path, tell) => watchOomV2(at(path), tell),
     freeze: (path, frozen) => setFrozen(at(path), frozen),
     isFrozen: (path) => readValue(`${at(path)}/cgroup.freeze`) === '1',
     killAll: (path) => killGroup(at(path)),
@@ -45,58 +53,28 @@ export function v2Driver(mount: string): CgroupDriver {
   }
 }
 
+function controllersFor({ hugepageLimits, rdma, unified }: LinuxResources): string[] {
+  const keys = Object.keys(unified ?? {})
+  const asks = (name: string) => keys.some((key) => key.startsWith(`${name}.`))
+  return [
+    ...['cpu', 'cpuset', 'io', 'memory', 'pids'],
+    ...(hugepageLimits?.length || asks('hugetlb') ? ['hugetlb'] : []),
+    ...(rdma || asks('rdma') ? ['rdma'] : []),
+    ...(asks('misc') ? ['misc'] : []),
+  ]
+}
+
 /** A controller is there in a group when every group above it passes it on: from the root downwards. */
-function enableControllers(mount: string, path: string): void {
+export function enableControllers(mount: string, path: string, wanted: readonly string[]): void {
   const parts = path.split('/').slice(0, -1)
   for (let depth = 0; depth <= parts.length; depth++) {
     const folder = [mount, ...parts.slice(0, depth)].join('/')
     if (depth > 0) makeGroup(folder)
     const offered = (readValue(`${folder}/cgroup.controllers`) ?? '').split(' ')
     const passed = (readValue(`${folder}/cgroup.subtree_control`) ?? '').split(' ')
-    const missing = ['cpu', 'cpuset', 'io', 'memory', 'pids'].filter(
-      (name) => offered.includes(name) && !passed.includes(name),
-    )
+    const missing = wanted.filter((name) => offered.includes(name) && !passed.includes(name))
     if (missing.length > 0) writeValue(`${folder}/cgroup.subtree_control`, missing.map((name) => `+${name}`).join(' '))
   }
-}
-
-function setLimits(folder: string, { memory, cpu, pids, unified }: LinuxResources): void {
-  const set = (file: string, value: string | number) => writeValue(`${folder}/${file}`, value)
-  const bytes = (value: number) => (value < 0 ? 'max' : value)
-  if (memory?.limit) set('memory.max', bytes(memory.limit))
-  if (memory?.reservation) set('memory.low', bytes(memory.reservation))
-  if (memory?.swap) set('memory.swap.max', swapAlone(memory.swap, memory.limit))
-  if (cpu?.shares) set('cpu.weight', weightOfShares(cpu.shares))
-  if (cpu?.quota || cpu?.period) {
-    const before = (readValue(`${folder}/cpu.max`) ?? 'max 100000').split(' ')
-    const quota = cpu.quota ? (cpu.quota < 0 ? 'max' : cpu.quota) : before[0]
-    set('cpu.max', `${quota} ${cpu.period || before[1]}`)
-  }
-  if (cpu?.burst !== undefined) set('cpu.max.burst', cpu.burst)
-  if (cpu?.idle !== undefined) set('cpu.idle', cpu.idle)
-  if (cpu?.cpus) set('cpuset.cpus', cpu.cpus)
-  if (cpu?.mems) set('cpuset.mems', cpu.mems)
-  if (pids) set('pids.max', bytes(pids.limit))
-  for (const [file, value] of Object.entries(unified ?? {})) {
-    if (file.includes('/')) throw cgroupUnsupported(`unified ${file}`, 'is not the name of a file')
-    set(file, value)
-  }
-}
-
-/** OCI counts memory and swap together, v2 swap alone. */
-function swapAlone(swap: number, limit: number | undefined): string | number {
-  if (swap < 0) return 'max'
-  if (limit === undefined || limit < 0) throw cgroupUnsupported('memory.swap', 'has no meaning without memory.limit')
-  if (swap < limit) throw cgroupUnsupported('memory.swap', 'is below memory.limit, which it includes')
-  return swap - limit
-}
-
-/** Shares 2 … 262144 onto weights 1 … 10000, with 1024 at 100 as runc and crun have it since 2025. */
-export function weightOfShares(shares: number): number {
-  if (shares <= 2) return 1
-  if (shares >= 262144) return 10000
-  const log = Math.log2(shares)
-  return Math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34))
 }
 
 function readStats(folder: string): CgroupStats {

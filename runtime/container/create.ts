@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { errnoOf, hasCode } from '../base/errors.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
@@ -14,7 +14,7 @@ import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
-import { type ContainerState, stateOf } from './state.ts'
+import { type ContainerState, stateFrom } from './state.ts'
 
 export interface CreateOptions {
   id: string
@@ -61,10 +61,11 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     ...(bundle === undefined ? {} : { bundle }),
     ...(log ? { log } : {}),
   }
-  return bear(place, record, spec.linux?.resources ?? {}, () => {
+  const recordTape = () => {
     saveConfig(place.root, id, { spec, rootfs, bundle })
     return birthOf(place, id, { spec, bundle, rootfs })
-  })
+  }
+  return bear(place, record, { resources: spec.linux?.resources, hasOverlay: rootfs !== undefined, recordTape })
 }
 
 /** The tape of a container; the same for create, for explaining it, and for naming a step that failed. */
@@ -92,7 +93,7 @@ export async function createSandbox(place: Workplace, options: SandboxOptions): 
   const { hostNetwork = false, hostPid = false, hostIpc = false } = options
   const cgroupPath = `${cgroupPathOf(options.cgroupPath, id)}/${id}`
   const record = { ...emptyRecord(id, 'sandbox', place), annotations, cgroupPath }
-  return bear(place, record, resources, () =>
+  const recordTape = () =>
     recordSandbox({
       hostname,
       sysctls,
@@ -101,30 +102,29 @@ export async function createSandbox(place: Workplace, options: SandboxOptions): 
       hostIpc,
       cgroup: cgroups().membership(cgroupPath),
       emptyFolder: emptyFolderOf(place.root),
-    }),
-  )
+    })
+  return bear(place, record, { resources, hasOverlay: false, recordTape })
 }
 
 async function bear(
   place: Workplace,
   record: ContainerRecord,
-  resources: LinuxResources,
-  recordTape: () => Birth,
+  plan: { resources: LinuxResources | undefined; hasOverlay: boolean; recordTape: () => Birth },
 ): Promise<ContainerState> {
-  makeFolder(place.root, record.id)
+  makeFolder(place.root, record.id, plan.hasOverlay)
   try {
-    for (const warning of cgroups().create(record.cgroupPath, resources)) place.warn(warning)
-    const { tape, warnings, clone, ready } = recordTape()
+    for (const warning of cgroups().create(record.cgroupPath, plan.resources ?? {})) place.warn(warning)
+    const { tape, warnings, clone, ready } = plan.recordTape()
     for (const warning of warnings) place.warn(`${record.id}: ${warning}`)
     try {
-      await place.player.create(record, { tape: tape.encode(), marks: { clone, ready } })
+      const born = await place.player.create(record, { tape: tape.encode(), marks: { clone, ready } })
+      return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
       if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
         throw stepError(tape, error.facts as unknown as Report)
       }
       throw error
     }
-    return stateOf(place.root, record.id)
   } catch (error) {
     await removeTraces(place, record.id, record.cgroupPath)
     throw error
@@ -137,21 +137,24 @@ function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace
   return { id, kind, createdAt, keeper: place.player.keeper, ...plain }
 }
 
-/** `<root>/<id>` with the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
-function makeFolder(root: string, id: string): void {
+/** `<root>/<id>`, and in it the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
+function makeFolder(root: string, id: string, hasOverlay: boolean): void {
   if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
     throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
   }
   const folder = folderOf(root, id)
-  mkdirSync(root, { recursive: true, mode: 0o700 })
-  mkdirSync(emptyFolderOf(root), { recursive: true, mode: 0o555 })
+  const empty = emptyFolderOf(root)
+  if (!existsSync(empty)) {
+    mkdirSync(root, { recursive: true, mode: 0o700 })
+    mkdirSync(empty, { recursive: true, mode: 0o555 })
+  }
   try {
     mkdirSync(folder, { mode: 0o700 })
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error
     throw containerError('ALREADY_EXISTS', `create ${id}: a container with this id exists already`, { id })
   }
-  mkdirSync(`${folder}/rootfs`)
+  if (hasOverlay) mkdirSync(`${folder}/rootfs`)
 }
 
 /** `linux.cgroupsPath` below the root of the hierarchies; `..` would lead out of it. */

@@ -1,10 +1,11 @@
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { errnoOf, hasCode, runAll } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
-import { folderOf, readRecord } from '../launcher/records.ts'
+import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
 import { containerError } from './errors.ts'
+import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
-import { stateOf } from './state.ts'
+import { statusOf } from './state.ts'
 
 /**
  * Removes a stopped container and all traces of it. With `force` a living one is killed first, and one that does not
@@ -18,9 +19,13 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
     await removeTraces(place, id, '')
     return
   }
-  const { status } = stateOf(place.root, id)
-  if (status !== 'stopped' && !force) {
-    throw containerError('WRONG_STATE', `delete ${id}: the container is ${status}, not stopped`, { id, status })
+  const status = statusOf(place.root, record)
+  if (status !== 'stopped') {
+    if (!force) {
+      throw containerError('WRONG_STATE', `delete ${id}: the container is ${status}, not stopped`, { id, status })
+    }
+    // By its pid too: somebody may have moved it out of its cgroup.
+    if (record.pid !== undefined) signalProcess(record.pid, 9, record.startTime)
   }
   await removeTraces(place, id, record.cgroupPath)
 }
@@ -29,17 +34,24 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
 export async function removeTraces(place: Workplace, id: string, cgroupPath: string): Promise<void> {
   await runAll(`delete ${id}`, [
     async () => {
-      if (cgroupPath === '' || !cgroups().exists(cgroupPath)) return
-      if (cgroups().pids(cgroupPath).length > 0) {
-        if (cgroups().isFrozen(cgroupPath)) await cgroups().freeze(cgroupPath, false)
-        await cgroups().killAll(cgroupPath)
-        await endOf(place, id)
-      }
+      if (cgroupPath !== '' && !hasExit(place.root, id)) await killAll(cgroupPath)
+    },
+    // Its end is on disk, with what the cgroup told of it, before the cgroup goes.
+    () => endOf(place, id),
+    async () => {
+      // Nearly always nothing is left in it, and then the kernel lets it go at once.
+      if (cgroupPath === '' || cgroups().removeIfEmpty(cgroupPath)) return
+      await killAll(cgroupPath)
       await cgroups().remove(cgroupPath)
     },
-    () => place.player.forget(id),
     () => removeFolder(folderOf(place.root, id)),
   ])
+}
+
+async function killAll(cgroupPath: string): Promise<void> {
+  if (cgroups().pids(cgroupPath).length === 0) return
+  if (cgroups().isFrozen(cgroupPath)) await cgroups().freeze(cgroupPath, false)
+  await cgroups().killAll(cgroupPath)
 }
 
 async function endOf(place: Workplace, id: string): Promise<void> {

@@ -1,10 +1,8 @@
 import { capabilityNames } from '../birth/capabilities.ts'
 import { mountOptionNames } from '../birth/mount-options.ts'
-import { cgroups } from '../cgroups/driver.ts'
 
 /** The runtime-spec's features document (features.md): only what is really there. */
 export function features(): Record<string, unknown> {
-  const isUnified = cgroups().version === 2
   return {
     ociVersionMin: '1.0.0',
     ociVersionMax: '1.3.0',
@@ -13,7 +11,7 @@ export function features(): Record<string, unknown> {
     linux: {
       namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'uts'],
       capabilities: capabilityNames,
-      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: false },
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
       seccomp: {
         enabled: true,
         actions: ['ALLOW', 'ERRNO', 'KILL', 'KILL_PROCESS', 'KILL_THREAD', 'LOG', 'TRACE', 'TRAP'].map(
@@ -27,9 +25,6 @@ export function features(): Record<string, unknown> {
       selinux: { enabled: false },
       intelRdt: { enabled: false },
       mountExtensions: { idmap: { enabled: false } },
-    },
-    annotations: {
-      'coracle.limits': isUnified ? 'device rules are not enforced on cgroup v2' : '',
     },
   }
 }

@@ -38,7 +38,8 @@ async function killGroup(path: string, signal: number): Promise<void> {
   else for (const pid of cgroups().pids(path)) signalProcess(pid, signal, startTimeOf(pid))
 }
 
-function signalProcess(pid: number, signal: number, startTime: number | undefined): boolean {
+/** Signals a process only if it is still the one that began at `startTime`; false when it is gone. */
+export function signalProcess(pid: number, signal: number, startTime: number | undefined): boolean {
   let pidfd: number | undefined
   try {
     pidfd = pidfdOpen(pid)

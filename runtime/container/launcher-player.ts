@@ -1,17 +1,37 @@
+import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
 import type { ContainerRecord } from '../launcher/protocol.ts'
+import { hasExit, readRecord } from '../launcher/records.ts'
 import type { Player } from './player.ts'
+import { requireState } from './state.ts'
 
 /** Tapes played by the resident launcher. */
 export function launcherPlayer(client: LauncherClient): Player {
+  const { root } = client.place
   return {
     keeper: 'launcher',
     async create(record, { tape, marks }) {
       const answer = await client.call({ op: 'create', record, marks }, tape)
       return answer.record as ContainerRecord
     },
-    start: async (id) => String((await client.call({ op: 'start', id })).startedAt),
-    wait: async (id) => void (await client.call({ op: 'wait', id })),
-    forget: async (id) => void (await client.call({ op: 'forget', id })),
+    async start(id) {
+      try {
+        return (await client.call({ op: 'start', id })).record as ContainerRecord
+      } catch (error) {
+        // The launcher knows the containers that live; why another one cannot be started is said on disk.
+        const isUnknown = hasCode(error, 'NOT_FOUND') || hasCode(error, 'NOT_RUNNING')
+        if (isUnknown) requireState(root, id, { verb: 'start', states: ['created'] })
+        throw error
+      }
+    },
+    async wait(id) {
+      if (hasExit(root, id)) return
+      try {
+        await client.call({ op: 'wait', id })
+      } catch (error) {
+        // It has ended, or ended and been deleted, since we looked.
+        if (!hasCode(error, 'NOT_FOUND') || (readRecord(root, id) && !hasExit(root, id))) throw error
+      }
+    },
   }
 }

@@ -3,7 +3,9 @@ import { playBirth, readRunning } from '../launcher/birth-play.ts'
 import { folderOf, readRecord, writeRecord } from '../launcher/records.ts'
 import { makeFifo, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
 import { ownStreams, playerDescriptors } from '../tape/play.ts'
+import { containerError } from './errors.ts'
 import type { Player } from './player.ts'
+import { requireState } from './state.ts'
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants
 
@@ -41,6 +43,7 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       return alive
     },
     async start(id) {
+      requireState(root, id, { verb: 'start', states: ['created'] })
       const folder = folderOf(root, id)
       const started = running.get(id) ?? readRunning(`${folder}/report`)
       const gate = openSync(`${folder}/gate`, O_WRONLY | O_NONBLOCK)
@@ -49,8 +52,10 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       await started
       const startedAt = new Date().toISOString()
       const record = readRecord(root, id)
-      if (record) writeRecord(root, { ...record, startedAt })
-      return startedAt
+      if (!record) throw containerError('NOT_FOUND', `start ${id}: it has been deleted meanwhile`, { id })
+      const alive = { ...record, startedAt }
+      writeRecord(root, alive)
+      return alive
     },
     async wait(id) {
       const { pid, startTime } = readRecord(root, id) ?? {}
@@ -59,6 +64,5 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       await pollReadable([pidfd], -1)
       closeSync(pidfd)
     },
-    forget: async () => {},
   }
 }

@@ -5,12 +5,10 @@ export interface Player {
   readonly keeper: ContainerRecord['keeper']
   /** Plays up to the gate and leaves the record, with the pid, on disk. Throws PLAY_FAILED. */
   create(record: ContainerRecord, birth: { tape: Uint8Array; marks: TapeMarks }): Promise<ContainerRecord>
-  /** Opens the gate; returns when execve has happened. Throws PLAY_FAILED. */
-  start(id: string): Promise<string>
+  /** Opens the gate; returns when execve has happened. Throws PLAY_FAILED, and WRONG_STATE without touching anything. */
+  start(id: string): Promise<ContainerRecord>
   /** Resolves once the container has ended. */
   wait(id: string): Promise<void>
-  /** The container is being deleted. */
-  forget(id: string): Promise<void>
 }
 
 /** Where the verbs work. */

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import type { Overlay } from '../birth/rootfs.ts'
-import { folderOf, writeWhole } from '../launcher/records.ts'
+import { folderOf } from '../launcher/records.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { containerError } from './errors.ts'
 
@@ -12,8 +12,9 @@ export interface SavedConfig {
   rootfs?: { overlay: Overlay } | undefined
 }
 
+/** Before there is a state, so nobody reads it half-written. */
 export function saveConfig(root: string, id: string, config: SavedConfig): void {
-  writeWhole(`${folderOf(root, id)}/config.json`, config)
+  writeFileSync(`${folderOf(root, id)}/config.json`, JSON.stringify(config), { mode: 0o600 })
 }
 
 /** The configuration of a container that exists. Throws NOT_FOUND for one that does not, and for a sandbox. */

@@ -1,6 +1,6 @@
 import { cgroups } from '../cgroups/driver.ts'
-import type { ContainerRecord } from '../launcher/protocol.ts'
-import { listIds, readExit, readRecord } from '../launcher/records.ts'
+import type { ContainerRecord, ExitRecord } from '../launcher/protocol.ts'
+import { hasExit, listIds, readExit, readRecord } from '../launcher/records.ts'
 import { startTimeOf } from '../linux/process.ts'
 import { containerError } from './errors.ts'
 
@@ -36,8 +36,20 @@ export function stateOf(root: string, id: string): ContainerState {
   const record = readRecord(root, id)
   if (!record) throw containerError('NOT_FOUND', `find container ${id}: it does not exist`, { id })
   const exit = readExit(root, id)
-  const { kind, pid, createdAt, startedAt, annotations, bundle, log, cgroupPath } = record
-  const status = exit ? 'stopped' : liveStatus(record)
+  return stateFrom(record, { status: exit ? 'stopped' : liveStatus(record), exit })
+}
+
+/** What `stateOf` says of the status alone, for a record that has just been read. */
+export function statusOf(root: string, record: ContainerRecord): ContainerStatus {
+  return hasExit(root, record.id) ? 'stopped' : liveStatus(record)
+}
+
+/** The state of a record whose status is known already. */
+export function stateFrom(
+  record: ContainerRecord,
+  { status, exit }: { status: ContainerStatus; exit?: ExitRecord | undefined },
+): ContainerState {
+  const { id, kind, pid, createdAt, startedAt, annotations, bundle, log, cgroupPath } = record
   return {
     id,
     kind,

@@ -3,10 +3,12 @@ import type { CgroupStats } from '../cgroups/types.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { requireState, stateOf } from './state.ts'
 
-/** Changes limits of a living container. Throws NOT_FOUND, WRONG_STATE, CGROUP_FAILED, CGROUP_UNSUPPORTED. */
-export function update(root: string, id: string, resources: LinuxResources): void {
+/**
+ * Changes limits of a living container; what cannot be enforced here is said in the result. Throws NOT_FOUND, WRONG_STATE, CGROUP_FAILED, CGROUP_UNSUPPORTED.
+ */
+export function update(root: string, id: string, resources: LinuxResources): string[] {
   const { cgroupPath } = requireState(root, id, { verb: 'update', states: ['created', 'running', 'paused'] })
-  cgroups().update(cgroupPath, resources)
+  return cgroups().update(cgroupPath, resources)
 }
 
 /** What a container uses now. Throws NOT_FOUND. */

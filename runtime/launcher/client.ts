@@ -16,7 +16,21 @@ export interface LauncherPlace {
   nodeBinary?: string
 }
 
-const startMilliseconds = 10_000
+/** The first start on a machine compiles everything and starts twice; on a slow one that takes a while. */
+const startMilliseconds = 30_000
+
+/**
+ * The launcher makes system calls and moves bytes: no loop of it ever gets hot, so optimising compilers would only cost
+ * memory (8 MB, at the same processor time), and a heap may be collected when it has grown by a fifth.
+ */
+const smallHeap = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=0',
+  '--no-turbofan',
+  '--no-maglev',
+  '--initial-heap-size=4',
+  '--heap-growing-percent=20',
+]
 
 /** A connection to the launcher of `place.root`, which is started when none answers. Throws LAUNCHER_LOST. */
 export async function connectOrStart(place: LauncherPlace): Promise<Socket> {
@@ -54,7 +68,7 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   const output = openSync(`${root}/launcher.log`, 'a', 0o600)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
   const cache = `${root}/.compile-cache`
-  const args = ['--max-semi-space-size=1', '--v8-pool-size=0', main, root, ...(existsSync(cache) ? [] : ['cold'])]
+  const args = [...smallHeap, main, root, ...(existsSync(cache) ? [] : ['cold'])]
   const child = spawn(nodeBinary, args, {
     detached: true,
     stdio: ['ignore', output, output],

@@ -1,6 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { Log } from '../base/log.ts'
-import { cgroups } from '../cgroups/driver.ts'
 import {
   descriptorOf,
   type Exit,
@@ -16,6 +15,7 @@ import type { Children } from './children.ts'
 import { launcherError } from './errors.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
 import { LogWriter } from './log-writer.ts'
+import { OomWatch } from './oom-watch.ts'
 import { Output } from './output.ts'
 import type { ContainerRecord, ExitRecord, RuntimeEvent, TapeMarks } from './protocol.ts'
 import { folderOf, writeExit, writeRecord } from './records.ts'
@@ -33,12 +33,13 @@ export interface Surroundings {
   children: Children
   log: Log
   emit(event: RuntimeEvent): void
+  onEnd(container: ContainerProcess): void
 }
 
 /**
  * One container as the launcher keeps it:
  *
- *     create ──► at the gate ──start──► running ──► exited ──forget──► gone
+ *     create ──► at the gate ──start──► running ──► exited, and forgotten here
  *
  * Its outputs are FIFOs on disk that the container holds open for reading too: when the launcher dies, writers get no
  * SIGPIPE, and the next launcher reads on where this one stopped.
@@ -50,6 +51,7 @@ export class ContainerProcess {
   readonly followers = new Set<Follower>()
   readonly #around: Surroundings
   readonly #outputs: Output[] = []
+  readonly #oomWatch: OomWatch
   #logWriter: LogWriter | undefined
   #input: Input | undefined
   #master: number | undefined
@@ -58,6 +60,8 @@ export class ContainerProcess {
   constructor(record: ContainerRecord, around: Surroundings) {
     this.record = record
     this.#around = around
+    const { id, cgroupPath } = record
+    this.#oomWatch = new OomWatch(cgroupPath, { id, log: around.log, emit: around.emit })
   }
 
   /** Plays the tape up to the gate. Throws PLAY_FAILED. */
@@ -94,11 +98,15 @@ export class ContainerProcess {
     if (this.record.terminal) this.#fetchMaster(pid, result)
     else if (this.record.kind === 'container') this.openOutputs(folder)
     void this.#around.children.wait(pid).then((exit) => this.ended(exit))
+    // Once create has been answered: at its gate it allocates nothing.
+    setImmediate(() => this.#oomWatch.open())
   }
 
   /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
-  async start(): Promise<string> {
-    if (this.exit) throw launcherError('NOT_RUNNING', `start ${this.record.id}: it has ended already`)
+  async start(): Promise<ContainerRecord> {
+    if (this.exit || this.record.startedAt !== undefined) {
+      throw launcherError('NOT_RUNNING', `start ${this.record.id}: it does not wait to be started`)
+    }
     const gate = openSync(`${folderOf(this.#around.root, this.record.id)}/gate`, O_WRONLY | O_NONBLOCK)
     writeSync(gate, 'g')
     closeSync(gate)
@@ -107,12 +115,13 @@ export class ContainerProcess {
     this.record = { ...this.record, startedAt: at }
     writeRecord(this.#around.root, this.record)
     this.#around.emit({ type: 'started', id: this.record.id, at })
-    return at
+    return this.record
   }
 
   /** Takes over what another launcher has begun: outputs, and the reports of a process that still waits at its gate. */
   adopt(): void {
     const folder = folderOf(this.#around.root, this.record.id)
+    this.#oomWatch.open()
     if (this.record.startedAt === undefined) {
       this.#running = readRunning(`${folder}/report`)
       this.#running.catch(() => {})
@@ -153,8 +162,8 @@ export class ContainerProcess {
   ended(exit: Exit & { reason?: string }): void {
     for (const output of this.#outputs) output.drain()
     this.#logWriter?.close()
-    const { id, cgroupPath } = this.record
-    const oomKills = cgroupPath === '' ? 0 : cgroups().oomKills(cgroupPath)
+    const { id } = this.record
+    const oomKills = this.#oomWatch.close()
     const at = new Date().toISOString()
     const { exitCode, signal, reason } = exit
     const record: ExitRecord = {
@@ -167,12 +176,12 @@ export class ContainerProcess {
     }
     this.exit = record
     writeExit(this.#around.root, id, record)
-    if (oomKills > 0) this.#around.emit({ type: 'oom', id, at })
     const { finishedAt: _, ...facts } = record
     this.#around.emit({ type: 'exited', id, at, ...facts })
     for (const follower of this.followers) follower.exit(exitCode)
     this.followers.clear()
     this.exited.resolve(record)
+    this.#around.onEnd(this)
     this.forget()
   }
 

@@ -6,6 +6,9 @@ import { errnoOf } from '../base/errors.ts'
 /** At most this much is read after the process has ended; a descendant that writes for ever must not hold us. */
 const drainBytes = 4 * 1024 * 1024
 
+/** One for all: what is drained is copied out of it at once. */
+const drained = Buffer.alloc(65536)
+
 /** Reads one output of a process, a pipe or the master of a terminal, and owns the descriptor. */
 export class Output {
   readonly fd: number
@@ -38,12 +41,11 @@ export class Output {
   drain(): void {
     // A stream that was paused has a chunk that it has read and not yet told; read() tells it, by a `data` event.
     while (this.#stream.read() !== null);
-    const buffer = Buffer.allocUnsafe(65536)
     for (let total = 0; this.#open && total < drainBytes; ) {
-      const got = readNow(this.fd, buffer)
+      const got = readNow(this.fd, drained)
       if (got === 0) break
       total += got
-      this.#onData(Buffer.from(buffer.subarray(0, got)))
+      this.#onData(Buffer.from(drained.subarray(0, got)))
     }
   }
 

@@ -16,9 +16,8 @@
  *     control                         answer                         meaning
  *     hello                           {pid}                          who are you
  *     create  + tape                  {record}                       play up to the gate
- *     start                           {startedAt}                    open the gate; answers once execve has happened
- *     wait                            {exit}                         answers once it has ended
- *     forget                          {}                             a stopped container's streams are closed
+ *     start                           {record}                       open the gate; answers once execve has happened
+ *     wait                            {exit}                         answers once it has ended; who has is on disk
  *     resize                          {}                             the container's terminal
  *     reopen-log                      {}                             after somebody has renamed the log
  *     subscribe                       {}                             from now on {event} frames
@@ -80,7 +79,7 @@ export interface TapeMarks {
 export type Request =
   | { op: 'hello' }
   | { op: 'create'; record: ContainerRecord; marks: TapeMarks }
-  | { op: 'start' | 'wait' | 'forget' | 'reopen-log'; id: string }
+  | { op: 'start' | 'wait' | 'reopen-log'; id: string }
   | { op: 'resize'; id: string; columns: number; rows: number }
   | { op: 'subscribe' }
   | { op: 'shutdown' }
@@ -90,7 +89,22 @@ export type Request =
 export type RuntimeEvent =
   | { type: 'started'; id: string; at: string }
   | ({ type: 'exited'; id: string; at: string } & Omit<ExitRecord, 'finishedAt'>)
-  | { type: 'oom'; id: string; at: string }
+  | OomEvent
+
+/** The kernel has killed a process of the container for want of memory. */
+export interface OomEvent {
+  type: 'oom'
+  id: string
+  at: string
+  /** How many it has killed there by now. */
+  kills: number
+  /** From the kernel's log, where it can be read; the pid is the host's. */
+  victim?: { pid: number; name: string }
+  /** The lowest limit above the victim, and the group whose it is: the container's own or its pod's. */
+  limitBytes?: number
+  limitedBy?: string
+  peakBytes?: number
+}
 
 /** From the launcher, as JSON. */
 export type Answer =

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import type { ContainerRecord, ExitRecord } from './protocol.ts'
 
@@ -33,7 +33,13 @@ export function readRecord(root: string, id: string): ContainerRecord | undefine
 
 /** Undefined while it runs, or when nobody saw it end. */
 export function readExit(root: string, id: string): ExitRecord | undefined {
-  return readJson<ExitRecord>(`${folderOf(root, id)}/exit.json`)
+  // Looked for first: of a living container it is missing, and an error costs more than a look.
+  return hasExit(root, id) ? readJson<ExitRecord>(`${folderOf(root, id)}/exit.json`) : undefined
+}
+
+/** True when its end is on disk. */
+export function hasExit(root: string, id: string): boolean {
+  return existsSync(`${folderOf(root, id)}/exit.json`)
 }
 
 /** Ids of all containers that have a state file. */

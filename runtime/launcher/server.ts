@@ -25,7 +25,16 @@ export class LauncherServer {
     const { root, log } = options
     this.#log = log
     this.#onShutdown = options.onShutdown
-    this.around = { root, children: this.#children, log, emit: (event) => this.#emit(event) }
+    this.around = {
+      root,
+      children: this.#children,
+      log,
+      emit: (event) => this.#emit(event),
+      onEnd: (container) => {
+        // Its end is on disk; another with the same id may have begun since.
+        if (this.containers.get(container.record.id) === container) this.containers.delete(container.record.id)
+      },
+    }
     this.#server = createServer((socket) => this.#accept(socket))
   }
 
@@ -119,13 +128,9 @@ export class LauncherServer {
       case 'create':
         return this.#create(request, tape)
       case 'start':
-        return { startedAt: await this.#get(request.id).start() }
+        return { record: await this.#get(request.id).start() }
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
-      case 'forget':
-        this.containers.get(request.id)?.forget()
-        this.containers.delete(request.id)
-        return {}
       case 'reopen-log':
         this.#get(request.id).reopenLog()
         return {}
@@ -159,7 +164,7 @@ export class LauncherServer {
   }
 
   #mayLeave(): Record<string, never> {
-    const left = [...this.containers.values()].filter(({ exit }) => !exit).map(({ record }) => record.id)
+    const left = [...this.containers.keys()]
     if (left.length > 0) {
       throw launcherError('LAUNCHER_BUSY', `shut down launcher: ${left.length} containers are left`, {
         ids: left.join(' '),

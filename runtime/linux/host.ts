@@ -58,3 +58,11 @@ function kindOf(path: string): 'file' | 'folder' | 'missing' {
   const stat = statSync(path, { throwIfNoEntry: false })
   return stat === undefined ? 'missing' : stat.isDirectory() ? 'folder' : 'file'
 }
+
+let isInUserNamespace: boolean | undefined
+
+/** True inside a user namespace that does not map every id to itself (user_namespaces(7)): root there is not the host's root. */
+export function inUserNamespace(): boolean {
+  isInUserNamespace ??= readFileSync('/proc/self/uid_map', 'latin1').trim().split(/\s+/).join(' ') !== '0 0 4294967295'
+  return isInUserNamespace
+}

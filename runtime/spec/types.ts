@@ -127,11 +127,28 @@ export interface LinuxResources {
   }
   pids?: { limit: number }
   devices?: OciDeviceRule[]
-  blockIO?: Record<string, unknown>
+  blockIO?: OciBlockIo
   hugepageLimits?: { pageSize: string; limit: number }[]
-  network?: Record<string, unknown>
-  rdma?: Record<string, unknown>
+  network?: { classID?: number; priorities?: { name: string; priority: number }[] }
+  rdma?: Record<string, { hcaHandles?: number; hcaObjects?: number }>
   unified?: Record<string, string>
+}
+
+/** Weights are 10 … 1000; rates are bytes or operations a second. */
+export interface OciBlockIo {
+  weight?: number
+  leafWeight?: number
+  weightDevice?: { major: number; minor: number; weight?: number; leafWeight?: number }[]
+  throttleReadBpsDevice?: OciThrottle[]
+  throttleWriteBpsDevice?: OciThrottle[]
+  throttleReadIOPSDevice?: OciThrottle[]
+  throttleWriteIOPSDevice?: OciThrottle[]
+}
+
+export interface OciThrottle {
+  major: number
+  minor: number
+  rate: number
 }
 
 export interface OciDeviceRule {

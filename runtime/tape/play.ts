@@ -25,6 +25,9 @@ export const ownStreams: readonly (readonly [number, number])[] = [
 
 export const reportBytes = 16
 
+/** One for all plays: reports are taken out of it as soon as they have been read. */
+const reports = Buffer.alloc(64 * reportBytes)
+
 let program: number | undefined
 
 /**
@@ -49,15 +52,16 @@ export function startPlayer(
 
 /**
  * Reads reports from `fd` until every writer has closed it, which execve does. Takes the descriptor over.
- * Reports are smaller than PIPE_BUF, so the kernel never splits one.
+ * Reports are smaller than PIPE_BUF, so the kernel never splits one, and a buffer of whole reports is never filled by half of one.
  */
 export function readReports(fd: number, onReport: (report: Report) => void): Promise<void> {
-  const socket = new Socket({ fd, readable: true, writable: false })
-  let rest: Buffer = Buffer.alloc(0)
-  socket.on('data', (chunk: Buffer) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
-    for (; rest.length >= reportBytes; rest = rest.subarray(reportBytes)) onReport(parseReport(rest))
-  })
+  const onRead = (bytes: number) => {
+    for (let at = 0; at + reportBytes <= bytes; at += reportBytes) onReport(parseReport(reports.subarray(at)))
+    return true
+  }
+  const onread = { buffer: reports, callback: onRead }
+  const socket = new Socket({ fd, readable: true, writable: false, onread })
+  socket.resume()
   return new Promise((resolve, reject) => {
     socket.on('error', reject)
     socket.on('close', () => resolve())

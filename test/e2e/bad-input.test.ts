@@ -168,7 +168,7 @@ describe.skipIf(preferredKubectl() === undefined)('bad input', () => {
       const each = await cluster.json<Pod>(['get', 'pod', 'nfs'])
       return each.status?.phase === 'Failed' && each
     })
-    expect(found.status?.message).toMatch(/the type nfs is not supported by this node/)
+    expect(found.status?.message).toMatch(/spec\.volumes\[v\].*nfs.* not supported by this node/)
     await cluster.ok(['delete', 'pod', 'nfs', '--now'])
   })
   it('afterwards nothing of it is left on the node', async () => {

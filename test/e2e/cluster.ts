@@ -3,6 +3,7 @@ import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_proces
 import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import type { NodeNote } from '../../bin/data-dir.ts'
 
 export const projectRoot = resolve(import.meta.dirname, '../..')
 const coracle = join(projectRoot, 'bin/coracle')
@@ -26,8 +27,8 @@ export function runProgram(
       { env: options.env ?? process.env, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => done({ code: exitCode(error), stdout, stderr }),
     )
-    // A program may end without having read anything.
-    child.stdin?.on('error', () => undefined)
+    // One that ends without reading its input is no failure of the test.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(options.input ?? '')
   })
 }
@@ -94,6 +95,7 @@ export class Cluster implements AsyncDisposable {
   readonly nodeName = `node-${process.pid}-${counter}`
   #process: ChildProcess | undefined
   #output = ''
+  #cgroupRoot = 'coracle/unknown'
 
   /** Makes the namespace and starts the node; resolves when it says that it is ready. */
   static async start(): Promise<Cluster> {
@@ -116,8 +118,11 @@ export class Cluster implements AsyncDisposable {
     return this.#output
   }
 
+  /** As the node noted it down; known until after `down`, which takes the note away. */
   get cgroupRoot(): string {
-    return (JSON.parse(readFileSync(join(this.dataDir, 'node.json'), 'utf8')) as { cgroupRoot: string }).cgroupRoot
+    const note = join(this.dataDir, 'node.json')
+    if (existsSync(note)) this.#cgroupRoot = (JSON.parse(readFileSync(note, 'utf8')) as NodeNote).cgroupRoot
+    return this.#cgroupRoot
   }
 
   async up(): Promise<void> {
@@ -132,6 +137,7 @@ export class Cluster implements AsyncDisposable {
       timeoutMs: 60_000,
       describe: async () => this.#output,
     })
+    void this.cgroupRoot
     if (child.exitCode !== null) throw new Error(`coracle up ended with ${child.exitCode}: ${this.#output}`)
   }
 

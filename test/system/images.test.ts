@@ -1,4 +1,5 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -112,6 +113,39 @@ describe('the store', () => {
     expect(shown.Digest).toBe((await workshop.images.inspect(name))?.digest)
     await skopeo('copy', source, `dir:${join(workshop.folder, 'copied')}`)
     expect(readdirSync(join(workshop.folder, 'copied'))).toContain('manifest.json')
+  })
+
+  test('save: what it writes is what skopeo reads and what load gives back', async () => {
+    const file = join(workshop.folder, 'saved.tar')
+    await workshop.images.tag(name, 'other.test/app:2')
+    await workshop.images.save([name, 'other.test/app:2'], file)
+    const before = await workshop.images.inspect(name)
+    const shown = JSON.parse(await skopeo('inspect', `oci-archive:${file}:${name}`)) as { Digest: string }
+    expect(shown.Digest).toBe(before?.digest)
+    const images = await anEmptyStore('saved')
+    const [loaded] = await images.load(file)
+    expect(loaded).toMatchObject({ id: before?.id, digest: before?.digest })
+    expect((await images.list())[0]?.references).toEqual(['example.test/team/app:1.0', 'other.test/app:2'])
+    await images.close()
+    await workshop.images.remove('other.test/app:2')
+  })
+
+  test('history, usage, prune: what an image is made of, and what can go', async () => {
+    const images = await anEmptyStore('habits')
+    await images.load(join(workshop.folder, 'app.tar'))
+    const steps = await images.history(name)
+    expect(steps.filter(({ size }) => size > 0)).toHaveLength(3)
+    const { size } = (await images.inspect(name)) ?? { size: 0 }
+    expect(await images.usage()).toEqual({ total: 1, active: 0, size, reclaimable: size })
+    await images.prepare('user', name)
+    expect(await images.usage()).toMatchObject({ active: 1, reclaimable: 0 })
+    expect(await images.prune({ all: true })).toEqual([])
+    await images.discard('user')
+    expect((await images.prune()).length).toBe(0)
+    expect((await images.prune({ all: true })).map(({ references }) => references)).toEqual([[name]])
+    expect(await images.list()).toEqual([])
+    await expect(images.history(name)).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' })
+    await images.close()
   })
 
   test('an overlay of our layers is what umoci unpacks', async () => {
@@ -250,6 +284,22 @@ describe('pull', () => {
     await images.close()
   })
 
+  test('push: skopeo pulls again what we sent, byte by byte, and nothing is sent twice', async () => {
+    const ref = `${registry.host}/team/pushed:1`
+    await workshop.images.tag(name, ref)
+    await workshop.images.push(ref)
+    const raw = await skopeo('inspect', '--raw', '--tls-verify=false', `docker://${ref}`)
+    const digest = `sha256:${createHash('sha256').update(raw).digest('hex')}`
+    expect(digest).toBe((await workshop.images.inspect(name))?.digest)
+    const copy = join(workshop.folder, 'pulled-again')
+    await skopeo('copy', '--src-tls-verify=false', `docker://${ref}`, `dir:${copy}`)
+    const before = registry.log().length
+    await workshop.images.push(ref)
+    expect(registry.log().slice(before)).not.toMatch(/POST \/v2\/team\/pushed\/blobs/)
+    await workshop.images.remove(ref)
+    await expect(workshop.images.push(ref)).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' })
+  })
+
   test('ten at once: every blob is fetched once', async () => {
     const ref = `${registry.host}/team/once:1`
     await push(ref)
@@ -318,6 +368,11 @@ describe('pull', () => {
       await expect(images.pull(ref)).rejects.toMatchObject({ code: 'IMAGE_UNAUTHORIZED' })
       await expect(images.pull(ref, { auth: { ...user, password: 'wrong' } })).rejects.toThrow(/refuses user alice/)
       expect((await images.pull(ref, { auth: user })).references).toContain(ref)
+      const own = `${closed.host}/team/own:1`
+      await images.tag(ref, own)
+      await expect(images.push(own)).rejects.toMatchObject({ code: 'IMAGE_UNAUTHORIZED' })
+      await images.push(own, { auth: user })
+      expect((await images.pull(own, { auth: user })).references).toContain(own)
       await images.close()
     } finally {
       await closed.close()

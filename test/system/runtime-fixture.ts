@@ -84,9 +84,10 @@ export async function aFixture(name: string): Promise<Fixture> {
     async [Symbol.asyncDispose]() {
       for (const { id } of await runtime.list()) await runtime.delete(id, { force: true })
       await runtime.removeGroup(cgroup)
+      const launcher = launcherPid(root)
       await runtime.shutdownLauncher()
       await runtime.close()
-      await sleep(50)
+      for (let tries = 0; existsSync(`/proc/${launcher}`) && tries < 500; tries++) await sleep(10)
       rmSync(folder, { recursive: true, force: true })
     },
   }

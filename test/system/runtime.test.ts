@@ -63,7 +63,8 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     }
     const shown = await finish(await on.runtime.exec('inpod', { args: ['hostname'] }))
     expect(shown.stdout).toBe('boat\n')
-    expect((await on.runtime.groupStats(group)).pids).toBe(2)
+    // The kernel counts the exec'ed process until it has been reaped.
+    await expect.poll(async () => (await on.runtime.groupStats(group)).pids, { timeout: 5000 }).toBe(2)
     await on.runtime.delete('inpod', { force: true })
     await on.runtime.delete('pod', { force: true })
     await on.runtime.removeGroup(group)
@@ -454,7 +455,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
 
   it('launcher killed: containers live, logs go on, exit codes arrive', async () => {
     const path = join(on.folder, 'adopt.log')
-    const script = 'i=0; while [ $i -lt 30 ]; do echo tick $i; i=$((i+1)); sleep 0.05; done; exit 33'
+    const script = 'i=0; while [ ! -e /data/end ]; do echo tick $i; i=$((i+1)); sleep 0.05; done; exit 33'
     await on.runtime.create({ id: 'live', spec: on.spec(['sh', '-c', script]), log: { path } })
     await on.runtime.create({
       id: 'waiting',
@@ -472,11 +473,14 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(await on.runtime.state('live')).toMatchObject({ status: 'running', pid })
     const inside = await finish(await on.runtime.exec('live', { args: ['echo', 'adopted'] }))
     expect(inside).toMatchObject({ stdout: 'adopted\n', exitCode: 0 })
+    writeFileSync(join(on.rootfs, 'data/end'), '')
     const end = await on.runtime.wait('live')
     if (tellsForeignExits) expect(end.exitCode).toBe(33)
     else expect([33, 255]).toContain(end.exitCode)
     expect(end.exitCode === 33 || end.reason).toBeTruthy()
-    expect(logText(path).split('\n')).toEqual(Array.from({ length: 30 }, (_, at) => `tick ${at}`))
+    const ticks = logText(path).split('\n')
+    expect(ticks.length).toBeGreaterThan(3)
+    expect(ticks).toEqual(ticks.map((_, at) => `tick ${at}`))
     await on.runtime.start('waiting')
     expect([34, ...(tellsForeignExits ? [] : [255])]).toContain((await on.runtime.wait('waiting')).exitCode)
     expect(logText(`${path}2`)).toBe('late')

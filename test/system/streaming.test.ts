@@ -1,11 +1,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { kubectls } from '../e2e/cluster.ts'
 import { aFakeCluster, type FakeCluster } from './streaming/fake-cluster.ts'
 
 interface Client {
@@ -20,15 +21,11 @@ const home = mkdtempSync(join(tmpdir(), 'coracle-kubectl-'))
 const spdy = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'false', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false' }
 const webSocket = { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: 'true', KUBECTL_PORT_FORWARD_WEBSOCKETS: 'true' }
 
-/**
- * Every kubectl of this machine: those in CORACLE_TEST_KUBECTLS (paths with colons between them; 1.20 of Debian's package
- * kubernetes-client is worth having), the one on the path, and its siblings `kubectl.<version>`.
- */
+/** Those of this machine that differ in how they stream: before WebSockets, with them as an offer, with them as the rule. */
 function clients(): Client[] {
-  const usual = existsSync('/usr/bin/kubectl') ? realpathSync('/usr/bin/kubectl') : undefined
-  const siblings = ['1.28', '1.30', '1.33'].map((version) => `${usual}.${version}`).filter((path) => existsSync(path))
-  const given = (process.env.CORACLE_TEST_KUBECTLS ?? '').split(':').filter((path) => path !== '')
-  return [...given, ...(siblings.length > 0 || !usual ? siblings : [usual])].flatMap((program) => {
+  const wanted = ['1.20', '1.28', '1.30', '1.33', 'PATH']
+  const found = kubectls().filter(({ version }) => wanted.includes(version))
+  return found.flatMap(({ path: program }) => {
     const { clientVersion } = JSON.parse(
       execFileSync(program, ['version', '--client', '-o', 'json'], { encoding: 'utf8' }),
     )
