@@ -45,7 +45,9 @@ const knowsFields: Check = (pod) => {
   const pooled = spec?.resources ? 'spec.resources (of the pod as a whole)' : undefined
   const renamed = spec?.hostnameOverride ? 'spec.hostnameOverride' : undefined
   const labelled = spec?.securityContext?.seLinuxOptions ? 'spec.securityContext.seLinuxOptions' : undefined
-  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? labelled
+  const strict = spec?.securityContext?.supplementalGroupsPolicy === 'Strict'
+  const groups = strict ? 'spec.securityContext.supplementalGroupsPolicy: Strict' : undefined
+  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? labelled ?? groups
   return found === undefined ? undefined : unsupported(found)
 }
 
@@ -69,6 +71,7 @@ const containerFields: readonly { name: string; used: (container: Container) => 
     name: 'restartPolicyRules: an action other than Restart',
     used: (each) => (each.restartPolicyRules ?? []).some((rule) => rule.action !== 'Restart'),
   },
+  { name: 'lifecycle.stopSignal', used: (each) => each.lifecycle?.stopSignal !== undefined },
   { name: 'securityContext.windowsOptions', used: (each) => each.securityContext?.windowsOptions !== undefined },
 ]
 
