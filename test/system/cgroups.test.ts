@@ -16,8 +16,8 @@ describe.skipIf(!isRoot)('cgroups (needs root)', () => {
   })
   afterAll(async () => {
     await on[Symbol.asyncDispose]()
-    expect(traces('test-cg-')).toEqual([])
-    expect(traces('cg-')).toEqual([])
+    expect(traces(`test-cg-${process.pid}`)).toEqual([])
+    expect(traces(on.mark)).toEqual([])
   })
 
   /** May make nodes, in a /tmp on which nodes work. */

@@ -9,7 +9,7 @@ import {
   symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
@@ -22,6 +22,8 @@ const applets =
 /** A folder with a static busybox as the root of containers, a runtime root, and everything to clean up. */
 export interface Fixture extends AsyncDisposable {
   folder: string
+  /** The part of the folder's name that nothing else on this machine carries. */
+  mark: string
   root: string
   rootfs: string
   runtime: Runtime
@@ -60,6 +62,7 @@ export async function aFixture(name: string): Promise<Fixture> {
   }
   return {
     folder,
+    mark: basename(folder).slice('coracle-'.length),
     root,
     rootfs,
     warnings,

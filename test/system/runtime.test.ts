@@ -19,8 +19,8 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
   })
   afterAll(async () => {
     await on[Symbol.asyncDispose]()
-    expect(traces('test-rt-')).toEqual([])
-    expect(traces('rt-')).toEqual([])
+    expect(traces(`test-rt-${process.pid}`)).toEqual([])
+    expect(traces(on.mark)).toEqual([])
   })
 
   it('exit codes: as the program and as a shell says them', async () => {
@@ -422,7 +422,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
   })
 
   it('errors: what is missing is named, and nothing is left', async () => {
-    const before = traces('test-rt-').length
+    const before = traces(`test-rt-${process.pid}`).length
     const fails = async (args: string[], change?: Parameters<Fixture['spec']>[1]) => {
       try {
         await on.runtime.create({ id: 'bad', spec: on.spec(args, change) })
@@ -449,7 +449,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(await fails(['true'], (spec) => Object.assign(spec.process, { cwd: '/no/cwd' }))).toContain(
       'chdir("/no/cwd") failed: ENOENT',
     )
-    expect(traces('test-rt-')).toHaveLength(before)
+    expect(traces(`test-rt-${process.pid}`)).toHaveLength(before)
     expect(await on.runtime.list()).toEqual([])
   })
 
