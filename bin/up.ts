@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { Command, Option } from 'commander'
 import { checkDnsSubdomain } from '../orchestrator/api/names.ts'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
+import { isInChroot } from '../runtime/linux/host.ts'
 import { openNftables } from '../runtime/linux/nftables.ts'
 import { type DataDir, dataDir, defaultDataDir, lockDataDir, readNote } from './data-dir.ts'
 import { type DemoOptions, demo } from './demo.ts'
@@ -115,8 +116,18 @@ function withHint(error: unknown, { root }: DataDir): unknown {
 }
 
 function mustBeRoot(): void {
-  if (process.getuid?.() === 0) return
-  throw new CoracleError('up: namespaces, cgroups and mounts need root', { code: 'NOT_ROOT', hint: 'run it with sudo' })
+  if (process.getuid?.() !== 0) {
+    throw new CoracleError('up: namespaces, cgroups and mounts need root', {
+      code: 'NOT_ROOT',
+      hint: 'run it with sudo',
+    })
+  }
+  if (isInChroot()) {
+    throw new CoracleError('up: this is a chroot, and containers could leave it', {
+      code: 'NODE_START',
+      hint: 'enter the folder with pivot_root in a mount namespace of its own, or run it on the machine itself',
+    })
+  }
 }
 
 function parsePort(text: string): number {

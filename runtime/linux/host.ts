@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 
 /** What the kernel lets this process do, as far as the birth of a container depends on it. */
 export interface HostFacts {
@@ -65,4 +65,18 @@ let isInUserNamespace: boolean | undefined
 export function inUserNamespace(): boolean {
   isInUserNamespace ??= readFileSync('/proc/self/uid_map', 'latin1').trim().split(/\s+/).join(' ') !== '0 0 4294967295'
   return isInUserNamespace
+}
+
+/**
+ * True in a chroot(2), as far as it can be told: process 1 lives in the same mount namespace and has another root. There,
+ * pivot_root leaves the way back to the machine's own root open, and setns(2) leads straight to it.
+ */
+export function isInChroot(): boolean {
+  try {
+    if (readlinkSync('/proc/1/ns/mnt') !== readlinkSync('/proc/self/ns/mnt')) return false
+    const [ours, theirs] = [statSync('/'), statSync('/proc/1/root/')]
+    return ours.dev !== theirs.dev || ours.ino !== theirs.ino
+  } catch {
+    return false
+  }
 }
