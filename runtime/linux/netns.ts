@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync } from 'node:fs'
 import { bind } from './ffi.ts'
 
 const setns = bind('int setns(int fd, int nstype)')
@@ -7,6 +7,12 @@ const CLONE_NEWNET = 0x40000000
 /** The network namespace of the calling thread, as a descriptor that the caller closes. */
 export function openOwnNetworkNamespace(): number {
   return openSync('/proc/thread-self/ns/net', constants.O_RDONLY)
+}
+
+/** True if the path is the network namespace that this thread is in already. Throws ENOENT. */
+export function isOwnNetworkNamespace(path: string): boolean {
+  const [asked, own] = [statSync(path), statSync('/proc/thread-self/ns/net')]
+  return asked.dev === own.dev && asked.ino === own.ino
 }
 
 /**
