@@ -55,7 +55,6 @@ describe('decodeProtobuf', () => {
     )
   })
 
-  // The golden objects of k8s.io/api, where the environment says that they are.
   // Other people's golden objects, where they lie beside the checkout.
   const golden = resolve(import.meta.dirname, '../../../../shared/testdata/kubernetes-api-1.36')
   const hasGolden = existsSync(golden)
