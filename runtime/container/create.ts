@@ -71,7 +71,8 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     return birthOf(place, id, { spec, bundle, rootfs })
   }
   let hooked = false
-  const atGate: AtGate = async (_, pid) => {
+  const atGate: AtGate = async (name, pid) => {
+    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
     hooked = true
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
@@ -101,6 +102,7 @@ export function birthOf(
     spec,
     root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
+    bundle,
     emptyFolder: emptyFolderOf(place.root),
     ownsStdio: place.player?.keeper !== 'none',
   })

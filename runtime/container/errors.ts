@@ -3,7 +3,7 @@ import { CoracleError, type Facts } from '../base/errors.ts'
 /**
  * Codes of this folder, in addition to those of spec, birth, cgroups, tape and launcher: INVALID_ID, ALREADY_EXISTS,
  * NOT_FOUND, WRONG_STATE (the runtime-spec forbids the operation in this state), EXEC_FAILED (execve; says what is
- * really missing), HOOK_FAILED (a hook of config.json; says its output).
+ * really missing), HOOK_FAILED (a hook of config.json; says its output), COPY_UP_FAILED (tmpcopyup of more than is copied).
  */
 export const containerCodes = [
   'INVALID_ID',
@@ -12,6 +12,7 @@ export const containerCodes = [
   'WRONG_STATE',
   'EXEC_FAILED',
   'HOOK_FAILED',
+  'COPY_UP_FAILED',
 ] as const
 
 export type ContainerCode = (typeof containerCodes)[number]

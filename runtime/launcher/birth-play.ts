@@ -1,8 +1,9 @@
 import { closeSync, constants, openSync } from 'node:fs'
+import type { EarlyGate } from '../birth/gate.ts'
 import type { Report } from '../tape/play.ts'
 import { readReports, startPlayer } from '../tape/play.ts'
 import { launcherError, playFailed } from './errors.ts'
-import { type AtGate, type EarlyGate, passEarlyGate } from './gates.ts'
+import { type AtGate, passEarlyGate } from './gates.ts'
 import type { TapeMarks } from './protocol.ts'
 
 export interface PlayRequest {

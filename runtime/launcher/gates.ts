@@ -1,13 +1,6 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
-import type { GateName } from '../birth/gate.ts'
+import type { EarlyGate } from '../birth/gate.ts'
 import { pidfdOpen, pidfdSignal } from '../linux/process.ts'
-
-/** A gate before the last one: see birth/gate.ts. */
-export interface EarlyGate {
-  name: Exclude<GateName, 'created'>
-  /** The entry of the tape that reports it. */
-  at: number
-}
 
 /** Does what belongs to a gate at which the process `pid` waits; rejects if the birth shall not go on. */
 export type AtGate = (name: EarlyGate['name'], pid: number) => Promise<void>

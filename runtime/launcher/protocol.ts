@@ -33,8 +33,8 @@
  *       {resize} from the client at any time; closing the connection kills what exec has started
  */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { EarlyGate } from '../birth/gate.ts'
 import type { NewUserNamespace } from '../birth/user-namespace.ts'
-import type { EarlyGate } from './gates.ts'
 
 export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
 export type FrameKind = (typeof frameKinds)[number]

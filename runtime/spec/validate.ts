@@ -96,9 +96,7 @@ function hostnameNeedsUts({ hostname, domainname, linux }: OciSpec) {
 
 function mounts({ mounts = [] }: OciSpec) {
   const bad = mounts.find(({ destination }) => typeof destination !== 'string' || destination === '')
-  if (bad) return specInvalid('mounts', 'a mount without a destination')
-  const at = mounts.findIndex(({ uidMappings, gidMappings }) => uidMappings?.length || gidMappings?.length)
-  return at < 0 ? undefined : specUnsupported(`mounts[${at}].uidMappings`)
+  return bad ? specInvalid('mounts', 'a mount without a destination') : undefined
 }
 
 function userNamespace(spec: OciSpec) {
@@ -139,19 +137,12 @@ function hooks({ hooks = {} }: OciSpec) {
   return undefined
 }
 
-function notYet({ process, linux }: OciSpec) {
+function notYet({ linux }: OciSpec) {
   const asked: [string, unknown][] = [
     ['linux.intelRdt', linux?.intelRdt],
     ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
-    ['linux.personality', linux?.personality],
-    ['linux.mountLabel', linux?.mountLabel],
     ['linux.seccomp.listenerPath', linux?.seccomp?.listenerPath],
-    ['process.apparmorProfile', process?.apparmorProfile],
-    ['process.selinuxLabel', process?.selinuxLabel],
-    ['process.ioPriority', process?.ioPriority],
-    ['process.scheduler', process?.scheduler],
-    ['process.execCPUAffinity', process?.execCPUAffinity],
   ]
   const found = asked.find(([, value]) => value)
   return found ? specUnsupported(found[0]) : undefined
