@@ -6,10 +6,14 @@ import { Children } from './children.ts'
 import { ContainerProcess, type Surroundings } from './container-process.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeJson } from './frames.ts'
+import { type Idle, whenIdle } from './idle.ts'
 import type { FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
 import { attach, exec, type Session } from './session.ts'
 
 type Call = { call: number } & Request
+
+/** This long without a request is idle: longer than a client takes between two steps of one pod. */
+const idleMilliseconds = 500
 
 /** The launcher without its process: containers, clients, and the requests of protocol.ts. */
 export class LauncherServer {
@@ -20,9 +24,11 @@ export class LauncherServer {
   readonly #log: Log
   readonly around: Surroundings
   readonly #onShutdown: () => void
+  readonly #idle: Idle
 
-  constructor(options: { root: string; log: Log; onShutdown: () => void }) {
+  constructor(options: { root: string; log: Log; onShutdown: () => void; onIdle: () => void }) {
     const { root, log } = options
+    this.#idle = whenIdle(idleMilliseconds, options.onIdle)
     this.#log = log
     this.#onShutdown = options.onShutdown
     this.around = {
@@ -47,6 +53,7 @@ export class LauncherServer {
   }
 
   async close(): Promise<void> {
+    this.#idle.close()
     this.#children.close()
     for (const container of this.containers.values()) container.forget()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -68,6 +75,7 @@ export class LauncherServer {
       if (kind !== 'json') return
       const message = JSON.parse(payload.toString()) as Message
       if (!('op' in message)) return
+      this.#idle.touch()
       const request = { message, tape }
       tape = undefined
       if (message.op === 'exec' || message.op === 'attach') {

@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
 import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.ts'
 
@@ -28,6 +29,7 @@ export const bench: Bench = {
     await on.runtime.delete('host', { force: true })
     const peerSpreads = Object.fromEntries(peers.map((peer) => [peer, sampleOf(theirs[peer] ?? [])]))
     const parallel = await hundred(on)
+    const many = await thousand(on)
     return [
       rowOf({
         name: 'create+start+wait+delete of /bin/true',
@@ -40,6 +42,9 @@ export const bench: Bench = {
       rowOf({ name: 'exec of /bin/true', unit: 'ms', ours: sampleOf(execs), peers: {}, goal: 2 }),
       rowOf({ name: '100 created and started in parallel', unit: 'ms', ours: parallel.time, peers: {} }),
       rowOf({ name: 'launcher with 100 containers', unit: 'MB', ours: parallel.memory, peers: {}, goal: 60 }),
+      rowOf({ name: 'create … delete beside 1,000 that live', unit: 'ms', ours: many.lives, peers: {} }),
+      rowOf({ name: 'list of 1,000', unit: 'ms', ours: many.list, peers: {} }),
+      rowOf({ name: 'launcher with 1,000 containers', unit: 'MB', ours: many.memory, peers: {} }),
     ]
   },
 }
@@ -88,6 +93,30 @@ async function oneExec(on: Fixture): Promise<number> {
   return performance.now() - before
 }
 
+/** Whole lives beside a thousand that live, and how long it takes to list them all. */
+async function thousand(on: Fixture): Promise<{ lives: Sample; list: Sample; memory: Sample }> {
+  const ids = Array.from({ length: 1000 }, (_, at) => `thousand${at}`)
+  for (const id of ids) {
+    await on.runtime.create({ id, spec: on.spec(['sleep', '600']), log: { path: join(on.folder, `${id}.log`) } })
+    await on.runtime.start(id)
+  }
+  const lives: number[] = []
+  for (let round = 0; round < rounds; round++) lives.push(await wholeLives(on, batch))
+  const before = performance.now()
+  await on.runtime.list()
+  const list = performance.now() - before
+  const memory = await launcherMegabytes(on)
+  for (const id of ids) await on.runtime.delete(id, { force: true })
+  return { lives: sampleOf(lives), list: sampleOf([list]), memory: sampleOf([memory]) }
+}
+
+/** Resident memory once what the burst has left is collected. */
+async function launcherMegabytes(on: Fixture): Promise<number> {
+  await sleep(1000)
+  const status = readFileSync(`/proc/${on.launcherPid()}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024
+}
+
 async function hundred(on: Fixture): Promise<{ time: Sample; memory: Sample }> {
   const ids = Array.from({ length: 100 }, (_, at) => `hundred${at}`)
   const before = performance.now()
@@ -98,8 +127,7 @@ async function hundred(on: Fixture): Promise<{ time: Sample; memory: Sample }> {
     }),
   )
   const time = performance.now() - before
-  const status = readFileSync(`/proc/${on.launcherPid()}/status`, 'utf8')
-  const memory = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024
+  const memory = await launcherMegabytes(on)
   await Promise.all(ids.map((id) => on.runtime.delete(id, { force: true })))
   return { time: sampleOf([time]), memory: sampleOf([memory]) }
 }
