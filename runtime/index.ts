@@ -6,6 +6,7 @@ import { type CreateOptions, create, createSandbox, type SandboxOptions } from '
 import { deleteContainer } from './container/delete.ts'
 import { events } from './container/events.ts'
 import { attach, type ExecOptions, exec } from './container/exec.ts'
+import { isForeign, updateForeign } from './container/foreign.ts'
 import { kill } from './container/kill.ts'
 import { launcherPlayer } from './container/launcher-player.ts'
 import { pause, resume } from './container/pause.ts'
@@ -16,6 +17,7 @@ import { stats, update } from './container/update.ts'
 import { LauncherClient } from './launcher/client.ts'
 import type { Session } from './launcher/client-session.ts'
 import type { RuntimeEvent } from './launcher/protocol.ts'
+import { readRecord } from './launcher/records.ts'
 import type { LinuxResources } from './spec/types.ts'
 
 export { capabilityNames } from './birth/capabilities.ts'
@@ -25,7 +27,7 @@ export type { CreateOptions, SandboxOptions } from './container/create.ts'
 export type { ExecOptions } from './container/exec.ts'
 export type { ContainerState, ContainerStatus } from './container/state.ts'
 export type { Session } from './launcher/client-session.ts'
-export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent } from './launcher/protocol.ts'
+export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent, RuntimeHandler } from './launcher/protocol.ts'
 export type * from './spec/types.ts'
 
 export interface RuntimeOptions {
@@ -99,7 +101,11 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     pause: (id) => pause(root, id),
     resume: (id) => resume(root, id),
     resize: (id, columns, rows) => simple({ op: 'resize', id, columns, rows }),
-    update: async (id, resources) => warn(update(root, id, resources)),
+    update: async (id, resources) => {
+      const record = readRecord(root, id)
+      if (isForeign(record)) await updateForeign(root, record, resources)
+      else warn(update(root, id, resources))
+    },
     stats: async (id) => stats(root, id),
     reopenLog: (id) => simple({ op: 'reopen-log', id }),
     createGroup: async (path, resources = {}) => warn(cgroups().create(path, resources)),

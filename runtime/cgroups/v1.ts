@@ -26,9 +26,10 @@ const unlimitedBytes = 2 ** 62
 
 /**
  * cgroup v1, and the hybrid layout whose controllers are v1 (Documentation/admin-guide/cgroup-v1). `mounts` has a folder
- * for each controller, and under `unified` that of the v2 tree beside them, which may have hugetlb.
+ * for each controller, and under `unified` that of the v2 tree beside them, which may have hugetlb; `others` are hierarchies
+ * that only other runtimes use.
  */
-export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
+export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly string[] = []): CgroupDriver {
   const has = always.filter((controller) => mounts.has(controller))
   const optional = optionalControllers.filter((controller) => mounts.has(controller))
   const unified = mounts.get('unified')
@@ -40,6 +41,11 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
   const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
   /** Several controllers can share one mount. */
   const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
+  /** Of these another runtime may have left some behind. */
+  const foldersToRemove = (path: string) => {
+    const foreign = others.map((folder) => `${folder}/${path}`)
+    return [...folders(path), ...foreign.filter((folder) => existsSync(folder))]
+  }
   const limit = (path: string, resources: LinuxResources) => {
     makeOptional({ mounts, at, path, resources, hugetlbIsUnified })
     setLimits(at, path, resources)
@@ -80,9 +86,9 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
-      for (const folder of folders(path)) await removeGroups(folder)
+      for (const folder of foldersToRemove(path)) await removeGroups(folder)
     },
-    removeIfEmpty: (path) => folders(path).every(removeEmptyGroup),
+    removeIfEmpty: (path) => foldersToRemove(path).every(removeEmptyGroup),
   }
 }
 

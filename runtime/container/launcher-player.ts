@@ -2,6 +2,7 @@ import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
 import type { ContainerRecord } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
+import { foreignStep, isForeign, type Owned, recordForeignStart } from './foreign.ts'
 import type { Player } from './player.ts'
 import { requireState } from './state.ts'
 
@@ -10,12 +11,14 @@ export function launcherPlayer(client: LauncherClient): Player {
   const { root } = client.place
   return {
     keeper: 'launcher',
-    async create(record, { tape, marks }) {
-      const answer = await client.call({ op: 'create', record, marks }, tape)
+    async create(record, { tape, ...request }) {
+      const answer = await client.call({ op: 'create', record, ...request }, tape)
       return answer.record as ContainerRecord
     },
     async start(id) {
       try {
+        const own = readRecord(root, id)
+        if (isForeign(own)) return await startForeign(client, own)
         return (await client.call({ op: 'start', id })).record as ContainerRecord
       } catch (error) {
         // The launcher knows the containers that live; why another one cannot be started is said on disk.
@@ -33,5 +36,15 @@ export function launcherPlayer(client: LauncherClient): Player {
         if (!hasCode(error, 'NOT_FOUND') || (readRecord(root, id) && !hasExit(root, id))) throw error
       }
     },
+  }
+}
+
+async function startForeign(client: LauncherClient, record: Owned): Promise<ContainerRecord> {
+  const { tape, marks } = recordForeignStart(client.place.root, record)
+  try {
+    const answer = await client.call({ op: 'start', id: record.id, foreign: marks }, tape.encode())
+    return answer.record as ContainerRecord
+  } catch (error) {
+    throw foreignStep(error, tape)
   }
 }

@@ -109,8 +109,8 @@ export class LauncherServer {
     try {
       if (message.op === 'attach') return attach(socket, call, this.#get(message.id), message.stdin)
       if (message.op !== 'exec' || !tape) throw launcherError('PROTOCOL', 'exec: no tape came with it')
-      const { marks, terminal, stdin } = message
-      const request = { call, tape, marks, terminal, stdin, children: this.#children }
+      const { marks, foreign, terminal, stdin } = message
+      const request = { call, tape, marks, foreign, terminal, stdin, children: this.#children }
       return await exec(socket, this.#get(message.id), request)
     } catch (error) {
       writeJson(socket, { call, error: toRecord(error) })
@@ -136,7 +136,7 @@ export class LauncherServer {
       case 'create':
         return this.#create(request, tape)
       case 'start':
-        return { record: await this.#get(request.id).start() }
+        return { record: await this.#start(request, tape) }
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
       case 'reopen-log':
@@ -158,17 +158,23 @@ export class LauncherServer {
     }
   }
 
-  async #create({ record, marks }: Call & { op: 'create' }, tape: Buffer | undefined) {
+  async #create({ record, marks, foreign }: Call & { op: 'create' }, tape: Buffer | undefined) {
     if (!tape) throw launcherError('PROTOCOL', 'create: no tape came with it')
     const container = new ContainerProcess(record, this.around)
     this.containers.set(record.id, container)
     try {
-      await container.create(tape, marks)
+      await container.create(tape, marks, foreign)
     } catch (error) {
       this.containers.delete(record.id)
       throw error
     }
     return { record: container.record }
+  }
+
+  #start({ id, foreign }: Call & { op: 'start' }, tape: Buffer | undefined) {
+    if (!foreign) return this.#get(id).start()
+    if (!tape) throw launcherError('PROTOCOL', 'start: no tape came with it')
+    return this.#get(id).start({ tape, marks: foreign })
   }
 
   #mayLeave(): Record<string, never> {
