@@ -30,22 +30,8 @@ const unlimitedBytes = 2 ** 62
  * that only other runtimes use.
  */
 export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly string[] = []): CgroupDriver {
-  const has = always.filter((controller) => mounts.has(controller))
-  const optional = optionalControllers.filter((controller) => mounts.has(controller))
+  const { has, hugetlbIsUnified, at, used, folders, foldersToRemove } = places(mounts, others)
   const unified = mounts.get('unified')
-  const hugetlbIsUnified = unified !== undefined && !mounts.has('hugetlb')
-  const at = (controller: string, path: string) => {
-    const inTree = controller === 'hugetlb' && hugetlbIsUnified ? 'unified' : controller
-    return `${mounts.get(inTree) ?? `/sys/fs/cgroup/${inTree}`}/${path}`
-  }
-  const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
-  /** Several controllers can share one mount. */
-  const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
-  /** Of these another runtime may have left some behind. */
-  const foldersToRemove = (path: string) => {
-    const foreign = others.map((folder) => `${folder}/${path}`)
-    return [...folders(path), ...foreign.filter((folder) => existsSync(folder))]
-  }
   const limit = (path: string, resources: LinuxResources) => {
     makeOptional({ mounts, at, path, resources, hugetlbIsUnified })
     setLimits(at, path, resources)
@@ -90,6 +76,26 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
     },
     removeIfEmpty: (path) => foldersToRemove(path).every(removeEmptyGroup),
   }
+}
+
+/** Where the groups of one path are, hierarchy by hierarchy. */
+function places(mounts: ReadonlyMap<string, string>, others: readonly string[]) {
+  const has = always.filter((controller) => mounts.has(controller))
+  const optional = optionalControllers.filter((controller) => mounts.has(controller))
+  const hugetlbIsUnified = mounts.has('unified') && !mounts.has('hugetlb')
+  const at = (controller: string, path: string) => {
+    const inTree = controller === 'hugetlb' && hugetlbIsUnified ? 'unified' : controller
+    return `${mounts.get(inTree) ?? `/sys/fs/cgroup/${inTree}`}/${path}`
+  }
+  const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
+  /** Several controllers can share one mount. */
+  const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
+  /** Of these another runtime may have left some behind. */
+  const foldersToRemove = (path: string) => {
+    const foreign = others.map((folder) => `${folder}/${path}`)
+    return [...folders(path), ...foreign.filter((folder) => existsSync(folder))]
+  }
+  return { has, hugetlbIsUnified, at, used, folders, foldersToRemove }
 }
 
 interface OptionalPlan {
