@@ -6,6 +6,7 @@ import { containerError } from './errors.ts'
 import { isForeign, removeForeign } from './foreign.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
+import { savedConfig } from './saved-config.ts'
 import { statusOf } from './state.ts'
 
 /**
@@ -29,7 +30,11 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
     if (record.pid !== undefined) signalProcess(record.pid, 9, record.startTime)
   }
   if (isForeign(record)) await removeForeign(place.root, record)
+  const spec = record.hasHooks ? savedConfig(place.root, id).spec : undefined
   await removeTraces(place, id, record.cgroupPath)
+  if (!spec) return
+  const { runPoststop } = await import('./hooks.ts')
+  await runPoststop(place, { record, spec })
 }
 
 /** Kills what is left in the cgroup and removes cgroup and folder, whatever of it there is. */

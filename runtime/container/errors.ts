@@ -3,7 +3,8 @@ import { CoracleError, type Facts } from '../base/errors.ts'
 /**
  * Codes of this folder, in addition to those of spec, birth, cgroups, tape and launcher: INVALID_ID, ALREADY_EXISTS,
  * NOT_FOUND, WRONG_STATE (the runtime-spec forbids the operation in this state), EXEC_FAILED (execve; says what is
- * really missing), FOREIGN_FAILED (another OCI runtime refused; in its words).
+ * really missing), HOOK_FAILED (a hook of config.json; says its output), FOREIGN_FAILED (another OCI runtime refused;
+ * in its words).
  */
 export const containerCodes = [
   'INVALID_ID',
@@ -12,6 +13,7 @@ export const containerCodes = [
   'WRONG_STATE',
   'EXEC_FAILED',
   'FOREIGN_FAILED',
+  'HOOK_FAILED',
 ] as const
 
 export type ContainerCode = (typeof containerCodes)[number]

@@ -1,6 +1,6 @@
 import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
-import type { ContainerRecord } from '../launcher/protocol.ts'
+import type { ContainerRecord, GateNotice } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
 import { foreignStep, isForeign, type Owned, recordForeignStart } from './foreign.ts'
 import type { Player } from './player.ts'
@@ -11,15 +11,30 @@ export function launcherPlayer(client: LauncherClient): Player {
   const { root } = client.place
   return {
     keeper: 'launcher',
-    async create(record, { tape, ...request }) {
-      const answer = await client.call({ op: 'create', record, ...request }, tape)
-      return answer.record as ContainerRecord
+    async create(record, { tape, atGate, ...request }) {
+      let failed: unknown
+      const onGate = async ({ name, pid }: GateNotice) => {
+        await atGate(name, pid).catch((error) => {
+          failed = error
+        })
+        // When the launcher is lost, so is the request that waits, and it says so.
+        await client.call({ op: 'open-gate', id: record.id, failed: failed !== undefined }).catch(() => {})
+      }
+      try {
+        return (await client.call({ op: 'create', record, ...request }, tape, (gate) => void onGate(gate)))
+          .record as ContainerRecord
+      } catch (error) {
+        throw failed ?? error
+      }
     },
-    async start(id) {
+    async start(id, beforeStart) {
       try {
         const own = readRecord(root, id)
         if (isForeign(own)) return await startForeign(client, own)
-        return (await client.call({ op: 'start', id })).record as ContainerRecord
+        const answer = await client.call({ op: 'start', id })
+        if (!answer.hooksFirst) return answer.record as ContainerRecord
+        await beforeStart()
+        return (await client.call({ op: 'start', id, hooked: true })).record as ContainerRecord
       } catch (error) {
         // The launcher knows the containers that live; why another one cannot be started is said on disk.
         const isUnknown = hasCode(error, 'NOT_FOUND') || hasCode(error, 'NOT_RUNNING')

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import type { Log } from '../base/log.ts'
 import {
   descriptorOf,
@@ -13,6 +13,7 @@ import { playerDescriptors } from '../tape/play.ts'
 import { type Played, playBirth, readRunning } from './birth-play.ts'
 import type { Children } from './children.ts'
 import { launcherError } from './errors.ts'
+import { type AtGate, openGate } from './gates.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
 import { LogWriter } from './log-writer.ts'
 import { OomWatch } from './oom-watch.ts'
@@ -34,6 +35,12 @@ export interface Surroundings {
   log: Log
   emit(event: RuntimeEvent): void
   onEnd(container: ContainerProcess): void
+}
+
+export interface BirthRequest {
+  marks: TapeMarks
+  foreign?: ForeignMarks | undefined
+  atGate: AtGate
 }
 
 /**
@@ -66,7 +73,8 @@ export class ContainerProcess {
   }
 
   /** Plays the tape up to the gate, or has another runtime do the like. Throws PLAY_FAILED, FOREIGN_FAILED. */
-  async create(tape: Uint8Array, marks: TapeMarks, foreign?: ForeignMarks): Promise<void> {
+  async create(tape: Uint8Array, birth: BirthRequest): Promise<void> {
+    const { marks, foreign, atGate } = birth
     const { children, root } = this.#around
     const folder = folderOf(root, this.record.id)
     const since = children.moment()
@@ -84,7 +92,8 @@ export class ContainerProcess {
     const inherit = new Map([...streams, [playerDescriptors.firstFree, gate] as const])
     const argv0 = this.record.kind === 'sandbox' ? 'pause' : 'coracle-player'
     const onChild = (pid: number) => void children.wait(pid, since)
-    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild }
+    const gates = { fifo: `${folder}/gate`, atGate }
+    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild, gates }
     let played: Played
     try {
       played = await playBirth(request, () => {
@@ -116,14 +125,19 @@ export class ContainerProcess {
     setImmediate(() => this.#oomWatch.open())
   }
 
+  /** Throws NOT_RUNNING unless it waits at its last gate. */
+  requireWaiting(): void {
+    if (this.exit || this.record.startedAt !== undefined) {
+      throw launcherError('NOT_RUNNING', `start ${this.record.id}: it does not wait to be started`)
+    }
+  }
+
   /**
    * Opens the gate and waits until the process is the user's; another runtime's container is started by its tape. Throws
    * PLAY_FAILED if execve or a step before it fails, FOREIGN_FAILED.
    */
   start(foreign?: { tape: Uint8Array; marks: ForeignMarks }): Promise<ContainerRecord> {
-    if (this.exit || this.record.startedAt !== undefined) {
-      throw launcherError('NOT_RUNNING', `start ${this.record.id}: it does not wait to be started`)
-    }
+    this.requireWaiting()
     this.#started = this.#start(foreign)
     return this.#started
   }
@@ -132,19 +146,15 @@ export class ContainerProcess {
     if (foreign) {
       const { runForeign } = await import('./foreign-birth.ts')
       await runForeign({ ...foreign, inherit: noStreams(), children: this.#around.children })
-    } else await this.#openGate()
+    } else {
+      openGate(`${folderOf(this.#around.root, this.record.id)}/gate`)
+      await this.#running
+    }
     const at = new Date().toISOString()
     this.record = { ...this.record, startedAt: at }
     writeRecord(this.#around.root, this.record)
     this.#around.emit({ type: 'started', id: this.record.id, at })
     return this.record
-  }
-
-  async #openGate(): Promise<void> {
-    const gate = openSync(`${folderOf(this.#around.root, this.record.id)}/gate`, O_WRONLY | O_NONBLOCK)
-    writeSync(gate, 'g')
-    closeSync(gate)
-    await this.#running
   }
 
   /** Takes over what another launcher has begun: outputs, and the reports of a process that still waits at its gate. */

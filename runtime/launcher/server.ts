@@ -7,7 +7,7 @@ import { ContainerProcess, type Surroundings } from './container-process.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeJson } from './frames.ts'
 import { type Idle, whenIdle } from './idle.ts'
-import type { FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
+import type { Answer, FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
 import { attach, exec, type Session } from './session.ts'
 
 type Call = { call: number } & Request
@@ -19,6 +19,8 @@ const idleMilliseconds = 500
 export class LauncherServer {
   readonly containers = new Map<string, ContainerProcess>()
   readonly #children = new Children()
+  /** Births that wait for their client, by container. */
+  readonly #gates = new Map<string, PromiseWithResolvers<void>>()
   readonly #subscribers = new Set<Socket>()
   readonly #server: Server
   readonly #log: Log
@@ -134,9 +136,11 @@ export class LauncherServer {
       case 'hello':
         return { pid: process.pid }
       case 'create':
-        return this.#create(request, tape)
+        return this.#create(request, tape, socket)
+      case 'open-gate':
+        return this.#openGate(request)
       case 'start':
-        return { record: await this.#start(request, tape) }
+        return this.#start(request, tape)
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
       case 'reopen-log':
@@ -158,12 +162,17 @@ export class LauncherServer {
     }
   }
 
-  async #create({ record, marks, foreign }: Call & { op: 'create' }, tape: Buffer | undefined) {
+  async #create(request: Call & { op: 'create' }, tape: Buffer | undefined, socket: Socket) {
+    const { record, marks, foreign, call } = request
     if (!tape) throw launcherError('PROTOCOL', 'create: no tape came with it')
     const container = new ContainerProcess(record, this.around)
     this.containers.set(record.id, container)
     try {
-      await container.create(tape, marks, foreign)
+      await container.create(tape, {
+        marks,
+        foreign,
+        atGate: (name, pid) => this.#tellGate(record.id, { call, gate: { name, pid } }, socket),
+      })
     } catch (error) {
       this.containers.delete(record.id)
       throw error
@@ -171,10 +180,37 @@ export class LauncherServer {
     return { record: container.record }
   }
 
-  #start({ id, foreign }: Call & { op: 'start' }, tape: Buffer | undefined) {
-    if (!foreign) return this.#get(id).start()
-    if (!tape) throw launcherError('PROTOCOL', 'start: no tape came with it')
-    return this.#get(id).start({ tape, marks: foreign })
+  async #start({ id, hooked = false, foreign }: Call & { op: 'start' }, tape: Buffer | undefined) {
+    const container = this.#get(id)
+    container.requireWaiting()
+    if (foreign) {
+      if (!tape) throw launcherError('PROTOCOL', 'start: no tape came with it')
+      return { record: await container.start({ tape, marks: foreign }) }
+    }
+    return container.record.hasHooks && !hooked ? { hooksFirst: true } : { record: await container.start() }
+  }
+
+  /** Waits until the client has done what belongs to the gate. A client that goes takes the birth with it. */
+  async #tellGate(id: string, notice: Answer, socket: Socket): Promise<void> {
+    const waiting = Promise.withResolvers<void>()
+    const onClose = () => waiting.reject(launcherError('PLAY_FAILED', `create ${id}: its client has gone`))
+    socket.once('close', onClose)
+    this.#gates.set(id, waiting)
+    writeJson(socket, notice)
+    try {
+      await waiting.promise
+    } finally {
+      socket.off('close', onClose)
+      this.#gates.delete(id)
+    }
+  }
+
+  #openGate({ id, failed }: Call & { op: 'open-gate' }): Record<string, never> {
+    const waiting = this.#gates.get(id)
+    if (!waiting) throw launcherError('NOT_FOUND', `open gate of ${id}: it waits at none`)
+    if (failed) waiting.reject(launcherError('PLAY_FAILED', `create ${id}: its client does not want it any more`))
+    else waiting.resolve()
+    return {}
   }
 
   #mayLeave(): Record<string, never> {
