@@ -126,8 +126,8 @@ export function hidePaths(
     const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'unknown'
     if (kind === 'missing') continue
     if (kind !== 'file') {
-      const tolerate = kind === 'folder' ? [] : [ENOENT, ENOTDIR]
-      const folder = openInRoot(tape, root, path, { tolerate }, openFlags.O_DIRECTORY)
+      // Even what the host has: a container need not have mounted /sys.
+      const folder = openInRoot(tape, root, path, { tolerate: [ENOENT, ENOTDIR] }, openFlags.O_DIRECTORY)
       const empty = openTree(tape, here, emptyFolder, 0)
       mountSetattr(tape, empty, { set: sealed, clear: 0 })
       moveMount(tape, empty, folder)
