@@ -56,20 +56,33 @@ export function dropBounding(tape: SyscallTape, masks: CapabilityMasks, host: Ho
   }
 }
 
-/** capset(2) and the ambient set; after the change of user, which clears the effective set. */
-export function setCapabilities(tape: SyscallTape, masks: CapabilityMasks): void {
+/** Every capability that this kernel has: what the first process in a new user namespace holds. */
+export function allCapabilities(host: HostFacts): bigint {
+  return (1n << BigInt(host.lastCapability + 1)) - 1n
+}
+
+/** capset(2). */
+export function setSets(
+  tape: SyscallTape,
+  sets: Pick<CapabilityMasks, 'effective' | 'permitted' | 'inheritable'>,
+): void {
   const header = Buffer.alloc(8)
   header.writeUInt32LE(0x20080522) // _LINUX_CAPABILITY_VERSION_3
   const data = Buffer.alloc(24)
   for (const half of [0, 1]) {
     const part = (mask: bigint) => Number((mask >> BigInt(32 * half)) & 0xffffffffn)
-    data.writeUInt32LE(part(masks.effective), half * 12)
-    data.writeUInt32LE(part(masks.permitted), half * 12 + 4)
-    data.writeUInt32LE(part(masks.inheritable), half * 12 + 8)
+    data.writeUInt32LE(part(sets.effective), half * 12)
+    data.writeUInt32LE(part(sets.permitted), half * 12 + 4)
+    data.writeUInt32LE(part(sets.inheritable), half * 12 + 8)
   }
   const hex = (mask: bigint) => `0x${mask.toString(16)}`
-  const shown = `{effective=${hex(masks.effective)}, permitted=${hex(masks.permitted)}, inheritable=${hex(masks.inheritable)}}`
+  const shown = `{effective=${hex(sets.effective)}, permitted=${hex(sets.permitted)}, inheritable=${hex(sets.inheritable)}}`
   tape.call('capset', [tape.struct(header, '{v3}'), tape.struct(data, shown)])
+}
+
+/** The three sets and the ambient one; after the change of user, which clears the effective set. */
+export function setCapabilities(tape: SyscallTape, masks: CapabilityMasks): void {
+  setSets(tape, masks)
   const ambient = { value: prctlOptions.PR_CAP_AMBIENT, shown: 'PR_CAP_AMBIENT' }
   tape.call('prctl', [ambient, { value: PR_CAP_AMBIENT_CLEAR_ALL, shown: 'PR_CAP_AMBIENT_CLEAR_ALL' }, 0, 0, 0])
   capabilityNames.forEach((name, number) => {

@@ -1,10 +1,12 @@
+import { statSync } from 'node:fs'
 import { ioctls, openFlags, S_IFBLK, S_IFCHR, S_IFIFO } from '../linux/constants.ts'
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
 import type { OciDevice, OciSpec } from '../spec/types.ts'
-import { flags, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
+import { flags, here, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { mountOptions } from './mount-options.ts'
+import type { FromHost } from './user-namespace.ts'
 
 /** The devices that the runtime-spec gives every container ("Default Devices"). */
 const defaultDevices: readonly OciDevice[] = [
@@ -25,14 +27,25 @@ const links: readonly (readonly [path: string, target: string])[] = [
 
 const kinds: Readonly<Record<string, number>> = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO }
 
+export interface DevicePlan {
+  spec: OciSpec
+  fromHost: FromHost
+  /** In a user namespace nobody makes devices: the host's own are bound. */
+  bind: boolean
+}
+
 /** Device nodes and default links; nothing when config.json binds a ready /dev. The umask must be 0. */
-export function recordDevices(tape: SyscallTape, root: Arg, spec: OciSpec): void {
+export function recordDevices(tape: SyscallTape, root: Arg, { spec, fromHost, bind }: DevicePlan): void {
   const boundDev = spec.mounts?.some((mount) => mount.destination === '/dev' && mountOptions(mount).bind)
   if (boundDev) return
   const asked = spec.linux?.devices ?? []
   const defaults = defaultDevices.filter(({ path }) => !asked.some((device) => device.path === path))
   const folders = new Map<string, Arg>()
   for (const device of [...defaults, ...asked]) {
+    if (bind && device.type !== 'p') {
+      bindDevice(tape, root, { device, fromHost })
+      continue
+    }
     const slash = device.path.lastIndexOf('/')
     const parent = device.path.slice(0, slash)
     const folder = folders.get(parent) ?? makeFolderInRoot(tape, root, parent)
@@ -45,10 +58,37 @@ export function recordDevices(tape: SyscallTape, root: Arg, spec: OciSpec): void
   if (hasPts) tape.call('symlinkat', ['pts/ptmx', dev, 'ptmx'], { tolerate: [EEXIST] })
 }
 
+function bindDevice(
+  tape: SyscallTape,
+  root: Arg,
+  { device, fromHost }: { device: OciDevice; fromHost: FromHost },
+): void {
+  const path = hostDevicePath(device)
+  const node = fromHost((host) => openTree(host, here, path, 0))
+  moveMount(tape, node, makeFileInRoot(tape, root, device.path))
+}
+
+/** Where the host has the device: at the same path, or where udev lists devices by number. Throws SPEC_INVALID. */
+function hostDevicePath({ path, type, major = 0, minor = 0 }: OciDevice): string {
+  if (kinds[type] === undefined) throw noSuchType(path, type)
+  const isIt = (candidate: string) => {
+    const found = statSync(candidate, { throwIfNoEntry: false, bigint: true })
+    return found !== undefined && (type === 'b') === found.isBlockDevice() && found.rdev === deviceNumber(major, minor)
+  }
+  const found = [path, `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`].find(isIt)
+  if (found) return found
+  const reason = `the host has no such device ${major}:${minor}, and in a user namespace none can be made`
+  throw specInvalid(`linux.devices ${path}`, reason)
+}
+
+function noSuchType(path: string, type: string) {
+  return specInvalid(`linux.devices ${path}`, `type ${type} is none of c, u, b, p`)
+}
+
 function makeDevice(tape: SyscallTape, folder: Arg, device: OciDevice): void {
   const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device
   const kind = kinds[type]
-  if (kind === undefined) throw specInvalid(`linux.devices ${path}`, `type ${type} is none of c, u, b, p`)
+  if (kind === undefined) throw noSuchType(path, type)
   const name = path.slice(path.lastIndexOf('/') + 1)
   const mode = { value: kind | (fileMode & 0o7777), shown: `0${(kind | (fileMode & 0o7777)).toString(8)}` }
   const number = { value: deviceNumber(major, minor), shown: `makedev(${major}, ${minor})` }

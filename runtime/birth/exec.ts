@@ -16,6 +16,7 @@ import {
   masterDescriptor,
   ownKeyring,
 } from './order.ts'
+import { becomeRootInside, checkUser, idMapsOf, ownStdioOutside } from './user-namespace.ts'
 
 export interface ExecPlan {
   /** The container's own config.json: seccomp comes from there. */
@@ -30,7 +31,8 @@ export interface ExecPlan {
 /** The descriptor under which the player finds a pidfd of the container's first process; a master takes its place. */
 export const targetDescriptor = gateDescriptor + 1
 
-const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP } = cloneFlags
+const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWUSER } =
+  cloneFlags
 const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 
 /**
@@ -51,19 +53,23 @@ export function recordExec(plan: ExecPlan): Birth {
   const into = enterCgroups(tape, plan.cgroup)
   tape.because('limits, while /proc is still the host’s')
   recordLimits(tape, process, host, warnings)
+  const maps = idMapsOf(spec)
+  if (maps) checkUser(process.user ?? { uid: 0, gid: 0 }, maps)
+  if (maps && plan.ownsStdio) ownStdioOutside(tape, process.user ?? { uid: 0, gid: 0 }, maps)
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  tape.call('setns', [targetDescriptor, flags(most, cloneFlags)])
+  tape.call('setns', [targetDescriptor, flags(most | (maps ? CLONE_NEWUSER : 0), cloneFlags)])
   const cloned = clone(tape, 0, into)
   tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
   tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
+  if (maps) becomeRootInside(tape, maps, host)
   tape.because('a session and a keyring of its own')
   tape.call('setsid', [])
   ownKeyring(tape)
-  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio }
-  if (!process.terminal)
-    return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: false }), warnings }
+  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio, maps }
+  const birth = { tape, clone: cloned.entry, userNamespaces: [], warnings }
+  if (!process.terminal) return { ...birth, ready: becomeProcess(tape, { ...common, gate: false }) }
   tape.because('a terminal of the container’s own devpts')
   const root = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
   openTerminal(tape, root, { masterDescriptor, size: process.consoleSize, console: false })
-  return { tape, clone: cloned.entry, ready: becomeProcess(tape, { ...common, gate: true }), warnings }
+  return { ...birth, ready: becomeProcess(tape, { ...common, gate: true }) }
 }

@@ -1,10 +1,12 @@
 import { statSync } from 'node:fs'
 import { AT_RECURSIVE, mountAttributes } from '../linux/constants.ts'
 import { specInvalid } from '../spec/errors.ts'
+import { hostIdOf } from '../spec/id-mappings.ts'
 import type { OciMount } from '../spec/types.ts'
 import { here, makeFileInRoot, makeFolderInRoot, mountSetattr, moveMount, newMount, openTree } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { type MountOptions, mountOptions } from './mount-options.ts'
+import type { FromHost, IdMaps } from './user-namespace.ts'
 
 /** One cgroup hierarchy as a container shall see it below /sys/fs/cgroup. */
 export interface CgroupView {
@@ -19,29 +21,46 @@ export interface MountPlan {
   root: Arg
   mounts: readonly OciMount[]
   cgroups: readonly CgroupView[]
+  fromHost: FromHost
+  /** Of the container's user namespace, if it has one. */
+  maps: IdMaps | undefined
 }
 
 /**
  * The mounts of config.json in their order. Targets are resolved inside the root by openat2, made where they are
  * missing, and mounted on by descriptor, so that no link of the image is ever followed out of it (CVE-2026-41579).
  */
-export function recordMounts(tape: SyscallTape, { root, mounts, cgroups }: MountPlan): void {
-  for (const mount of mounts) {
+export function recordMounts(tape: SyscallTape, plan: MountPlan): void {
+  const { root } = plan
+  for (const mount of plan.mounts) {
     const options = mountOptions(mount)
     tape.because(`mount ${mount.type ?? (options.bind ? 'bind' : 'none')} on ${mount.destination}`)
-    if (options.bind) bindMount(tape, root, mount, options)
-    else if (mount.type === 'cgroup' || mount.type === 'cgroup2') mountCgroups(tape, root, mount, cgroups)
-    else mountFilesystem(tape, root, mount, options)
+    if (options.bind) bindMount(tape, plan, mount, options)
+    else if (mount.type === 'cgroup' || mount.type === 'cgroup2') mountCgroups(tape, plan, mount)
+    else {
+      checkData(mount, options, plan.maps)
+      mountFilesystem(tape, root, mount, options)
+    }
   }
 }
 
-function bindMount(tape: SyscallTape, root: Arg, mount: OciMount, options: MountOptions): void {
+/** A devpts is the container's own, so its group must be too: the kernel says only EINVAL. */
+function checkData({ type, destination }: OciMount, { data }: MountOptions, maps: IdMaps | undefined): void {
+  const gid = type === 'devpts' ? data.find((option) => option.startsWith('gid='))?.slice(4) : undefined
+  if (gid === undefined || !maps?.gid || hostIdOf(maps.gid, Number(gid)) !== undefined) return
+  throw specInvalid(`mounts ${destination}`, `gid=${gid} is in no range of linux.gidMappings`)
+}
+
+function bindMount(tape: SyscallTape, { root, fromHost }: MountPlan, mount: OciMount, options: MountOptions): void {
   const source = mount.source
   if (!source) throw specInvalid(`mounts ${mount.destination}`, 'a bind mount without a source')
   const isFolder = statSync(source, { throwIfNoEntry: false })?.isDirectory()
   if (isFolder === undefined) throw specInvalid(`mounts ${mount.destination}`, `source ${source} does not exist`)
-  const copy = openTree(tape, here, source, options.recursiveBind ? AT_RECURSIVE : 0)
-  change(tape, copy, options)
+  const copy = fromHost((host) => {
+    const tree = openTree(host, here, source, options.recursiveBind ? AT_RECURSIVE : 0)
+    change(host, tree, options)
+    return tree
+  })
   moveMount(tape, copy, targetOf(tape, root, mount.destination, isFolder))
 }
 
@@ -59,13 +78,16 @@ function mountFilesystem(tape: SyscallTape, root: Arg, mount: OciMount, options:
 }
 
 /** Each hierarchy by a bind of the container's own group: the same view with and without a cgroup namespace. */
-function mountCgroups(tape: SyscallTape, root: Arg, mount: OciMount, cgroups: readonly CgroupView[]): void {
+function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan, mount: OciMount): void {
   const { attributes } = mountOptions(mount)
   const target = targetOf(tape, root, mount.destination, true)
   const unified = cgroups.length === 1 && cgroups[0]?.name === '' ? cgroups[0] : undefined
   const bind = (folder: string, on: Arg) => {
-    const copy = openTree(tape, here, folder, 0)
-    if (attributes.set) mountSetattr(tape, copy, { set: attributes.set, clear: 0 })
+    const copy = fromHost((host) => {
+      const tree = openTree(host, here, folder, 0)
+      if (attributes.set) mountSetattr(host, tree, { set: attributes.set, clear: 0 })
+      return tree
+    })
     moveMount(tape, copy, on)
   }
   if (unified) {

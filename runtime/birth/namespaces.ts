@@ -14,10 +14,10 @@ const flagOf: Readonly<Record<NamespaceType, number>> = {
   time: cloneFlags.CLONE_NEWTIME,
 }
 
-/** setns(2) into every namespace that is given by a path: before clone3, because pid and time concern only children. */
+/** setns(2) into every namespace but user that is given by a path: before clone3, because pid and time concern only children. */
 export function joinNamespaces(tape: SyscallTape, spec: OciSpec): void {
   for (const { type, path } of spec.linux?.namespaces ?? []) {
-    if (path === undefined) continue
+    if (path === undefined || type === 'user') continue
     const fd = open(tape, path, openFlags.O_RDONLY)
     tape.call('setns', [fd, flags(flagOf[type], cloneFlags)])
     tape.call('close', [fd])
@@ -33,10 +33,10 @@ export function newTimeNamespace(tape: SyscallTape, spec: OciSpec): void {
   }
 }
 
-/** CLONE_* of the namespaces that clone3 makes. cgroup and time have their own moments. */
+/** CLONE_* of the namespaces that clone3 makes. cgroup, time and user have their own moments. */
 export function namespacesToClone(spec: OciSpec): number {
   const made = (spec.linux?.namespaces ?? []).filter(
-    ({ type, path }) => path === undefined && type !== 'cgroup' && type !== 'time',
+    ({ type, path }) => path === undefined && type !== 'cgroup' && type !== 'time' && type !== 'user',
   )
   return made.reduce((all, { type }) => all | flagOf[type], 0)
 }

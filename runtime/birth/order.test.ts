@@ -56,6 +56,21 @@ describe('recordBirth', () => {
     await expect(text(plan)).toMatchFileSnapshot(golden('overlay-user-terminal'))
   })
 
+  it('a user namespace: everything of the host is taken before it is joined', async () => {
+    const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
+    const plan = aPlan(
+      (spec) => {
+        spec.linux.namespaces?.push({ type: 'user' })
+        Object.assign(spec.linux, { uidMappings: ids, gidMappings: ids, maskedPaths: ['/proc/kcore', '/sys/firmware'] })
+        spec.mounts.push({ destination: '/data', source: '/tmp', options: ['rbind', 'ro'] })
+      },
+      { root: { path: '/run/c/rootfs', overlay: { lower: ['/l1', '/l2'], upper: '/u', work: '/w' } } },
+    )
+    const birth = recordBirth(plan)
+    expect(birth.userNamespaces).toEqual([{ descriptor: 7, uidMap: '0 100000 65536\n', gidMap: '0 100000 65536\n' }])
+    await expect(listing(birth.tape)).toMatchFileSnapshot(golden('user-namespace'))
+  })
+
   it('seccomp: before capabilities without no_new_privs, after the gate with it', () => {
     const seccomp = { defaultAction: 'SCMP_ACT_ALLOW' as const }
     const order = (noNewPrivileges: boolean) => {

@@ -1,7 +1,7 @@
 /*
- * IMPLEMENTED: every new or joined namespace but user and mount-by-path, bind and filesystem mounts, overlay root,
+ * IMPLEMENTED: every new or joined namespace but mount-by-path, bind and filesystem mounts, overlay root,
  * devices, terminal, masked and read-only paths, capabilities, seccomp, limits, sysctls, users.
- * NOT IMPLEMENTED: user namespaces and id-mapped mounts, hooks, security labels.
+ * NOT IMPLEMENTED: id-mapped mounts, hooks, security labels.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
@@ -9,16 +9,31 @@ import { type HostFacts, hostFacts } from '../linux/host.ts'
 import type { Architecture } from '../linux/syscall-numbers.ts'
 import type { OciProcess, OciSpec } from '../spec/types.ts'
 import { clone, flags, open, writeFile } from '../tape/calls.ts'
-import { playerDescriptors, reportBytes } from '../tape/play.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
-import { capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
+import { allCapabilities, capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
 import { openTerminal, recordDevices } from './devices.ts'
+import { gateDescriptor, masterDescriptor, passGate } from './gate.ts'
 import { recordLimits } from './limits.ts'
 import { type CgroupView, recordMounts } from './mounts.ts'
 import * as namespaces from './namespaces.ts'
-import { enterRoot, hidePaths, makeRootReadonly, type RootPlan, recordRoot } from './rootfs.ts'
+import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
 import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import {
+  becomeRootInside,
+  checkUser,
+  type FromHost,
+  type IdMaps,
+  idMapsOf,
+  joinUserNamespace,
+  madeAhead,
+  type NewUserNamespace,
+  now,
+  ownStdioOutside,
+  UserNamespaces,
+} from './user-namespace.ts'
 import { becomeUser, ownStdio } from './users.ts'
+
+export { gateDescriptor, masterDescriptor } from './gate.ts'
 
 /** How a process gets into its cgroups. */
 export interface CgroupEntry {
@@ -43,19 +58,16 @@ export interface BirthPlan {
 
 /**
  * A tape of which the entry `clone` reports the new pid. At entry `ready` it reports, with the descriptor of the
- * terminal's master as result, and waits at the gate; -1: there is no gate.
+ * terminal's master as result, and waits at the last gate; -1: there is none (see gate.ts).
  */
 export interface Birth {
   tape: SyscallTape
   clone: number
   ready: number
+  /** What the player makes before it plays. */
+  userNamespaces: readonly NewUserNamespace[]
   warnings: string[]
 }
-
-/** The descriptor that is read for the byte that opens the gate. */
-export const gateDescriptor = playerDescriptors.firstFree
-/** Where the master of a terminal waits to be fetched; without a terminal it is free. */
-export const masterDescriptor = gateDescriptor + 1
 
 /** The whole birth of a container, in the order that the kernel and past attacks demand; the reasons are on the tape. */
 export function recordBirth(plan: BirthPlan): Birth {
@@ -63,17 +75,22 @@ export function recordBirth(plan: BirthPlan): Birth {
   const tape = new SyscallTape()
   const warnings: string[] = []
   const process_ = spec.process as OciProcess
+  const scene: Scene = { plan: { ...plan, host }, maps: idMapsOf(spec), spaces: new UserNamespaces() }
   hideFromTheContainer(tape)
   if (process_.terminal) {
     tape.because('keep the number free at which the terminal’s master will wait')
     tape.call('dup3', [gateDescriptor, masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
   }
   const into = enterCgroups(tape, cgroup)
+  tape.because('limits, while this is root on the host')
+  recordLimits(tape, process_, host, warnings)
   tape.because('namespaces of others are joined before the new ones are made: pid and time concern only children')
   namespaces.joinNamespaces(tape, spec)
   namespaces.newTimeNamespace(tape, spec)
+  const fromHost = scene.maps ? leaveHost(tape, scene, scene.maps) : now(tape)
   tape.because('one call makes the other namespaces; the old half reports the pid and leaves')
   const cloned = clone(tape, namespaces.namespacesToClone(spec), into)
+  const at = scene.maps && enterUserNamespace(tape, scene, scene.maps)
   tape.because('a session of its own, so that no signal of our terminal reaches it')
   tape.call('setsid', [])
   ownKeyring(tape)
@@ -82,11 +99,38 @@ export function recordBirth(plan: BirthPlan): Birth {
   tape.because('through the host’s /proc, which no image can have prepared (CVE-2025-52881)')
   if (namespaces.isNew(spec, 'network')) namespaces.loopbackUp(tape)
   namespaces.nameAndTune(tape, spec)
-  recordLimits(tape, process_, host, warnings)
-  buildRoot(tape, plan)
+  buildRoot(tape, scene, { fromHost, at })
   const { ownsStdio } = plan
-  const ready = becomeProcess(tape, { spec, process: process_, host, architecture, warnings, gate: true, ownsStdio })
-  return { tape, clone: cloned.entry, ready, warnings }
+  const common = { spec, process: process_, host, architecture, warnings, maps: scene.maps }
+  const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
+  return { tape, clone: cloned.entry, ready, userNamespaces: scene.spaces.made, warnings }
+}
+
+interface Scene {
+  plan: BirthPlan & { host: HostFacts }
+  /** Of the container's user namespace, if it has one. */
+  maps: IdMaps | undefined
+  spaces: UserNamespaces
+}
+
+/** Everything for which one must be root on the host, and then into the user namespace. */
+function leaveHost(tape: SyscallTape, scene: Scene, maps: IdMaps): FromHost {
+  const { spec, ownsStdio } = scene.plan
+  const user = spec.process?.user ?? { uid: 0, gid: 0 }
+  checkUser(user, maps)
+  tape.because('what is only the host’s root’s to give: files and folders of the host, the ownership of the output')
+  const fromHost = madeAhead(tape, (rehearsal, wanted) => buildRoot(rehearsal, scene, { fromHost: wanted, at: 0 }))
+  if (ownsStdio) ownStdioOutside(tape, user, maps)
+  joinUserNamespace(tape, spec, scene.spaces)
+  return fromHost
+}
+
+/** The folder of the root is opened first: the host's folders above it may be closed to the container's root. */
+function enterUserNamespace(tape: SyscallTape, { plan }: Scene, maps: IdMaps): Result {
+  tape.because('where the root will lie, as long as this is still the host’s root')
+  const at = open(tape, plan.root.path, openFlags.O_PATH | openFlags.O_DIRECTORY)
+  becomeRootInside(tape, maps, plan.host)
+  return at
 }
 
 /** Its memory cannot be read by what it joins (CVE-2016-9962), and no descriptor of ours outlives execve (CVE-2024-21626). */
@@ -110,18 +154,19 @@ export function ownKeyring(tape: SyscallTape): void {
   tape.call('keyctl', [join, null], { tolerate: [ENOSYS, EPERM] })
 }
 
-function buildRoot(tape: SyscallTape, plan: BirthPlan): void {
-  const { spec, cgroup } = plan
-  const root = recordRoot(tape, plan.root)
+function buildRoot(tape: SyscallTape, { plan, maps }: Scene, from: RootFrom): void {
+  const { spec, cgroup, host } = plan
+  const { fromHost } = from
+  const root = recordRoot(tape, plan.root, from)
   tape.call('umask', [0])
-  recordMounts(tape, { root, mounts: spec.mounts ?? [], cgroups: cgroup.views })
+  recordMounts(tape, { root, mounts: spec.mounts ?? [], cgroups: cgroup.views, fromHost, maps })
   tape.because('devices and links that every container has, made on descriptors inside the root')
-  recordDevices(tape, root, spec)
+  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined })
   if (spec.process?.terminal) {
     tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
     openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
   }
-  hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host: plan.host ?? hostFacts() })
+  hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
   enterRoot(tape, root, plan.root.propagation)
 }
@@ -135,6 +180,8 @@ export interface ProcessPlan {
   /** Without a gate the process runs at once. */
   gate: boolean
   ownsStdio: boolean
+  /** Of the user namespace that it is in by now, if that is not the host's. */
+  maps: IdMaps | undefined
 }
 
 /** From root inside the container to the user's process: the same for a container's first process and for exec. */
@@ -142,8 +189,10 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const { process: asked, spec, host, architecture, warnings } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
   const seccomp = spec.linux?.seccomp
-  const masks = capabilityMasks(asked.capabilities ?? {}, host, warnings)
-  if (plan.ownsStdio) ownStdio(tape, user)
+  // In a user namespace of its own it has them all, whatever we have.
+  const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
+  const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
+  if (plan.ownsStdio && !plan.maps) ownStdio(tape, user)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
@@ -158,7 +207,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
-  const ready = plan.gate ? passGate(tape, asked.terminal ? masterDescriptor : 0) : -1
+  const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
   if (seccomp && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
     recordSeccomp(tape, seccomp, architecture)
@@ -168,15 +217,9 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   return ready
 }
 
-function passGate(tape: SyscallTape, result: number): number {
+function waitForStart(tape: SyscallTape, result: number): number {
   tape.because('the gate: created, and waiting for start')
-  const index = tape.entries.length
-  const report = Buffer.alloc(reportBytes)
-  report.writeBigUInt64LE(BigInt(index))
-  report.writeBigInt64LE(BigInt(result), 8)
-  tape.call('write', [playerDescriptors.report, tape.struct(report, `{ready, ${result}}`), reportBytes])
-  tape.call('read', [gateDescriptor, tape.struct(new Uint8Array(8), '<go>'), 1])
-  return index
+  return passGate(tape, 'created', result)
 }
 
 /** execve; a name without a slash is looked for in PATH, one attempt after the other, as execvp does. */

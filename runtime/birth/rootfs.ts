@@ -4,9 +4,10 @@ import type { HostFacts } from '../linux/host.ts'
 import { parentMount } from '../linux/mount-table.ts'
 import { specInvalid } from '../spec/errors.ts'
 import type { OciSpec } from '../spec/types.ts'
-import { flags, here, mountSetattr, moveMount, open, openInRoot, openTree } from '../tape/calls.ts'
+import { flags, here, mountSetattr, moveMount, newMount, open, openInRoot, openTree } from '../tape/calls.ts'
 import type { Arg, Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { refused } from './errors.ts'
+import type { FromHost } from './user-namespace.ts'
 
 /** The layers of a root that is mounted inside the container's own mount namespace; lowest layer last, as overlayfs has it. */
 export interface Overlay {
@@ -22,6 +23,12 @@ export interface RootPlan {
   propagation?: string
 }
 
+/** How the root's files are come by, and, inside a user namespace, the descriptor of the folder on which they are mounted. */
+export interface RootFrom {
+  fromHost: FromHost
+  at: Arg | undefined
+}
+
 const propagations: Readonly<Record<string, number>> = {
   shared: mountFlags.MS_SHARED,
   rshared: mountFlags.MS_SHARED | mountFlags.MS_REC,
@@ -35,7 +42,11 @@ const propagations: Readonly<Record<string, number>> = {
  * Cuts the new mount namespace off from the host and makes the root a mount of its own, as pivot_root wants it.
  * Returns a descriptor of that mount, on which everything else works.
  */
-export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: RootPlan): Result {
+export function recordRoot(
+  tape: SyscallTape,
+  { path, overlay, propagation }: RootPlan,
+  { fromHost, at }: RootFrom,
+): Result {
   const mode = propagationOf(propagation)
   const shared = (mode & mountFlags.MS_SHARED) !== 0
   if (shared) {
@@ -49,14 +60,13 @@ export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: Ro
     if (mode & mountFlags.MS_PRIVATE) tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
   }
   tape.because('the root becomes a mount of its own: pivot_root demands it')
-  if (overlay) {
+  if (overlay && at === undefined) {
     tape.call('mount', ['overlay', path, 'overlay', 0, overlayData(overlay)])
     return open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   }
-  const copy = openTree(tape, here, path, AT_RECURSIVE)
+  const copy = fromHost((host) => (overlay ? detachedOverlay(host, overlay) : openTree(host, here, path, AT_RECURSIVE)))
   if (shared) mountSetattr(tape, copy, { set: 0, clear: 0, propagation: mountFlags.MS_PRIVATE }, { recursive: true })
-  const at = open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
-  moveMount(tape, copy, at)
+  moveMount(tape, copy, at ?? open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY))
   return copy
 }
 
@@ -66,9 +76,15 @@ function propagationOf(propagation: string | undefined): number {
   return mode
 }
 
+function detachedOverlay(tape: SyscallTape, { lower, upper, work }: Overlay): Result {
+  const data = [`lowerdir=${lower.map(quoted).join(':')}`, `upperdir=${upper}`, `workdir=${work}`]
+  return newMount(tape, { type: 'overlay', source: 'overlay', data, attributes: 0 })
+}
+
+const quoted = (path: string) => path.replaceAll('\\', '\\\\').replaceAll(',', '\\,').replaceAll(':', '\\:')
+
 /** Mount data of overlayfs. Throws BIRTH_REFUSED when it is longer than the page that mount(2) copies. */
 function overlayData({ lower, upper, work }: Overlay): string {
-  const quoted = (path: string) => path.replaceAll('\\', '\\\\').replaceAll(',', '\\,').replaceAll(':', '\\:')
   const data = `lowerdir=${lower.map(quoted).join(':')},upperdir=${quoted(upper)},workdir=${quoted(work)}`
   const bytes = Buffer.byteLength(data)
   if (bytes > 4095) {
@@ -102,15 +118,18 @@ export function makeRootReadonly(tape: SyscallTape, root: Arg): void {
   mountSetattr(tape, root, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
 }
 
+export interface HidePlan {
+  spec: OciSpec
+  emptyFolder: string
+  host: Pick<HostFacts, 'kindOf'>
+  fromHost: FromHost
+}
+
 /**
  * Masked and read-only paths. What hides a file is the host's own /dev/null, opened before the root is entered: the
  * image cannot have put anything in its place (CVE-2025-31133). What hides a folder is `emptyFolder`, read-only.
  */
-export function hidePaths(
-  tape: SyscallTape,
-  root: Arg,
-  { spec, emptyFolder, host }: { spec: OciSpec; emptyFolder: string; host: Pick<HostFacts, 'kindOf'> },
-): void {
+export function hidePaths(tape: SyscallTape, root: Arg, { spec, emptyFolder, host, fromHost }: HidePlan): void {
   const { MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC } = mountAttributes
   const sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
   for (const path of spec.linux?.readonlyPaths ?? []) {
@@ -128,13 +147,16 @@ export function hidePaths(
     if (kind !== 'file') {
       // Even what the host has: a container need not have mounted /sys.
       const folder = openInRoot(tape, root, path, { tolerate: [ENOENT, ENOTDIR] }, openFlags.O_DIRECTORY)
-      const empty = openTree(tape, here, emptyFolder, 0)
-      mountSetattr(tape, empty, { set: sealed, clear: 0 })
+      const empty = fromHost((outside) => {
+        const copy = openTree(outside, here, emptyFolder, 0)
+        mountSetattr(outside, copy, { set: sealed, clear: 0 })
+        return copy
+      })
       moveMount(tape, empty, folder)
     }
     if (kind !== 'folder') {
       const file = openInRoot(tape, root, path, { tolerate: [ENOENT] })
-      const nothing = openTree(tape, here, '/dev/null', 0)
+      const nothing = fromHost((outside) => openTree(outside, here, '/dev/null', 0))
       // A folder is hidden by now, and to mount a file on it is EINVAL.
       moveMount(tape, nothing, file, kind === 'file' ? {} : { tolerate: [EINVAL] })
     }

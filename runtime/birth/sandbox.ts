@@ -1,12 +1,15 @@
 import { AT_RECURSIVE, cloneFlags, mountAttributes, mountFlags, openFlags, prctlOptions } from '../linux/constants.ts'
 import { type HostFacts, hostFacts } from '../linux/host.ts'
+import { hostIdOf } from '../spec/id-mappings.ts'
+import type { OciIdMapping } from '../spec/types.ts'
 import { clone, flags, here, mountSetattr, moveMount, open, openTree } from '../tape/calls.ts'
-import { SyscallTape } from '../tape/syscall-tape.ts'
+import { type Arg, type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { dropBounding, setCapabilities } from './capabilities.ts'
 import { loopbackUp, nameAndTune } from './namespaces.ts'
 import { type Birth, type CgroupEntry, enterCgroups, hideFromTheContainer, ownKeyring } from './order.ts'
 import { enterRoot } from './rootfs.ts'
 import { noNewPrivileges } from './seccomp.ts'
+import { becomeRootInside, UserNamespaces } from './user-namespace.ts'
 import { becomeUser } from './users.ts'
 
 export interface SandboxPlan {
@@ -17,6 +20,8 @@ export interface SandboxPlan {
   hostIpc: boolean
   cgroup: Pick<CgroupEntry, 'into' | 'join'>
   emptyFolder: string
+  /** A user namespace of the pod's own, to which its other namespaces belong. */
+  userNamespace?: { uidMappings: readonly OciIdMapping[]; gidMappings: readonly OciIdMapping[] } | undefined
   host?: HostFacts
 }
 
@@ -31,6 +36,15 @@ export function recordSandbox(plan: SandboxPlan): Birth {
   const tape = new SyscallTape()
   hideFromTheContainer(tape)
   const into = enterCgroups(tape, plan.cgroup)
+  const spaces = new UserNamespaces()
+  const { userNamespace } = plan
+  const maps = userNamespace && { uid: userNamespace.uidMappings, gid: userNamespace.gidMappings }
+  const empty = maps && sealedCopy(tape, plan.emptyFolder)
+  if (maps) {
+    tape.because('into the user namespace: what clone3 makes from here on belongs to it')
+    const fd = spaces.descriptorOf(maps.uid, maps.gid)
+    tape.call('setns', [fd, flags(cloneFlags.CLONE_NEWUSER, cloneFlags)])
+  }
   tape.because('the namespaces that the containers of the pod will join')
   const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS } = cloneFlags
   const own =
@@ -39,16 +53,18 @@ export function recordSandbox(plan: SandboxPlan): Birth {
     (plan.hostPid ? 0 : CLONE_NEWPID) |
     (plan.hostIpc ? 0 : CLONE_NEWIPC)
   const cloned = clone(tape, own, into)
+  const at = open(tape, plan.emptyFolder, openFlags.O_PATH | openFlags.O_DIRECTORY)
+  if (maps) becomeRootInside(tape, maps, host)
   tape.call('setsid', [])
   ownKeyring(tape)
   if (!plan.hostNetwork) loopbackUp(tape)
   const hostname = plan.hostNetwork ? {} : { hostname: plan.hostname }
   nameAndTune(tape, { ...hostname, linux: { sysctl: { ...plan.sysctls } } })
-  emptyRoot(tape, plan.emptyFolder)
+  emptyRoot(tape, { at, emptyFolder: plan.emptyFolder, copy: empty })
   tape.because('no privilege, and zombies vanish by themselves when SIGCHLD is ignored (wait(2))')
   const none = { bounding: 0n, effective: 0n, inheritable: 0n, permitted: 0n, ambient: 0n }
   dropBounding(tape, none, host)
-  becomeUser(tape, { uid: nobody, gid: nobody })
+  becomeUser(tape, { uid: idInside(maps?.uid), gid: idInside(maps?.gid) })
   setCapabilities(tape, none)
   noNewPrivileges(tape)
   tape.call('prctl', [{ value: prctlOptions.PR_SET_NAME, shown: 'PR_SET_NAME' }, 'pause', 0, 0, 0])
@@ -58,16 +74,27 @@ export function recordSandbox(plan: SandboxPlan): Birth {
   tape.because('done: closing the report says so; then sleep for ever')
   tape.call('close_range', [0, { value: 0xffffffff, shown: '~0' }, 0])
   tape.call('ppoll', [null, 0, null, null, 0], { policy: 'repeat' })
-  return { tape, clone: cloned.entry, ready: -1, warnings: [] }
+  return { tape, clone: cloned.entry, ready: -1, userNamespaces: spaces.made, warnings: [] }
 }
 
-function emptyRoot(tape: SyscallTape, emptyFolder: string): void {
+/** Nobody, if the pod's user namespace has that id, or else whoever it has. */
+function idInside(mappings: readonly OciIdMapping[] | undefined): number {
+  if (!mappings || hostIdOf(mappings, nobody) !== undefined) return nobody
+  return Math.max(...mappings.map(({ containerID, size }) => containerID + size - 1))
+}
+
+function emptyRoot(tape: SyscallTape, root: { at: Arg; emptyFolder: string; copy: Result | undefined }): void {
   tape.because('an empty, read-only root: a container that shares the pid namespace can look at /proc/1/root')
   tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
+  const copy = root.copy ?? sealedCopy(tape, root.emptyFolder)
+  moveMount(tape, copy, root.at)
+  enterRoot(tape, copy)
+}
+
+function sealedCopy(tape: SyscallTape, folder: string): Result {
   const { MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC } = mountAttributes
-  const copy = openTree(tape, here, emptyFolder, AT_RECURSIVE)
+  const copy = openTree(tape, here, folder, AT_RECURSIVE)
   const sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
   mountSetattr(tape, copy, { set: sealed, clear: 0 })
-  moveMount(tape, copy, open(tape, emptyFolder, openFlags.O_PATH | openFlags.O_DIRECTORY))
-  enterRoot(tape, copy)
+  return copy
 }

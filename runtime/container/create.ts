@@ -5,9 +5,10 @@ import { type Birth, recordBirth } from '../birth/order.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
-import type { ContainerRecord, LogOptions } from '../launcher/protocol.ts'
+import type { ContainerRecord, LogOptions, TapeMarks } from '../launcher/protocol.ts'
 import { emptyFolderOf, folderOf } from '../launcher/records.ts'
-import type { LinuxResources, OciSpec } from '../spec/types.ts'
+import { checkMappings } from '../spec/id-mappings.ts'
+import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { removeTraces } from './delete.ts'
@@ -40,6 +41,8 @@ export interface SandboxOptions {
   hostNetwork?: boolean
   hostPid?: boolean
   hostIpc?: boolean
+  /** The pod gets a user namespace, to which its other new namespaces belong; containers join it by path. */
+  userNamespace?: { uidMappings: OciIdMapping[]; gidMappings: OciIdMapping[] }
   annotations?: Record<string, string>
 }
 
@@ -91,6 +94,7 @@ export function birthOf(
 export async function createSandbox(place: Workplace, options: SandboxOptions): Promise<ContainerState> {
   const { id, resources = {}, annotations = {}, hostname, sysctls = {} } = options
   const { hostNetwork = false, hostPid = false, hostIpc = false } = options
+  for (const [kind, mappings] of Object.entries(options.userNamespace ?? {})) checkMappings(kind, mappings)
   const cgroupPath = `${cgroupPathOf(options.cgroupPath, id)}/${id}`
   const record = { ...emptyRecord(id, 'sandbox', place), annotations, cgroupPath }
   const recordTape = () =>
@@ -100,6 +104,7 @@ export async function createSandbox(place: Workplace, options: SandboxOptions): 
       hostNetwork,
       hostPid,
       hostIpc,
+      userNamespace: options.userNamespace,
       cgroup: cgroups().membership(cgroupPath),
       emptyFolder: emptyFolderOf(place.root),
     })
@@ -114,10 +119,11 @@ async function bear(
   makeFolder(place.root, record.id, plan.hasOverlay)
   try {
     for (const warning of cgroups().create(record.cgroupPath, plan.resources ?? {})) place.warn(warning)
-    const { tape, warnings, clone, ready } = plan.recordTape()
-    for (const warning of warnings) place.warn(`${record.id}: ${warning}`)
+    const birth = plan.recordTape()
+    const { tape } = birth
+    for (const warning of birth.warnings) place.warn(`${record.id}: ${warning}`)
     try {
-      const born = await place.player.create(record, { tape: tape.encode(), marks: { clone, ready } })
+      const born = await place.player.create(record, { tape: tape.encode(), marks: marksOf(birth) })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
       if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
@@ -129,6 +135,10 @@ async function bear(
     await removeTraces(place, record.id, record.cgroupPath)
     throw error
   }
+}
+
+function marksOf({ clone, ready, userNamespaces }: Birth): TapeMarks {
+  return { clone, ready, ...(userNamespaces.length > 0 ? { userNamespaces } : {}) }
 }
 
 function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace): ContainerRecord {

@@ -1,4 +1,4 @@
-import { constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import type { Report } from '../tape/play.ts'
 import { readReports, startPlayer } from '../tape/play.ts'
 import { launcherError, playFailed } from './errors.ts'
@@ -29,7 +29,25 @@ export interface Played {
  * `afterStart` runs once the player has its copies of the descriptors: the place to close ours, without which the end
  * of the reports is never seen.
  */
-export function playBirth(request: PlayRequest, afterStart: () => void): Promise<Played> {
+export async function playBirth(request: PlayRequest, afterStart: () => void): Promise<Played> {
+  const { marks, inherit } = request
+  if (!marks.userNamespaces) return play(request, afterStart)
+  const { makeUserNamespaces } = await import('./user-namespaces.ts')
+  let made: Map<number, number>
+  try {
+    made = await makeUserNamespaces(marks.userNamespaces, request.onChild)
+  } catch (error) {
+    afterStart()
+    closeSync(request.reportRead)
+    throw error
+  }
+  return play({ ...request, inherit: new Map([...inherit, ...made]) }, () => {
+    for (const fd of made.values()) closeSync(fd)
+    afterStart()
+  })
+}
+
+function play(request: PlayRequest, afterStart: () => void): Promise<Played> {
   const { marks, inherit, argv0 } = request
   const player = startPlayer(request.tape, request.reportWrite, { inherit, ...(argv0 ? { argv0 } : {}) })
   request.onChild?.(player)

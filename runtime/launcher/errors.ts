@@ -5,7 +5,7 @@ import type { Report } from '../tape/play.ts'
 /**
  * Codes of this folder: PLAY_FAILED (a step of a tape failed; facts index and result name it for whoever recorded the
  * tape), NOT_FOUND, NOT_RUNNING, LAUNCHER_BUSY (containers are left), LAUNCHER_LOST (no answer from the launcher),
- * PROTOCOL (bytes that are no message).
+ * PROTOCOL (bytes that are no message), ID_MAP_REFUSED (by the kernel; says what is missing).
  */
 export const launcherCodes = [
   'PLAY_FAILED',
@@ -14,6 +14,7 @@ export const launcherCodes = [
   'LAUNCHER_BUSY',
   'LAUNCHER_LOST',
   'PROTOCOL',
+  'ID_MAP_REFUSED',
 ] as const
 
 export type LauncherCode = (typeof launcherCodes)[number]

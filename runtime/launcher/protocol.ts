@@ -29,6 +29,7 @@
  *       {resize} from the client at any time; closing the connection kills what exec has started
  */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { NewUserNamespace } from '../birth/user-namespace.ts'
 
 export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
 export type FrameKind = (typeof frameKinds)[number]
@@ -70,10 +71,11 @@ export interface ExitRecord {
   reason?: string
 }
 
-/** Entries of a tape that report something; see birth/order.ts. */
+/** Entries of a tape that report something (see birth/order.ts), and what must be made before it is played. */
 export interface TapeMarks {
   clone: number
   ready: number
+  userNamespaces?: readonly NewUserNamespace[]
 }
 
 export type Request =

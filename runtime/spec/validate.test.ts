@@ -41,7 +41,7 @@ describe('validateSpec', () => {
       'SPEC_UNSUPPORTED linux.namespaces',
       (spec) => Object.assign(spec.linux, { namespaces: [] }) && Object.assign(spec, { hostname: '' }),
     ],
-    ['SPEC_UNSUPPORTED linux.namespaces (user)', (spec) => spec.linux.namespaces?.push({ type: 'user' })],
+    ['SPEC_INVALID linux.uidMappings', (spec) => spec.linux.namespaces?.push({ type: 'user' })],
     ['SPEC_INVALID hostname', (spec) => Object.assign(spec.linux, { namespaces: [{ type: 'mount' }] })],
     ['SPEC_INVALID mounts', (spec) => Object.assign(spec, { mounts: [{ destination: '' }] })],
     ['SPEC_UNSUPPORTED mounts[0].uidMappings', (spec) => Object.assign(spec.mounts[0] ?? {}, { uidMappings: [{}] })],

@@ -1,5 +1,6 @@
 import type { CoracleError } from '../base/errors.ts'
 import { specInvalid, specUnsupported } from './errors.ts'
+import { checkUserNamespace } from './id-mappings.ts'
 import type { OciSpec } from './types.ts'
 
 /** Looks at one thing and says what is wrong with it. */
@@ -100,6 +101,11 @@ function mounts({ mounts = [] }: OciSpec) {
   return at < 0 ? undefined : specUnsupported(`mounts[${at}].uidMappings`)
 }
 
+function userNamespace(spec: OciSpec) {
+  checkUserNamespace(spec)
+  return undefined
+}
+
 const sysctlOfNetwork = /^net[./]/
 const sysctlOfIpc = /^(kernel[./](msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs[./]mqueue[./].*)$/
 
@@ -120,9 +126,6 @@ function notYet({ process, linux, hooks }: OciSpec) {
   const hook = Object.entries(hooks ?? {}).find(([, list]) => list && list.length > 0)?.[0]
   const asked: [string, unknown][] = [
     [`hooks.${hook}`, hook],
-    ['linux.namespaces (user)', linux?.namespaces?.find(({ type }) => type === 'user')],
-    ['linux.uidMappings', linux?.uidMappings?.length],
-    ['linux.gidMappings', linux?.gidMappings?.length],
     ['linux.intelRdt', linux?.intelRdt],
     ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
@@ -151,5 +154,6 @@ const checks: readonly Check[] = [
   hostnameNeedsUts,
   mounts,
   sysctls,
+  userNamespace,
   notYet,
 ]

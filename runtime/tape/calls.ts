@@ -17,6 +17,7 @@ import {
   openFlags,
   resolveFlags,
 } from '../linux/constants.ts'
+import { EEXIST } from '../linux/errno-numbers.ts'
 import type { Arg, CallOptions, Result, Shown, SyscallTape } from './syscall-tape.ts'
 
 /** System calls in the words of their man pages. Each records one entry, or a few that belong together. */
@@ -65,7 +66,7 @@ export function makeFolderInRoot(tape: SyscallTape, root: Arg, path: string): Re
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   let folder: Arg = root
   parts.forEach((name, at) => {
-    tape.call('mkdirat', [folder, name, octal(0o755)], { policy: 'ignore' })
+    tape.call('mkdirat', [folder, name, octal(0o755)], { tolerate: [EEXIST] })
     folder = openInRoot(tape, root, parts.slice(0, at + 1).join('/'), {}, O_DIRECTORY)
   })
   return folder
@@ -76,7 +77,7 @@ export function makeFileInRoot(tape: SyscallTape, root: Arg, path: string): Resu
   const slash = path.lastIndexOf('/')
   const parent = makeFolderInRoot(tape, root, path.slice(0, Math.max(slash, 0)))
   const openWith = openFlags.O_CREAT | openFlags.O_EXCL | O_NOFOLLOW | O_CLOEXEC
-  tape.call('openat', [parent, path.slice(slash + 1), flags(openWith, openFlags), octal(0o644)], { policy: 'ignore' })
+  tape.call('openat', [parent, path.slice(slash + 1), flags(openWith, openFlags), octal(0o644)], { tolerate: [EEXIST] })
   return openInRoot(tape, root, path)
 }
 
