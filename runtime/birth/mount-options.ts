@@ -49,7 +49,7 @@ const propagations: Readonly<Record<string, number>> = {
   unbindable: mountFlags.MS_UNBINDABLE,
 }
 
-const nothing = new Set(['defaults', 'async', 'nomand', 'nolazytime', 'loud', 'noiversion'])
+const nothing = new Set(['defaults', 'async', 'nomand', 'nolazytime', 'loud', 'silent', 'noiversion'])
 const notYet = new Set([
   'idmap',
   'ridmap',
