@@ -36,6 +36,7 @@ export const mountAttributes = {
 } as const
 
 export const MNT_DETACH = 2
+export const UMOUNT_NOFOLLOW = 8
 export const AT_FDCWD = -100
 export const AT_EMPTY_PATH = 0x1000
 export const AT_RECURSIVE = 0x8000
