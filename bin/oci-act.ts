@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import type { Command } from 'commander'
 import { CoracleError, messageOf } from '../runtime/base/errors.ts'
 import type { Workplace } from '../runtime/container/player.ts'
+import { parseSpec } from '../runtime/spec/exact-json.ts'
 import type { OciSpec } from '../runtime/spec/types.ts'
 
 /** Where the commands work, from the global options. */
@@ -28,7 +29,7 @@ export function acting<Args extends unknown[]>(
 
 /** The bundle's config.json, parsed. */
 export function specOf(bundle: string): OciSpec {
-  return JSON.parse(readFileSync(`${bundle}/config.json`, 'utf8')) as OciSpec
+  return parseSpec(readFileSync(`${bundle}/config.json`, 'utf8'))
 }
 
 /** An error of the command line itself. */

@@ -32,7 +32,7 @@ import {
   ownStdioOutside,
   UserNamespaces,
 } from './user-namespace.ts'
-import { becomeUser, ownStdio } from './users.ts'
+import { becomeUser, ownPipes, ownTerminal } from './users.ts'
 
 export { gateDescriptor, masterDescriptor } from './gate.ts'
 export type { BirthPlan, CgroupEntry } from './plan.ts'
@@ -161,7 +161,8 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   // In a user namespace of its own it has them all, whatever we have.
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
-  if (plan.ownsStdio && !plan.maps) ownStdio(tape, user)
+  if (asked.terminal && user.uid !== 0) ownTerminal(tape, user.uid)
+  else if (plan.ownsStdio && user.uid !== 0 && !plan.maps) ownPipes(tape, user.uid)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])

@@ -192,8 +192,8 @@ export function hidePaths(tape: SyscallTape, root: Arg, { spec, emptyFolder, hos
     const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'unknown'
     if (kind === 'missing') continue
     if (kind !== 'file') {
-      const tolerate = kind === 'folder' ? [] : [ENOENT, ENOTDIR]
-      const folder = openInRoot(tape, root, path, { tolerate }, openFlags.O_DIRECTORY)
+      // Even what the host has: a container need not have mounted /sys.
+      const folder = openInRoot(tape, root, path, { tolerate: [ENOENT, ENOTDIR] }, openFlags.O_DIRECTORY)
       const empty = fromHost((outside) => {
         const copy = openTree(outside, here, emptyFolder, 0)
         mountSetattr(outside, copy, { set: sealed, clear: 0 })

@@ -9,6 +9,7 @@ import { flags, open } from '../tape/calls.ts'
 import { type Arg, type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { allCapabilities, setSets } from './capabilities.ts'
 import { namespaceDescriptor } from './gate.ts'
+import { ownPipes } from './users.ts'
 
 /** A user namespace that the player makes before it plays the tape, which finds it at `descriptor`. */
 export interface NewUserNamespace {
@@ -107,8 +108,7 @@ export function becomeRootInside(tape: SyscallTape, { uid, gid }: IdMaps, host: 
 export function ownStdioOutside(tape: SyscallTape, user: OciUser, { uid }: IdMaps): void {
   const owner = uid && hostIdOf(uid, user.uid)
   if (owner === undefined) return
-  const keep = { value: 0xffffffff, shown: '-1' }
-  for (const fd of [0, 1, 2]) tape.call('fchown', [fd, owner, keep], { policy: 'ignore' })
+  ownPipes(tape, owner)
 }
 
 /** Makes a descriptor with the privileges and paths of the host. */

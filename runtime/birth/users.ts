@@ -18,9 +18,22 @@ export function becomeUser(tape: SyscallTape, user: OciUser): void {
   tape.call('setresuid', [uid, uid, uid])
 }
 
-/** Makes 0, 1 and 2 the user's own, so that /dev/stdout can be opened again by one who is not root. */
-export function ownStdio(tape: SyscallTape, user: OciUser): void {
-  if (user.uid === 0) return
-  const keep = { value: 0xffffffff, shown: '-1' }
-  for (const fd of [0, 1, 2]) tape.call('fchown', [fd, user.uid, keep], { policy: 'ignore' })
+const keep = { value: 0xffffffff, shown: '-1' }
+const isPipe = { value: 1032, shown: 'F_GETPIPE_SZ' }
+
+/**
+ * Makes 0, 1 and 2 the user's own, so that /dev/stdout can be opened again by one who is not root. `owner` is the user as
+ * whoever plays this knows it. Only pipes: where there is no input, 0 is the host's own /dev/null, and an owner of that
+ * could change its mode for everybody.
+ */
+export function ownPipes(tape: SyscallTape, owner: number): void {
+  for (const fd of [0, 1, 2]) {
+    const pipe = tape.call('fcntl', [fd, isPipe], { policy: 'ignore' })
+    tape.call('fchown', [fd, owner, keep, pipe], { policy: 'ignore' })
+  }
+}
+
+/** The same for a terminal, which is the container's own and lies at all three. */
+export function ownTerminal(tape: SyscallTape, owner: number): void {
+  tape.call('fchown', [0, owner, keep], { policy: 'ignore' })
 }

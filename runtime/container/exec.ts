@@ -7,6 +7,7 @@ import { readRecord } from '../launcher/records.ts'
 import type { OciCapabilities, OciProcess, OciSpec } from '../spec/types.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { explainExec } from './explain-exec.ts'
+import { execForeign, isForeign } from './foreign.ts'
 import { savedConfig } from './saved-config.ts'
 import { requireState } from './state.ts'
 
@@ -27,6 +28,8 @@ export async function exec(place: LauncherPlace, id: string, options: ExecOption
   const { cgroupPath } = requireState(place.root, id, { verb: 'exec', states: ['running'] })
   const config = savedConfig(place.root, id)
   const process = execProcess(config.spec, options)
+  const own = readRecord(place.root, id)
+  if (isForeign(own)) return execForeign(place, own, { process, stdin: options.stdin ?? false })
   const cgroup = cgroups().membership(cgroupPath)
   const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, ownsStdio: true })
   for (const warning of warnings) place.log.warn(warning, { id })

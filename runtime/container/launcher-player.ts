@@ -2,6 +2,7 @@ import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
 import type { ContainerRecord, GateNotice } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
+import { foreignStep, isForeign, type Owned, recordForeignStart } from './foreign.ts'
 import type { Player } from './player.ts'
 import { requireState } from './state.ts'
 
@@ -10,7 +11,7 @@ export function launcherPlayer(client: LauncherClient): Player {
   const { root } = client.place
   return {
     keeper: 'launcher',
-    async create(record, { tape, marks, atGate }) {
+    async create(record, { tape, atGate, ...request }) {
       let failed: unknown
       const onGate = async ({ name, pid }: GateNotice) => {
         await atGate(name, pid).catch((error) => {
@@ -20,7 +21,7 @@ export function launcherPlayer(client: LauncherClient): Player {
         await client.call({ op: 'open-gate', id: record.id, failed: failed !== undefined }).catch(() => {})
       }
       try {
-        return (await client.call({ op: 'create', record, marks }, tape, (gate) => void onGate(gate)))
+        return (await client.call({ op: 'create', record, ...request }, tape, (gate) => void onGate(gate)))
           .record as ContainerRecord
       } catch (error) {
         throw failed ?? error
@@ -28,6 +29,8 @@ export function launcherPlayer(client: LauncherClient): Player {
     },
     async start(id, beforeStart) {
       try {
+        const own = readRecord(root, id)
+        if (isForeign(own)) return await startForeign(client, own)
         const answer = await client.call({ op: 'start', id })
         if (!answer.hooksFirst) return answer.record as ContainerRecord
         await beforeStart()
@@ -48,5 +51,15 @@ export function launcherPlayer(client: LauncherClient): Player {
         if (!hasCode(error, 'NOT_FOUND') || (readRecord(root, id) && !hasExit(root, id))) throw error
       }
     },
+  }
+}
+
+async function startForeign(client: LauncherClient, record: Owned): Promise<ContainerRecord> {
+  const { tape, marks } = recordForeignStart(client.place.root, record)
+  try {
+    const answer = await client.call({ op: 'start', id: record.id, foreign: marks }, tape.encode())
+    return answer.record as ContainerRecord
+  } catch (error) {
+    throw foreignStep(error, tape)
   }
 }

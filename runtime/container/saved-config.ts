@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { folderOf } from '../launcher/records.ts'
+import { parseSpec, specText } from '../spec/exact-json.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { containerError } from './errors.ts'
 
@@ -14,13 +15,13 @@ export interface SavedConfig {
 
 /** Before there is a state, so nobody reads it half-written. */
 export function saveConfig(root: string, id: string, config: SavedConfig): void {
-  writeFileSync(`${folderOf(root, id)}/config.json`, JSON.stringify(config), { mode: 0o600 })
+  writeFileSync(`${folderOf(root, id)}/config.json`, specText(config), { mode: 0o600 })
 }
 
 /** The configuration of a container that exists. Throws NOT_FOUND for one that does not, and for a sandbox. */
 export function savedConfig(root: string, id: string): SavedConfig {
   try {
-    return JSON.parse(readFileSync(`${folderOf(root, id)}/config.json`, 'utf8')) as SavedConfig
+    return parseSpec<SavedConfig>(readFileSync(`${folderOf(root, id)}/config.json`, 'utf8'))
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
     throw containerError(

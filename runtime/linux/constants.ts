@@ -37,6 +37,7 @@ export const mountAttributes = {
 } as const
 
 export const MNT_DETACH = 2
+export const UMOUNT_NOFOLLOW = 8
 export const AT_FDCWD = -100
 export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_EMPTY_PATH = 0x1000
@@ -86,6 +87,7 @@ export const prctlOptions = {
   PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,
+  PR_SET_CHILD_SUBREAPER: 36,
   PR_SET_NO_NEW_PRIVS: 38,
   PR_CAP_AMBIENT: 47,
 } as const

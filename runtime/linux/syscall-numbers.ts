@@ -3,7 +3,7 @@ export type Architecture = 'x64' | 'arm64'
 
 /**
  * System call numbers as [x86-64, arm64]; -1 where the architecture has no such call.
- * Source: asm/unistd_64.h and asm-generic/unistd.h of Linux up to 6.17.
+ * Source: asm/unistd_64.h and asm-generic/unistd.h of Linux up to 7.1.
  */
 // biome-ignore format: a table
 const numbers = {
@@ -22,7 +22,7 @@ const numbers = {
   fchmodat2: [452, 452], fchown: [93, 55], fchownat: [260, 54], fcntl: [72, 25], fdatasync: [75, 83],
   fgetxattr: [193, 10], file_getattr: [468, 468], file_setattr: [469, 469], finit_module: [313, 273],
   flistxattr: [196, 13], flock: [73, 32], fork: [57, -1], fremovexattr: [199, 16], fsconfig: [431, 431],
-  fsetxattr: [190, 7], fsmount: [432, 432], fsopen: [430, 430], fspick: [433, 433], fstat: [5, 80], fstatat: [-1, 79],
+  fsetxattr: [190, 7], fsmount: [432, 432], fsopen: [430, 430], fspick: [433, 433], fstat: [5, 80],
   fstatfs: [138, 44], fsync: [74, 82], ftruncate: [77, 46], futex: [202, 98], futex_requeue: [456, 456],
   futex_wait: [455, 455], futex_waitv: [449, 449], futex_wake: [454, 454], futimesat: [261, -1],
   get_kernel_syms: [177, -1], get_mempolicy: [239, 236], get_robust_list: [274, 100], get_thread_area: [211, -1],
@@ -38,7 +38,7 @@ const numbers = {
   ioctl: [16, 29], ioperm: [173, -1], iopl: [172, -1], ioprio_get: [252, 31], ioprio_set: [251, 30], kcmp: [312, 272],
   kexec_file_load: [320, 294], kexec_load: [246, 104], keyctl: [250, 219], kill: [62, 129],
   landlock_add_rule: [445, 445], landlock_create_ruleset: [444, 444], landlock_restrict_self: [446, 446],
-  lchown: [94, -1], lgetxattr: [192, 9], link: [86, -1], linkat: [265, 37], listen: [50, 201], listmount: [458, 458],
+  lchown: [94, -1], lgetxattr: [192, 9], link: [86, -1], linkat: [265, 37], listen: [50, 201], listmount: [458, 458], listns: [470, 470],
   listxattr: [194, 11], listxattrat: [465, 465], llistxattr: [195, 12], lookup_dcookie: [212, 18],
   lremovexattr: [198, 15], lseek: [8, 62], lsetxattr: [189, 6], lsm_get_self_attr: [459, 459],
   lsm_list_modules: [461, 461], lsm_set_self_attr: [460, 460], lstat: [6, -1], madvise: [28, 233],
@@ -62,7 +62,7 @@ const numbers = {
   readlinkat: [267, 78], readv: [19, 65], reboot: [169, 142], recvfrom: [45, 207], recvmmsg: [299, 243],
   recvmsg: [47, 212], remap_file_pages: [216, 234], removexattr: [197, 14], removexattrat: [466, 466],
   rename: [82, -1], renameat: [264, 38], renameat2: [316, 276], request_key: [249, 218], restart_syscall: [219, 128],
-  rmdir: [84, -1], rseq: [334, 293], rt_sigaction: [13, 134], rt_sigpending: [127, 136], rt_sigprocmask: [14, 135],
+  rmdir: [84, -1], rseq: [334, 293], rseq_slice_yield: [471, 471], rt_sigaction: [13, 134], rt_sigpending: [127, 136], rt_sigprocmask: [14, 135],
   rt_sigqueueinfo: [129, 138], rt_sigreturn: [15, 139], rt_sigsuspend: [130, 133], rt_sigtimedwait: [128, 137],
   rt_tgsigqueueinfo: [297, 240], sched_get_priority_max: [146, 125], sched_get_priority_min: [147, 126],
   sched_getaffinity: [204, 123], sched_getattr: [315, 275], sched_getparam: [143, 121],
@@ -84,7 +84,7 @@ const numbers = {
   timer_create: [222, 107], timer_delete: [226, 111], timer_getoverrun: [225, 109], timer_gettime: [224, 108],
   timer_settime: [223, 110], timerfd_create: [283, 85], timerfd_gettime: [287, 87], timerfd_settime: [286, 86],
   times: [100, 153], tkill: [200, 130], truncate: [76, 45], tuxcall: [184, -1], umask: [95, 166], umount2: [166, 39],
-  uname: [63, 160], unlink: [87, -1], unlinkat: [263, 35], unshare: [272, 97], uselib: [134, -1],
+  uname: [63, 160], unlink: [87, -1], unlinkat: [263, 35], unshare: [272, 97], uprobe: [336, -1], uretprobe: [335, -1], uselib: [134, -1],
   userfaultfd: [323, 282], ustat: [136, -1], utime: [132, -1], utimensat: [280, 88], utimes: [235, -1],
   vfork: [58, -1], vhangup: [153, 58], vmsplice: [278, 75], vserver: [236, -1], wait4: [61, 260], waitid: [247, 95],
   write: [1, 64], writev: [20, 66],

@@ -205,5 +205,6 @@ export interface OciSeccompRule {
   names: string[]
   action: SeccompAction
   errnoRet?: number
-  args?: { index: number; value: number; valueTwo?: number; op: SeccompOperator }[]
+  /** Values are 64 bits; what is beyond 2^53 comes as a bigint, or has lost bits and is refused. */
+  args?: { index: number; value: number | bigint; valueTwo?: number | bigint; op: SeccompOperator }[]
 }
