@@ -55,8 +55,8 @@ export interface SandboxOptions {
  * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED, HOOK_FAILED, ID_MAP_REFUSED.
  */
 export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
-  const { id, spec, bundle, rootfs, log, stdin = false, stdinOnce = false, handler } = options
-  if (!handler) validateSpec(spec)
+  const { id, bundle, rootfs, log, stdin = false, stdinOnce = false, handler } = options
+  const spec = handler ? options.spec : validateSpec(options.spec)
   const cgroupPath = cgroupPathOf(spec.linux?.cgroupsPath, id)
   const record: ContainerRecord = {
     ...emptyRecord(id, 'container', place),
