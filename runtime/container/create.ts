@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
+import { errnoOf, messageOf, runAll } from '../base/errors.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
@@ -11,9 +11,9 @@ import { emptyFolderOf, folderOf } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
-import { type Report, stepError } from '../tape/play.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
+import { explainBirth } from './explain-step.ts'
 import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
@@ -183,10 +183,7 @@ async function bear(
       })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
-      if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
-        throw stepError(tape, error.facts as unknown as Report)
-      }
-      throw error
+      throw explainBirth(error, tape, plan.resources?.memory?.limit)
     }
   } catch (error) {
     await removeTraces(place, record.id, record.cgroupPath)

@@ -57,9 +57,9 @@ function namespaces({ linux }: OciSpec): void {
       throw specInvalid(`${field}.path`, `${path} is not an absolute path`)
     }
   }
-  const mount = all.find(({ type }) => type === 'mount')
-  if (!mount) throw specUnsupported('linux.namespaces', 'a container without a mount namespace is not supported')
-  if (mount.path) throw specUnsupported('linux.namespaces', 'joining a mount namespace by path is not supported')
+  if (!all.some(({ type }) => type === 'mount')) {
+    throw specUnsupported('linux.namespaces', 'without a mount namespace, it would mount in that of the host')
+  }
   if (linux?.timeOffsets && all.find(({ type }) => type === 'time')?.path !== undefined) {
     throw specInvalid('linux.timeOffsets', 'the offsets of a time namespace that is joined cannot be changed')
   }

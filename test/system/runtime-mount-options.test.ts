@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -11,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { OciMount, OciSpec } from '../../runtime/index.ts'
+import type { NamespaceType, OciMount, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -193,7 +195,11 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       )
       await wrong({ destination: '/x' }, /mounts \/x: neither a type of filesystem nor a bind mount/)
       await wrong({ destination: '/x', type: 'nosuchfs' }, /fsopen\("nosuchfs".* failed: ENODEV/)
-      await wrong({ destination: '/x', type: 'tmpfs', options: ['bogus=1'] }, /bogus/)
+      await wrong(
+        { destination: '/x', type: 'tmpfs', options: ['bogus=1'] },
+        /fsconfig\(.*"bogus", "1".* failed: EINVAL .*: tmpfs: Unknown parameter 'bogus'/,
+      )
+      await wrong({ destination: '/x', type: 'tmpfs', options: ['size=much'] }, /: tmpfs: Bad value for 'size'/)
     })
   })
 
@@ -329,6 +335,42 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       await expect(wrong({ scheduler: { policy: 'SCHED_FIFO', priority: 1000 } })).rejects.toThrow(
         /sched_setattr.* failed|process\.scheduler/,
       )
+    })
+
+    it('namespaces: every one joined by path, mount too; not the host’s mount namespace', async () => {
+      const args = ['-m', '-p', '-n', '-i', '-u', '-C', '-T', '--fork', '--propagation', 'private', 'sleep', '4712']
+      const unshare = spawn('unshare', args, { stdio: 'ignore' })
+      const children = () => readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8').trim()
+      await expect.poll(children).not.toBe('')
+      const holder = Number(children())
+      await expect.poll(() => readFileSync(`/proc/${holder}/comm`, 'utf8').trim()).toBe('sleep')
+      const files = { mount: 'mnt', pid: 'pid', network: 'net', ipc: 'ipc', uts: 'uts', cgroup: 'cgroup', time: 'time' }
+      try {
+        await on.runtime.create({
+          id: 'joined',
+          spec: on.spec(['sleep', '60'], (spec) => {
+            spec.hostname = ''
+            spec.linux.namespaces = Object.entries(files).map(([type, file]) => ({
+              type: type as NamespaceType,
+              path: `/proc/${holder}/ns/${file}`,
+            }))
+          }),
+        })
+        const { pid } = await on.runtime.start('joined')
+        for (const file of Object.values(files)) {
+          expect(readlinkSync(`/proc/${pid}/ns/${file}`)).toBe(readlinkSync(`/proc/${holder}/ns/${file}`))
+        }
+        const shown = await finish(await on.runtime.exec('joined', { args: ['ls', '/'] }))
+        expect(shown.stdout).toContain('data')
+        await on.runtime.delete('joined', { force: true })
+      } finally {
+        process.kill(holder, 'SIGKILL')
+      }
+      const hosts = on.run(['true'], (spec) => {
+        spec.linux.namespaces = [{ type: 'mount', path: `/proc/${process.pid}/ns/mnt` }, { type: 'pid' }]
+        spec.hostname = ''
+      })
+      await expect(hosts).rejects.toThrow(/is the host’s own mount namespace/)
     })
 
     it('namespaces: time with its offsets, a domain name', async () => {
