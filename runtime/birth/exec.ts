@@ -24,6 +24,8 @@ export interface ExecPlan {
   process: OciProcess
   cgroup: Pick<CgroupEntry, 'into' | 'join'>
   ownsStdio: boolean
+  /** The file to be executed, where it is not the first argument. */
+  program?: string
   host?: HostFacts
   architecture?: Architecture
 }
@@ -33,7 +35,10 @@ export const targetDescriptor = gateDescriptor + 1
 
 const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWUSER } =
   cloneFlags
+
 const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+/** With a user namespace among them all must be joined at once: from within it, some others cannot be. */
+export const allNamespaces = most | CLONE_NEWUSER | CLONE_NEWCGROUP
 
 /**
  * One more process in a running container. A pidfd instead of /proc/PID/ns: the pid cannot have come to mean another
@@ -50,26 +55,33 @@ export function recordExec(plan: ExecPlan): Birth {
   const tape = new SyscallTape()
   const warnings: string[] = []
   hideFromTheContainer(tape)
-  const into = enterCgroups(tape, plan.cgroup)
-  tape.because('limits, while /proc is still the host’s')
-  recordLimits(tape, process, host, warnings)
   const maps = idMapsOf(spec)
   if (maps) checkUser(process.user ?? { uid: 0, gid: 0 }, maps)
+  const into = enterCgroups(tape, maps ? joinOnly(plan.cgroup) : plan.cgroup)
+  tape.because('limits, while /proc is still the host’s')
+  recordLimits(tape, process, host, warnings)
   if (maps && plan.ownsStdio) ownStdioOutside(tape, process.user ?? { uid: 0, gid: 0 }, maps)
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  tape.call('setns', [targetDescriptor, flags(most | (maps ? CLONE_NEWUSER : 0), cloneFlags)])
+  tape.call('setns', [targetDescriptor, flags(maps ? allNamespaces : most, cloneFlags)])
   const cloned = clone(tape, 0, into)
-  tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
-  tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
   if (maps) becomeRootInside(tape, maps, host)
+  else {
+    tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
+    tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
+  }
   tape.because('a session and a keyring of its own')
   tape.call('setsid', [])
   ownKeyring(tape)
-  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio, maps }
-  const birth = { tape, clone: cloned.entry, userNamespaces: [], warnings }
+  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio, program: plan.program, maps }
+  const birth = { tape, clone: cloned.entry, gates: [], userNamespaces: [], warnings }
   if (!process.terminal) return { ...birth, ready: becomeProcess(tape, { ...common, gate: false }) }
   tape.because('a terminal of the container’s own devpts')
   const root = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
   openTerminal(tape, root, { masterDescriptor, size: process.consoleSize, console: false })
   return { ...birth, ready: becomeProcess(tape, { ...common, gate: true }) }
+}
+
+/** Into the cgroup by a write instead of by clone3: which is too late when the cgroup namespace is joined before. */
+function joinOnly({ into, join }: ExecPlan['cgroup']): ExecPlan['cgroup'] {
+  return { join: into === undefined ? join : [...join, `${into}/cgroup.procs`] }
 }

@@ -4,6 +4,7 @@ import { defaultSpec } from '../spec/default-spec.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { listing } from '../tape/listing.ts'
 import { recordExec } from './exec.ts'
+import { recordContainerHook } from './hook.ts'
 import { type BirthPlan, recordBirth } from './order.ts'
 import { recordSandbox } from './sandbox.ts'
 
@@ -71,6 +72,27 @@ describe('recordBirth', () => {
     await expect(listing(birth.tape)).toMatchFileSnapshot(golden('user-namespace'))
   })
 
+  it('hooks: one gate more, after the mounts and before the root is hidden, sealed and entered', () => {
+    const birth = recordBirth(aPlan((spec) => Object.assign(spec, { hooks: { createRuntime: [{ path: '/hook' }] } })))
+    const all = listing(birth.tape).split('\n')
+    const line = (text: string) => all.findIndex((entry) => entry.includes(text))
+    expect(birth.gates).toEqual([{ name: 'create-hooks', at: expect.any(Number) }])
+    expect(birth.tape.entries[birth.gates[0]?.at ?? -1]?.name).toBe('write')
+    const order = [
+      '# mount cgroup on',
+      '# devices and links',
+      '{create-hooks, 0}',
+      '# read-only:',
+      'pivot_root(',
+      '{created, 0}',
+    ]
+    expect(order.map(line)).toEqual(order.map(line).toSorted((a, b) => a - b))
+    expect(line('{create-hooks')).toBeGreaterThan(0)
+    expect(
+      recordBirth(aPlan((spec) => Object.assign(spec, { hooks: { poststop: [{ path: '/hook' }] } }))).gates,
+    ).toEqual([])
+  })
+
   it('seccomp: before capabilities without no_new_privs, after the gate with it', () => {
     const seccomp = { defaultAction: 'SCMP_ACT_ALLOW' as const }
     const order = (noNewPrivileges: boolean) => {
@@ -123,6 +145,12 @@ describe('recordExec and recordSandbox', () => {
     const process = { cwd: '/', args: ['/bin/true'], terminal: true }
     const { tape } = recordExec({ spec, process, cgroup, ownsStdio: true, host: aHost(), architecture: 'x64' })
     await expect(listing(tape)).toMatchFileSnapshot(golden('exec-terminal'))
+  })
+
+  it('a hook inside a half-born container joins all its namespaces by pidfd', async () => {
+    const { spec } = aPlan((changed) => changed.linux.namespaces?.push({ type: 'user' }))
+    const { tape } = recordContainerHook({ path: '/hook', args: ['hook', 'now'] }, spec, aHost())
+    await expect(listing(tape)).toMatchFileSnapshot(golden('container-hook'))
   })
 
   it('the sandbox sleeps without any privilege', async () => {

@@ -64,6 +64,8 @@ export interface Birth {
   tape: SyscallTape
   clone: number
   ready: number
+  /** Gates before the last one. */
+  gates: readonly { name: 'create-hooks'; at: number }[]
   /** What the player makes before it plays. */
   userNamespaces: readonly NewUserNamespace[]
   warnings: string[]
@@ -75,7 +77,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   const tape = new SyscallTape()
   const warnings: string[] = []
   const process_ = spec.process as OciProcess
-  const scene: Scene = { plan: { ...plan, host }, maps: idMapsOf(spec), spaces: new UserNamespaces() }
+  const scene: Scene = { plan: { ...plan, host }, maps: idMapsOf(spec), spaces: new UserNamespaces(), gates: [] }
   hideFromTheContainer(tape)
   if (process_.terminal) {
     tape.because('keep the number free at which the terminal’s master will wait')
@@ -103,7 +105,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   const { ownsStdio } = plan
   const common = { spec, process: process_, host, architecture, warnings, maps: scene.maps }
   const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
-  return { tape, clone: cloned.entry, ready, userNamespaces: scene.spaces.made, warnings }
+  return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
 interface Scene {
@@ -111,6 +113,7 @@ interface Scene {
   /** Of the container's user namespace, if it has one. */
   maps: IdMaps | undefined
   spaces: UserNamespaces
+  gates: { name: 'create-hooks'; at: number }[]
 }
 
 /** Everything for which one must be root on the host, and then into the user namespace. */
@@ -154,7 +157,8 @@ export function ownKeyring(tape: SyscallTape): void {
   tape.call('keyctl', [join, null], { tolerate: [ENOSYS, EPERM] })
 }
 
-function buildRoot(tape: SyscallTape, { plan, maps }: Scene, from: RootFrom): void {
+function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void {
+  const { plan, maps } = scene
   const { spec, cgroup, host } = plan
   const { fromHost } = from
   const root = recordRoot(tape, plan.root, from)
@@ -165,6 +169,11 @@ function buildRoot(tape: SyscallTape, { plan, maps }: Scene, from: RootFrom): vo
   if (spec.process?.terminal) {
     tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
     openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
+  }
+  const { prestart = [], createRuntime = [], createContainer = [] } = spec.hooks ?? {}
+  if (prestart.length + createRuntime.length + createContainer.length > 0) {
+    tape.because('the gate for hooks: all is mounted, the root can still be written, and is not entered yet')
+    scene.gates = [{ name: 'create-hooks', at: passGate(tape, 'create-hooks') }]
   }
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
@@ -180,6 +189,8 @@ export interface ProcessPlan {
   /** Without a gate the process runs at once. */
   gate: boolean
   ownsStdio: boolean
+  /** The file to be executed, where it is not the first argument. */
+  program?: string | undefined
   /** Of the user namespace that it is in by now, if that is not the host's. */
   maps: IdMaps | undefined
 }
@@ -214,7 +225,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
     recordSeccomp(tape, seccomp, architecture)
   }
   tape.because('the process')
-  recordExec(tape, asked)
+  recordExec(tape, asked, plan.program)
   return ready
 }
 
@@ -224,8 +235,7 @@ function waitForStart(tape: SyscallTape, result: number): number {
 }
 
 /** execve; a name without a slash is looked for in PATH, one attempt after the other, as execvp does. */
-function recordExec(tape: SyscallTape, { args = [], env = [] }: OciProcess): void {
-  const [program = ''] = args
+function recordExec(tape: SyscallTape, { args = [], env = [] }: OciProcess, program = args[0] ?? ''): void {
   const argv = tape.strings(args)
   const envp = tape.strings(env)
   const folders = (env.findLast((line) => line.startsWith('PATH='))?.slice(5) ?? '/bin:/usr/bin').split(':')

@@ -74,7 +74,7 @@ export function recordSandbox(plan: SandboxPlan): Birth {
   tape.because('done: closing the report says so; then sleep for ever')
   tape.call('close_range', [0, { value: 0xffffffff, shown: '~0' }, 0])
   tape.call('ppoll', [null, 0, null, null, 0], { policy: 'repeat' })
-  return { tape, clone: cloned.entry, ready: -1, userNamespaces: spaces.made, warnings: [] }
+  return { tape, clone: cloned.entry, ready: -1, gates: [], userNamespaces: spaces.made, warnings: [] }
 }
 
 /** Nobody, if the pod's user namespace has that id, or else whoever it has. */

@@ -5,6 +5,7 @@ import { type Birth, recordBirth } from '../birth/order.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
+import type { AtGate } from '../launcher/gates.ts'
 import type { ContainerRecord, LogOptions, TapeMarks } from '../launcher/protocol.ts'
 import { emptyFolderOf, folderOf } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
@@ -48,7 +49,7 @@ export interface SandboxOptions {
 
 /**
  * Gives birth to a container that waits at its gate for `start`. Whatever fails, nothing is left behind. Throws
- * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED.
+ * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED, HOOK_FAILED, ID_MAP_REFUSED.
  */
 export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
   const { id, spec, bundle, rootfs, log, stdin = false, stdinOnce = false } = options
@@ -63,12 +64,27 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     stdinOnce,
     ...(bundle === undefined ? {} : { bundle }),
     ...(log ? { log } : {}),
+    ...(Object.values(spec.hooks ?? {}).some((hooks) => hooks.length > 0) ? { hasHooks: true } : {}),
   }
   const recordTape = () => {
     saveConfig(place.root, id, { spec, rootfs, bundle })
     return birthOf(place, id, { spec, bundle, rootfs })
   }
-  return bear(place, record, { resources: spec.linux?.resources, hasOverlay: rootfs !== undefined, recordTape })
+  let hooked = false
+  const atGate: AtGate = async (_, pid) => {
+    hooked = true
+    const { runHooks } = await import('./hooks.ts')
+    for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
+      await runHooks(kind, { record, spec, status: 'creating', pid })
+    }
+  }
+  try {
+    const plan = { resources: spec.linux?.resources, hasOverlay: rootfs !== undefined, recordTape, atGate }
+    return await bear(place, record, plan)
+  } catch (error) {
+    if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec })
+    throw error
+  }
 }
 
 /** The tape of a container; the same for create, for explaining it, and for naming a step that failed. */
@@ -108,13 +124,14 @@ export async function createSandbox(place: Workplace, options: SandboxOptions): 
       cgroup: cgroups().membership(cgroupPath),
       emptyFolder: emptyFolderOf(place.root),
     })
-  return bear(place, record, { resources, hasOverlay: false, recordTape })
+  const atGate = () => Promise.reject(containerError('WRONG_STATE', `create ${id}: a sandbox has no such gate`))
+  return bear(place, record, { resources, hasOverlay: false, recordTape, atGate })
 }
 
 async function bear(
   place: Workplace,
   record: ContainerRecord,
-  plan: { resources: LinuxResources | undefined; hasOverlay: boolean; recordTape: () => Birth },
+  plan: { resources: LinuxResources | undefined; hasOverlay: boolean; recordTape: () => Birth; atGate: AtGate },
 ): Promise<ContainerState> {
   makeFolder(place.root, record.id, plan.hasOverlay)
   try {
@@ -123,7 +140,11 @@ async function bear(
     const { tape } = birth
     for (const warning of birth.warnings) place.warn(`${record.id}: ${warning}`)
     try {
-      const born = await place.player.create(record, { tape: tape.encode(), marks: marksOf(birth) })
+      const born = await place.player.create(record, {
+        tape: tape.encode(),
+        marks: marksOf(birth),
+        atGate: plan.atGate,
+      })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
       if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
@@ -137,8 +158,13 @@ async function bear(
   }
 }
 
-function marksOf({ clone, ready, userNamespaces }: Birth): TapeMarks {
-  return { clone, ready, ...(userNamespaces.length > 0 ? { userNamespaces } : {}) }
+function marksOf({ clone, ready, gates, userNamespaces }: Birth): TapeMarks {
+  return {
+    clone,
+    ready,
+    ...(gates.length > 0 ? { gates } : {}),
+    ...(userNamespaces.length > 0 ? { userNamespaces } : {}),
+  }
 }
 
 function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace): ContainerRecord {

@@ -5,6 +5,7 @@ import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
 import { containerError } from './errors.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
+import { savedConfig } from './saved-config.ts'
 import { statusOf } from './state.ts'
 
 /**
@@ -27,7 +28,11 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
     // By its pid too: somebody may have moved it out of its cgroup.
     if (record.pid !== undefined) signalProcess(record.pid, 9, record.startTime)
   }
+  const spec = record.hasHooks ? savedConfig(place.root, id).spec : undefined
   await removeTraces(place, id, record.cgroupPath)
+  if (!spec) return
+  const { runPoststop } = await import('./hooks.ts')
+  await runPoststop(place, { record, spec })
 }
 
 /** Kills what is left in the cgroup and removes cgroup and folder, whatever of it there is. */

@@ -3,9 +3,16 @@ import { CoracleError, type Facts } from '../base/errors.ts'
 /**
  * Codes of this folder, in addition to those of spec, birth, cgroups, tape and launcher: INVALID_ID, ALREADY_EXISTS,
  * NOT_FOUND, WRONG_STATE (the runtime-spec forbids the operation in this state), EXEC_FAILED (execve; says what is
- * really missing).
+ * really missing), HOOK_FAILED (a hook of config.json; says its output).
  */
-export const containerCodes = ['INVALID_ID', 'ALREADY_EXISTS', 'NOT_FOUND', 'WRONG_STATE', 'EXEC_FAILED'] as const
+export const containerCodes = [
+  'INVALID_ID',
+  'ALREADY_EXISTS',
+  'NOT_FOUND',
+  'WRONG_STATE',
+  'EXEC_FAILED',
+  'HOOK_FAILED',
+] as const
 
 export type ContainerCode = (typeof containerCodes)[number]
 

@@ -1,6 +1,6 @@
 import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
-import type { ContainerRecord } from '../launcher/protocol.ts'
+import type { ContainerRecord, GateNotice } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
 import type { Player } from './player.ts'
 import { requireState } from './state.ts'
@@ -10,13 +10,28 @@ export function launcherPlayer(client: LauncherClient): Player {
   const { root } = client.place
   return {
     keeper: 'launcher',
-    async create(record, { tape, marks }) {
-      const answer = await client.call({ op: 'create', record, marks }, tape)
-      return answer.record as ContainerRecord
-    },
-    async start(id) {
+    async create(record, { tape, marks, atGate }) {
+      let failed: unknown
+      const onGate = async ({ name, pid }: GateNotice) => {
+        await atGate(name, pid).catch((error) => {
+          failed = error
+        })
+        // When the launcher is lost, so is the request that waits, and it says so.
+        await client.call({ op: 'open-gate', id: record.id, failed: failed !== undefined }).catch(() => {})
+      }
       try {
-        return (await client.call({ op: 'start', id })).record as ContainerRecord
+        return (await client.call({ op: 'create', record, marks }, tape, (gate) => void onGate(gate)))
+          .record as ContainerRecord
+      } catch (error) {
+        throw failed ?? error
+      }
+    },
+    async start(id, beforeStart) {
+      try {
+        const answer = await client.call({ op: 'start', id })
+        if (!answer.hooksFirst) return answer.record as ContainerRecord
+        await beforeStart()
+        return (await client.call({ op: 'start', id, hooked: true })).record as ContainerRecord
       } catch (error) {
         // The launcher knows the containers that live; why another one cannot be started is said on disk.
         const isUnknown = hasCode(error, 'NOT_FOUND') || hasCode(error, 'NOT_RUNNING')

@@ -1,5 +1,6 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { playBirth, readRunning } from '../launcher/birth-play.ts'
+import { openGate } from '../launcher/gates.ts'
 import { folderOf, readRecord, writeRecord } from '../launcher/records.ts'
 import { makeFifo, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
 import { ownStreams, playerDescriptors } from '../tape/play.ts'
@@ -24,14 +25,15 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
   const running = new Map<string, Promise<void>>()
   return {
     keeper: 'none',
-    async create(record, { tape, marks }) {
+    async create(record, { tape, marks, atGate }) {
       const folder = folderOf(root, record.id)
       for (const fifo of ['gate', 'report']) makeFifo(`${folder}/${fifo}`)
       const gate = openSync(`${folder}/gate`, O_RDWR)
       const reportRead = openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK)
       const reportWrite = openSync(`${folder}/report`, O_WRONLY)
       const inherit = new Map<number, number>([...ownStreams, [playerDescriptors.firstFree, gate]])
-      const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit }, () => {
+      const gates = { fifo: `${folder}/gate`, atGate }
+      const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit, gates }, () => {
         closeSync(gate)
         closeSync(reportWrite)
       })
@@ -42,13 +44,12 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       onReady(played.pid, played.result)
       return alive
     },
-    async start(id) {
+    async start(id, beforeStart) {
       requireState(root, id, { verb: 'start', states: ['created'] })
+      if (readRecord(root, id)?.hasHooks) await beforeStart()
       const folder = folderOf(root, id)
       const started = running.get(id) ?? readRunning(`${folder}/report`)
-      const gate = openSync(`${folder}/gate`, O_WRONLY | O_NONBLOCK)
-      writeSync(gate, 'g')
-      closeSync(gate)
+      openGate(`${folder}/gate`)
       await started
       const startedAt = new Date().toISOString()
       const record = readRecord(root, id)

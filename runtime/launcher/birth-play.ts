@@ -2,6 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs'
 import type { Report } from '../tape/play.ts'
 import { readReports, startPlayer } from '../tape/play.ts'
 import { launcherError, playFailed } from './errors.ts'
+import { type AtGate, type EarlyGate, passEarlyGate } from './gates.ts'
 import type { TapeMarks } from './protocol.ts'
 
 export interface PlayRequest {
@@ -12,6 +13,8 @@ export interface PlayRequest {
   reportRead: number
   reportWrite: number
   inherit: ReadonlyMap<number, number>
+  /** The FIFO of its gates, and what happens at those before the last; needed for a tape that has such. */
+  gates?: { fifo: string; atGate: AtGate }
   /** Told of children that nobody will ask for: the player itself, and the new process when its birth fails. */
   onChild?: (pid: number) => void
 }
@@ -56,8 +59,16 @@ function play(request: PlayRequest, afterStart: () => void): Promise<Played> {
     let pid = 0
     let failed: Report | undefined
     let atGate: Report | undefined
+    let early: EarlyGate | undefined
+    let refused: unknown
     // The old half, which knows the pid, and the new one, which comes to the gate, report in either order.
     const tellGate = () => {
+      if (pid !== 0 && early && request.gates) {
+        void passEarlyGate(pid, early, request.gates).then((error) => {
+          refused = error
+        }, reject)
+        early = undefined
+      }
       if (pid !== 0 && atGate) resolve({ pid, result: atGate.result, running: running.promise })
     }
     const running = Promise.withResolvers<void>()
@@ -67,13 +78,14 @@ function play(request: PlayRequest, afterStart: () => void): Promise<Played> {
       if (report.result < 0) failed ??= report
       else if (report.index === marks.clone) pid = report.result
       else if (report.index === marks.ready) atGate = report
+      else early = marks.gates?.find(({ at }) => at === report.index)
       tellGate()
     }
     readReports(request.reportRead, onReport).then(() => {
       const silent = pid === 0 || (marks.ready >= 0 && !atGate)
       const reason = 'the process was killed before it was ready; is the memory limit too low?'
       const lost = silent ? launcherError('PLAY_FAILED', `play tape: ${reason}`) : undefined
-      const error = failed ? playFailed(failed) : lost
+      const error = refused ?? (failed ? playFailed(failed) : lost)
       if (error) {
         if (pid !== 0 && !atGate) request.onChild?.(pid)
         reject(error)

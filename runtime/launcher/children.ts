@@ -1,4 +1,23 @@
-import { type Exit, reapOne } from '../linux/process.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Exit, reapChild, reapOne } from '../linux/process.ts'
+import { launcherError } from './errors.ts'
+
+/** The one in this process that reaps whoever ends. */
+let reaper: Children | undefined
+
+/**
+ * The end of one child of this process. Where a `Children` reaps everybody it tells; elsewhere (Node has children of its
+ * own there) this one alone is asked for, every few milliseconds: on a thread, one that hangs would hold up others.
+ */
+export async function waitForChild(pid: number): Promise<Exit> {
+  if (reaper) return reaper.wait(pid)
+  for (let wait = 1; ; wait = Math.min(wait * 2, 20)) {
+    const exit = reapChild(pid)
+    if (exit === 'gone') throw launcherError('NOT_RUNNING', `wait for ${pid}: it is no child of this process`)
+    if (exit !== 'running') return exit
+    await sleep(wait)
+  }
+}
 
 /**
  * Waits for the launcher's own children, without polling and without a thread: SIGCHLD says that there is something
@@ -13,6 +32,7 @@ export class Children {
   #awake: NodeJS.Timeout | undefined
 
   constructor() {
+    reaper = this
     process.on('SIGCHLD', this.#onSignal)
   }
 
@@ -28,6 +48,7 @@ export class Children {
   }
 
   close(): void {
+    reaper = undefined
     process.off('SIGCHLD', this.#onSignal)
     this.#sleep()
   }

@@ -7,7 +7,7 @@ import { errnoOf, fromRecord } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeFrame, writeJson } from './frames.ts'
-import type { Answer, Request, RuntimeEvent } from './protocol.ts'
+import type { Answer, GateNotice, Request, RuntimeEvent } from './protocol.ts'
 
 export interface LauncherPlace {
   root: string
@@ -86,7 +86,7 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   closeSync(output)
 }
 
-type Waiting = PromiseWithResolvers<Record<string, unknown>>
+type Waiting = PromiseWithResolvers<Record<string, unknown>> & { onGate?: ((gate: GateNotice) => void) | undefined }
 
 /** Requests to the launcher. Connects again, and starts a new launcher, when the old one is gone. */
 export class LauncherClient {
@@ -101,13 +101,20 @@ export class LauncherClient {
     this.place = place
   }
 
-  /** Sends one request, with a tape before it where one belongs to it. Throws what the launcher throws, or LAUNCHER_LOST. */
-  async call(request: Request, tape?: Uint8Array): Promise<Record<string, unknown>> {
+  /**
+   * Sends one request, with a tape before it where one belongs to it. `onGate` is told when its birth waits at an early
+   * gate. Throws what the launcher throws, or LAUNCHER_LOST.
+   */
+  async call(
+    request: Request,
+    tape?: Uint8Array,
+    onGate?: (gate: GateNotice) => void,
+  ): Promise<Record<string, unknown>> {
     if (this.#closed) throw launcherError('LAUNCHER_LOST', `ask launcher to ${request.op}: the connection is closed`)
     this.#socket ??= this.#connect()
     const socket = await this.#socket
     const call = this.#next++
-    const waiting: Waiting = Promise.withResolvers()
+    const waiting: Waiting = Object.assign(Promise.withResolvers<Record<string, unknown>>(), { onGate })
     this.#waiting.set(call, waiting)
     socket.cork()
     if (tape) writeFrame(socket, 'tape', tape)
@@ -144,6 +151,8 @@ export class LauncherClient {
   #onAnswer(answer: Answer): void {
     if ('event' in answer) {
       for (const tell of this.#listeners) tell(answer.event)
+    } else if ('gate' in answer) {
+      this.#waiting.get(answer.call)?.onGate?.(answer.gate)
     } else if ('call' in answer) {
       const waiting = this.#waiting.get(answer.call)
       this.#waiting.delete(answer.call)

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import type { Log } from '../base/log.ts'
 import {
   descriptorOf,
@@ -13,6 +13,7 @@ import { playerDescriptors } from '../tape/play.ts'
 import { type Played, playBirth, readRunning } from './birth-play.ts'
 import type { Children } from './children.ts'
 import { launcherError } from './errors.ts'
+import { type AtGate, openGate } from './gates.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
 import { LogWriter } from './log-writer.ts'
 import { OomWatch } from './oom-watch.ts'
@@ -65,7 +66,7 @@ export class ContainerProcess {
   }
 
   /** Plays the tape up to the gate. Throws PLAY_FAILED. */
-  async create(tape: Uint8Array, marks: TapeMarks): Promise<void> {
+  async create(tape: Uint8Array, marks: TapeMarks, atGate: AtGate): Promise<void> {
     const { children, root } = this.#around
     const folder = folderOf(root, this.record.id)
     const streams = this.record.kind === 'sandbox' ? noStreams() : this.#makeStreams(folder)
@@ -76,7 +77,8 @@ export class ContainerProcess {
     const inherit = new Map([...streams, [playerDescriptors.firstFree, gate] as const])
     const argv0 = this.record.kind === 'sandbox' ? 'pause' : 'coracle-player'
     const onChild = (pid: number) => void children.wait(pid)
-    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild }
+    const gates = { fifo: `${folder}/gate`, atGate }
+    const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild, gates }
     let played: Played
     try {
       played = await playBirth(request, () => {
@@ -102,14 +104,17 @@ export class ContainerProcess {
     setImmediate(() => this.#oomWatch.open())
   }
 
-  /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
-  async start(): Promise<ContainerRecord> {
+  /** Throws NOT_RUNNING unless it waits at its last gate. */
+  requireWaiting(): void {
     if (this.exit || this.record.startedAt !== undefined) {
       throw launcherError('NOT_RUNNING', `start ${this.record.id}: it does not wait to be started`)
     }
-    const gate = openSync(`${folderOf(this.#around.root, this.record.id)}/gate`, O_WRONLY | O_NONBLOCK)
-    writeSync(gate, 'g')
-    closeSync(gate)
+  }
+
+  /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
+  async start(): Promise<ContainerRecord> {
+    this.requireWaiting()
+    openGate(`${folderOf(this.#around.root, this.record.id)}/gate`)
     await this.#running
     const at = new Date().toISOString()
     this.record = { ...this.record, startedAt: at }

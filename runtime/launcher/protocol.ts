@@ -15,8 +15,12 @@
  *
  *     control                         answer                         meaning
  *     hello                           {pid}                          who are you
- *     create  + tape                  {record}                       play up to the gate
- *     start                           {record}                       open the gate; answers once execve has happened
+ *     create  + tape                  {record}                       play up to the gate; before that {gate} for each
+ *                                                                    earlier gate, which waits for `open-gate`
+ *     open-gate                       {}                             go on, or, with `failed`, end the birth
+ *     start                           {record}                       open the gate; answers once execve has happened.
+ *                                                                    {hooksFirst}: it has hooks; run them and ask
+ *                                                                    again with `hooked`
  *     wait                            {exit}                         answers once it has ended; who has is on disk
  *     resize                          {}                             the container's terminal
  *     reopen-log                      {}                             after somebody has renamed the log
@@ -30,6 +34,7 @@
  */
 import type { ErrorRecord } from '../base/errors.ts'
 import type { NewUserNamespace } from '../birth/user-namespace.ts'
+import type { EarlyGate } from './gates.ts'
 
 export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
 export type FrameKind = (typeof frameKinds)[number]
@@ -58,6 +63,8 @@ export interface ContainerRecord {
   terminal: boolean
   stdin: boolean
   stdinOnce: boolean
+  /** config.json has hooks: whoever starts or deletes it runs them. */
+  hasHooks?: true
   /** Who plays and waits: `none` leaves the process to itself, with the caller's own streams. */
   keeper: 'launcher' | 'none'
 }
@@ -76,12 +83,16 @@ export interface TapeMarks {
   clone: number
   ready: number
   userNamespaces?: readonly NewUserNamespace[]
+  /** Gates before the last one, in order; a plain container has none. */
+  gates?: readonly EarlyGate[]
 }
 
 export type Request =
   | { op: 'hello' }
   | { op: 'create'; record: ContainerRecord; marks: TapeMarks }
-  | { op: 'start' | 'wait' | 'reopen-log'; id: string }
+  | { op: 'start'; id: string; hooked?: boolean }
+  | { op: 'open-gate'; id: string; failed: boolean }
+  | { op: 'wait' | 'reopen-log'; id: string }
   | { op: 'resize'; id: string; columns: number; rows: number }
   | { op: 'subscribe' }
   | { op: 'shutdown' }
@@ -112,8 +123,15 @@ export interface OomEvent {
 export type Answer =
   | { call: number; ok: Record<string, unknown> }
   | { call: number; error: ErrorRecord }
+  | { call: number; gate: GateNotice }
   | { event: RuntimeEvent }
   | { exit: { exitCode: number } }
+
+/** A birth waits at an early gate. */
+export interface GateNotice {
+  name: EarlyGate['name']
+  pid: number
+}
 
 /** From the client, as JSON. */
 export type Message = ({ call: number } & Request) | { resize: { columns: number; rows: number } }

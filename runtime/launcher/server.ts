@@ -6,7 +6,7 @@ import { Children } from './children.ts'
 import { ContainerProcess, type Surroundings } from './container-process.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeJson } from './frames.ts'
-import type { FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
+import type { Answer, FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
 import { attach, exec, type Session } from './session.ts'
 
 type Call = { call: number } & Request
@@ -15,6 +15,8 @@ type Call = { call: number } & Request
 export class LauncherServer {
   readonly containers = new Map<string, ContainerProcess>()
   readonly #children = new Children()
+  /** Births that wait for their client, by container. */
+  readonly #gates = new Map<string, PromiseWithResolvers<void>>()
   readonly #subscribers = new Set<Socket>()
   readonly #server: Server
   readonly #log: Log
@@ -126,9 +128,11 @@ export class LauncherServer {
       case 'hello':
         return { pid: process.pid }
       case 'create':
-        return this.#create(request, tape)
+        return this.#create(request, tape, socket)
+      case 'open-gate':
+        return this.#openGate(request)
       case 'start':
-        return { record: await this.#get(request.id).start() }
+        return this.#start(request)
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
       case 'reopen-log':
@@ -150,17 +154,48 @@ export class LauncherServer {
     }
   }
 
-  async #create({ record, marks }: Call & { op: 'create' }, tape: Buffer | undefined) {
+  async #create({ record, marks, call }: Call & { op: 'create' }, tape: Buffer | undefined, socket: Socket) {
     if (!tape) throw launcherError('PROTOCOL', 'create: no tape came with it')
     const container = new ContainerProcess(record, this.around)
     this.containers.set(record.id, container)
     try {
-      await container.create(tape, marks)
+      await container.create(tape, marks, (name, pid) =>
+        this.#tellGate(record.id, { call, gate: { name, pid } }, socket),
+      )
     } catch (error) {
       this.containers.delete(record.id)
       throw error
     }
     return { record: container.record }
+  }
+
+  async #start({ id, hooked = false }: Call & { op: 'start' }) {
+    const container = this.#get(id)
+    container.requireWaiting()
+    return container.record.hasHooks && !hooked ? { hooksFirst: true } : { record: await container.start() }
+  }
+
+  /** Waits until the client has done what belongs to the gate. A client that goes takes the birth with it. */
+  async #tellGate(id: string, notice: Answer, socket: Socket): Promise<void> {
+    const waiting = Promise.withResolvers<void>()
+    const onClose = () => waiting.reject(launcherError('PLAY_FAILED', `create ${id}: its client has gone`))
+    socket.once('close', onClose)
+    this.#gates.set(id, waiting)
+    writeJson(socket, notice)
+    try {
+      await waiting.promise
+    } finally {
+      socket.off('close', onClose)
+      this.#gates.delete(id)
+    }
+  }
+
+  #openGate({ id, failed }: Call & { op: 'open-gate' }): Record<string, never> {
+    const waiting = this.#gates.get(id)
+    if (!waiting) throw launcherError('NOT_FOUND', `open gate of ${id}: it waits at none`)
+    if (failed) waiting.reject(launcherError('PLAY_FAILED', `create ${id}: its client does not want it any more`))
+    else waiting.resolve()
+    return {}
   }
 
   #mayLeave(): Record<string, never> {

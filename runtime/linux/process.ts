@@ -127,10 +127,24 @@ export function reapOne(): Exit | undefined {
   const failed = waitidC.probe(0, 0, info, 0x1 | 0x4 | 0x40000000)
   if (failed === -ECHILD) return undefined
   if (failed < 0) throw kernelError('waitid', ['P_ALL'], -failed)
+  return exitFrom(info)
+}
+
+/** From a siginfo_t of waitid; undefined when it speaks of nobody. */
+function exitFrom(info: Buffer): Exit | undefined {
   const pid = info.readInt32LE(16)
   if (pid === 0) return undefined
   const status = info.readInt32LE(24)
   return info.readInt32LE(8) === 1 ? { pid, exitCode: status } : { pid, exitCode: 128 + status, signal: status }
+}
+
+/** How a child of ours ended, reaped; `gone` when somebody else in this process has reaped it. Never blocks. */
+export function reapChild(pid: number): Exit | 'running' | 'gone' {
+  const info = Buffer.alloc(128)
+  const failed = waitidC.probe(1, pid, info, 0x1 | 0x4 | 0x40000000)
+  if (failed === -ECHILD) return 'gone'
+  if (failed < 0) throw kernelError('waitid', ['P_PID', pid], -failed)
+  return exitFrom(info) ?? 'running'
 }
 
 /** A descriptor for a process that cannot come to mean another one. Throws `KERNEL` (ESRCH when there is none). */

@@ -47,7 +47,11 @@ describe('validateSpec', () => {
     ['SPEC_UNSUPPORTED mounts[0].uidMappings', (spec) => Object.assign(spec.mounts[0] ?? {}, { uidMappings: [{}] })],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'kernel.hostname': 'x' } })],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'net/../../etc/x': 'x' } })],
-    ['SPEC_UNSUPPORTED hooks.poststop', (spec) => Object.assign(spec, { hooks: { poststop: [{ path: '/x' }] } })],
+    ['SPEC_INVALID hooks.poststop[0].path', (spec) => Object.assign(spec, { hooks: { poststop: [{ path: 'x' }] } })],
+    [
+      'SPEC_INVALID hooks.prestart[1].timeout',
+      (spec) => Object.assign(spec, { hooks: { prestart: [{ path: '/x' }, { path: '/x', timeout: 0 }] } }),
+    ],
     ['SPEC_UNSUPPORTED process.apparmorProfile', (spec) => Object.assign(spec.process, { apparmorProfile: 'x' })],
     ['SPEC_UNSUPPORTED linux.intelRdt', (spec) => Object.assign(spec.linux, { intelRdt: {} })],
   ])('%s', (expected, change) => {

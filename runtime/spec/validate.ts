@@ -122,10 +122,25 @@ function sysctls({ linux }: OciSpec) {
 }
 
 /** What the spec has and Coracle has not: refused by name. */
-function notYet({ process, linux, hooks }: OciSpec) {
-  const hook = Object.entries(hooks ?? {}).find(([, list]) => list && list.length > 0)?.[0]
+const hookNames = ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'] as const
+
+function hooks({ hooks = {} }: OciSpec) {
+  for (const kind of hookNames) {
+    for (const [at, { path, timeout }] of (hooks[kind] ?? []).entries()) {
+      const field = `hooks.${kind}[${at}]`
+      if (typeof path !== 'string' || !path.startsWith('/')) {
+        return specInvalid(`${field}.path`, `${JSON.stringify(path)} is not an absolute path`)
+      }
+      if (timeout !== undefined && !(Number.isInteger(timeout) && timeout > 0)) {
+        return specInvalid(`${field}.timeout`, `${JSON.stringify(timeout)} is not a number of seconds above 0`)
+      }
+    }
+  }
+  return undefined
+}
+
+function notYet({ process, linux }: OciSpec) {
   const asked: [string, unknown][] = [
-    [`hooks.${hook}`, hook],
     ['linux.intelRdt', linux?.intelRdt],
     ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
@@ -154,6 +169,7 @@ const checks: readonly Check[] = [
   hostnameNeedsUts,
   mounts,
   sysctls,
+  hooks,
   userNamespace,
   notYet,
 ]

@@ -1,7 +1,19 @@
-import { chownSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { OciLinux, OciSpec } from '../../runtime/index.ts'
+import type { HookName, OciHook, OciLinux, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -170,4 +182,149 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect(await on.runtime.list()).toEqual([])
     })
   })
+
+  describe('hooks', () => {
+    const kinds = ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'] as const
+    /** A hook that appends a line about where it runs to a file: its state, its root and its uts namespace. */
+    const telling = (kind: HookName, file: string): OciHook => ({
+      path: '/bin/sh',
+      args: [
+        'sh',
+        '-c',
+        'read state; echo "$KIND $(readlink /proc/self/ns/uts) $(readlink /proc/self/ns/mnt) $PWD $state" >> $FILE',
+      ],
+      env: [`KIND=${kind}`, `FILE=${file}`, 'PATH=/bin:/usr/bin'],
+    })
+    const linesOf = (file: string) =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split('\n')
+        .map((line) => {
+          const [kind, uts, mount, cwd, ...state] = line.split(' ')
+          return { kind, uts, mount, cwd, state: JSON.parse(state.join(' ')) }
+        })
+    const create = (id: string, hooks: OciSpec['hooks'], change: (spec: Required<OciSpec>) => void = () => {}) =>
+      on.runtime.create({
+        id,
+        spec: on.spec(['sleep', '60'], (spec) => {
+          spec.hooks = hooks ?? {}
+          spec.annotations = { a: 'b' }
+          change(spec)
+        }),
+      })
+
+    it('six kinds: in their order, namespaces, and with the state', async () => {
+      const file = join(on.folder, 'hooks.txt')
+      const inside = join(on.folder, 'hooks-inside')
+      mkdirSync(inside)
+      const hooks = Object.fromEntries(
+        kinds.map((kind) => [kind, [telling(kind, kind === 'startContainer' ? '/inside/hooks.txt' : file)]]),
+      )
+      await create('h', hooks, (spec) => {
+        spec.mounts.push({ destination: '/inside', source: inside, options: ['bind'] })
+        spec.root = { path: on.rootfs }
+      })
+      const { pid } = await on.runtime.start('h')
+      const own = { uts: readlinkSync('/proc/self/ns/uts'), mount: readlinkSync('/proc/self/ns/mnt') }
+      const its = { uts: readlinkSync(`/proc/${pid}/ns/uts`), mount: readlinkSync(`/proc/${pid}/ns/mnt`) }
+      await on.runtime.delete('h', { force: true })
+      const common = { ociVersion: '1.3.0', id: 'h', bundle: '', annotations: { a: 'b' } }
+      expect(linesOf(file)).toEqual([
+        { kind: 'prestart', ...own, cwd: '/', state: { ...common, status: 'creating', pid } },
+        { kind: 'createRuntime', ...own, cwd: '/', state: { ...common, status: 'creating', pid } },
+        { kind: 'createContainer', ...its, cwd: '/', state: { ...common, status: 'creating', pid: 1 } },
+        { kind: 'poststart', ...own, cwd: '/', state: { ...common, status: 'running', pid } },
+        { kind: 'poststop', ...own, cwd: '/', state: { ...common, status: 'stopped' } },
+      ])
+      expect(linesOf(join(inside, 'hooks.txt'))).toEqual([
+        { kind: 'startContainer', ...its, cwd: '/', state: { ...common, status: 'created', pid: 1 } },
+      ])
+    })
+
+    it('in a user namespace: hooks of the container are its root, those of the runtime are not', async () => {
+      // The fixture's own folder is closed to everybody but the host's root.
+      const folder = mkdtempSync(join(tmpdir(), 'coracle-hooks-user-'))
+      chmodSync(folder, 0o777)
+      const hook = (kind: string): OciHook => ({
+        path: '/bin/sh',
+        args: ['sh', '-c', `id -u > ${folder}/${kind}`],
+        env: ['PATH=/bin'],
+      })
+      await create('hu', { createRuntime: [hook('runtime')], createContainer: [hook('container')] }, (spec) => {
+        spec.linux.namespaces?.push({ type: 'user' })
+        Object.assign(spec.linux, { uidMappings, gidMappings })
+      })
+      await on.runtime.start('hu')
+      await on.runtime.delete('hu', { force: true })
+      expect(statSync(join(folder, 'runtime')).uid).toBe(0)
+      expect(statSync(join(folder, 'container')).uid).toBe(100_000)
+      expect(readFileSync(join(folder, 'container'), 'utf8')).toBe('0\n')
+      rmSync(folder, { recursive: true })
+    })
+
+    it.each(['prestart', 'createRuntime', 'createContainer'] as const)(
+      '%s fails: no container is left, poststop runs',
+      async (kind) => {
+        const file = join(on.folder, `failed-${kind}`)
+        const fails: OciHook = { path: '/bin/sh', args: ['sh', '-c', 'echo no luck; exit 3'] }
+        await expect(create('f', { [kind]: [fails], poststop: [telling('poststop', file)] })).rejects.toThrow(
+          `run hooks.${kind}[0] of f, /bin/sh: it ended with 3; it said: no luck`,
+        )
+        expect(await on.runtime.list()).toEqual([])
+        expect(linesOf(file)[0]?.state.status).toBe('stopped')
+      },
+    )
+
+    it.each(['startContainer', 'poststart'] as const)('%s fails: the container is killed', async (kind) => {
+      await create('f', { [kind]: [{ path: '/bin/sh', args: ['sh', '-c', 'exit 4'] }] })
+      await expect(on.runtime.start('f')).rejects.toThrow(`run hooks.${kind}[0] of f, /bin/sh: it ended with 4`)
+      await on.runtime.wait('f')
+      expect(await on.runtime.state('f')).toMatchObject({ status: 'stopped', signal: 9 })
+      await on.runtime.delete('f')
+    })
+
+    it('poststop fails: a warning, and the next one runs', async () => {
+      const file = join(on.folder, 'poststop')
+      await create('p', { poststop: [{ path: '/nowhere' }, telling('poststop', file)] })
+      await on.runtime.delete('p', { force: true })
+      expect(linesOf(file)).toHaveLength(1)
+      expect(on.warnings.join()).toMatch(/hooks\.poststop\[0\] of p, \/nowhere: execve\("\/nowhere".* failed: ENOENT/)
+    })
+
+    it('a hook that hangs is killed with all that it has started; meanwhile others are served', async () => {
+      const started = performance.now()
+      const hangs: OciHook = {
+        path: '/bin/sh',
+        args: ['sh', '-c', `sleep 4711 & sleep 4711; true`],
+        env: ['PATH=/bin'],
+        timeout: 1,
+      }
+      const hanging = create('slow', { createRuntime: [hangs] })
+      hanging.catch(() => {})
+      expect((await on.run(['true'])).exitCode).toBe(0)
+      expect(performance.now() - started).toBeLessThan(900)
+      await expect(hanging).rejects.toThrow('it was killed, for it took longer than its timeout of 1 s')
+      expect(processesWith('sleep\x004711')).toEqual([])
+    })
+
+    it('its output is read however much it is', async () => {
+      const noisy: OciHook = {
+        path: '/bin/sh',
+        args: ['sh', '-c', 'head -c 1000000 /dev/zero; echo end; exit 1'],
+        env: ['PATH=/bin:/usr/bin'],
+      }
+      await expect(create('noisy', { createRuntime: [noisy] })).rejects.toThrow(/it said: \0*end$/)
+    })
+  })
 })
+
+/** Pids of which the command line begins like this. */
+function processesWith(command: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith(command)
+    } catch {
+      return false
+    }
+  })
+}

@@ -1,0 +1,153 @@
+import { closeSync, openSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type CoracleError, hasCode, messageOf } from '../base/errors.ts'
+import { recordExec, targetDescriptor } from '../birth/exec.ts'
+import { recordContainerHook, recordRuntimeHook } from '../birth/hook.ts'
+import type { Birth } from '../birth/order.ts'
+import { cgroups } from '../cgroups/driver.ts'
+import { playBirth } from '../launcher/birth-play.ts'
+import { waitForChild } from '../launcher/children.ts'
+import { Output } from '../launcher/output.ts'
+import type { ContainerRecord } from '../launcher/protocol.ts'
+import { signalName } from '../linux/constants.ts'
+import { makePipe, pidfdOpen, sealedMemfd, setNonblocking } from '../linux/process.ts'
+import type { HookName, OciHook, OciSpec } from '../spec/types.ts'
+import { type Report, stepError } from '../tape/play.ts'
+import { containerError } from './errors.ts'
+import type { Workplace } from './player.ts'
+import type { ContainerStatus } from './state.ts'
+
+/*
+ * Where and when the hooks of config.json run (runtime-spec, "POSIX-platform Hooks"), and what their failure does:
+ *
+ *     prestart, createRuntime   runtime's namespaces     at the gate `create-hooks`       the birth ends
+ *     createContainer           container's, old root    the same                         the birth ends
+ *     startContainer            container's, as its user before the last gate is opened   the container is killed
+ *     poststart                 runtime's                once the program runs            the container is killed
+ *     poststop                  runtime's                once all is removed              a warning
+ *
+ * They run as children of whoever calls create, start or delete, never of the launcher: a hook that hangs holds up only
+ * its own container.
+ */
+
+/** Which container, and in what state: what a hook reads on its standard input. */
+export interface HookScene {
+  record: Pick<ContainerRecord, 'id' | 'bundle' | 'annotations' | 'cgroupPath'>
+  spec: OciSpec
+  status: ContainerStatus
+  /** In the runtime's pid namespace; absent once it has ended. */
+  pid?: number
+}
+
+/** As much of its last output is told when a hook fails. */
+const keptOutputBytes = 2048
+
+/** Runs the hooks of one kind in their order. Throws HOOK_FAILED at the first that fails. */
+export async function runHooks(kind: HookName, scene: HookScene): Promise<void> {
+  for (const [at, hook] of (scene.spec.hooks?.[kind] ?? []).entries()) {
+    try {
+      await runHook(kind, hook, scene)
+    } catch (error) {
+      const { id } = scene.record
+      const facts = { id, hook: `hooks.${kind}[${at}]`, path: hook.path }
+      const message = `run hooks.${kind}[${at}] of ${id}, ${hook.path}: ${messageOf(error)}`
+      throw containerError('HOOK_FAILED', message, facts, error)
+    }
+  }
+}
+
+/** Runs the poststop hooks; what fails is a warning, and the others still run. */
+export async function runPoststop(place: Pick<Workplace, 'warn'>, scene: Omit<HookScene, 'status' | 'pid'>) {
+  for (const hook of scene.spec.hooks?.poststop ?? []) {
+    const alone = { ...scene, spec: { ...scene.spec, hooks: { poststop: [hook] } }, status: 'stopped' as const }
+    await runHooks('poststop', alone).catch((error) => place.warn(messageOf(error)))
+  }
+}
+
+async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise<void> {
+  const isInside = kind === 'createContainer' || kind === 'startContainer'
+  const birth = tapeOf(kind, hook, scene)
+  const state = stateFile(scene, isInside)
+  const [output, report] = [makePipe(), makePipe()]
+  const inherit = new Map([
+    [0, state],
+    [1, output.write],
+    [2, output.write],
+  ])
+  if (isInside) inherit.set(targetDescriptor, pidfdOpen(scene.pid ?? 0))
+  setNonblocking(output.read)
+  let said = Buffer.alloc(0)
+  const reader = new Output(output.read, 'pipe', (chunk) => {
+    said = Buffer.concat([said, chunk]).subarray(-keptOutputBytes)
+  })
+  try {
+    const marks = { clone: birth.clone, ready: birth.ready }
+    const onChild = (pid: number) => void waitForChild(pid)
+    const play = { tape: birth.tape.encode(), marks, reportRead: report.read, reportWrite: report.write, inherit }
+    const { pid } = await playBirth({ ...play, onChild, argv0: 'coracle-hook' }, () => {
+      for (const fd of new Set([...inherit.values(), report.write])) closeSync(fd)
+    })
+    await endOf(pid, hook)
+    reader.drain()
+  } catch (error) {
+    reader.drain()
+    throw explained(error, birth, said.toString().trim())
+  } finally {
+    reader.close()
+  }
+}
+
+function tapeOf(kind: HookName, hook: OciHook, { spec, record }: HookScene): Birth {
+  if (kind === 'createContainer') return recordContainerHook(hook, spec)
+  if (kind !== 'startContainer') return recordRuntimeHook(hook, record.bundle ?? '/')
+  const { path, args = [path], env = [] } = hook
+  const process = { ...spec.process, cwd: '/', args, env, terminal: false }
+  const cgroup = cgroups().membership(record.cgroupPath)
+  return recordExec({ spec, process, cgroup, ownsStdio: false, program: path })
+}
+
+/** Throws unless the hook ends well, and in time. */
+async function endOf(pid: number, { timeout }: OciHook): Promise<void> {
+  const end = waitForChild(pid)
+  const late = new AbortController()
+  const limit =
+    timeout === undefined
+      ? new Promise<never>(() => {})
+      : sleep(timeout * 1000, 'late' as const, { signal: late.signal })
+  const first = await Promise.race([end, limit.catch(() => 'late' as const)])
+  if (first === 'late') {
+    // It is the leader of a session, and nobody has reaped it: the group is its own.
+    process.kill(-pid, 'SIGKILL')
+    await end
+    throw new Error(`it was killed, for it took longer than its timeout of ${timeout} s`)
+  }
+  late.abort()
+  const { exitCode, signal } = first
+  if (signal !== undefined) throw new Error(`it was killed by ${signalName(signal)}`)
+  if (exitCode !== 0) throw new Error(`it ended with ${exitCode}`)
+}
+
+function explained(error: unknown, birth: Birth, output: string): Error {
+  const isStep = hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined
+  const cause = isStep ? stepError(birth.tape, (error as CoracleError).facts as unknown as Report) : error
+  return new Error(output === '' ? messageOf(cause) : `${messageOf(cause)}; it said: ${output}`, { cause })
+}
+
+/** The state as JSON in a file that cannot be changed, open at its beginning. */
+function stateFile({ record, status, pid }: HookScene, isInside: boolean): number {
+  const { id, bundle = '', annotations } = record
+  const seen = pid === undefined || !isInside ? pid : pidInside(pid)
+  const state = { ociVersion: '1.3.0', id, status, ...(seen === undefined ? {} : { pid: seen }), bundle, annotations }
+  const memory = sealedMemfd('coracle-state', Buffer.from(JSON.stringify(state)))
+  try {
+    return openSync(`/proc/self/fd/${memory}`, 'r')
+  } finally {
+    closeSync(memory)
+  }
+}
+
+/** The pid as the container sees it: that is what a hook in its namespaces is told. */
+function pidInside(pid: number): number {
+  const line = /^NSpid:\s*(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? ''
+  return Number(line.split(/\s+/).at(-1))
+}
