@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -11,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HookName, OciHook, OciLinux, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
@@ -315,6 +316,43 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       }
       await expect(create('noisy', { createRuntime: [noisy] })).rejects.toThrow(/it said: \0*end$/)
     })
+  })
+
+  it('without a launcher: the command line does the same with hooks, user namespace and tmpcopyup', () => {
+    const bundle = join(on.folder, 'bundle')
+    const told = join(on.folder, 'told')
+    mkdirSync(bundle)
+    mkdirSync(join(on.rootfs, 'seed'))
+    writeFileSync(join(on.rootfs, 'seed', 'file'), 'copied')
+    const hook = (kind: string): OciHook => ({
+      path: '/bin/sh',
+      args: ['sh', '-c', `read state; echo "${kind} $PWD $state" >> ${told}`],
+    })
+    const spec = on.spec(['sh', '-c', 'cat /seed/file; echo; id -u; cat /proc/self/uid_map'], (made) => {
+      made.linux.namespaces?.push({ type: 'user' })
+      Object.assign(made.linux, { uidMappings, gidMappings })
+      made.mounts.push({ destination: '/seed', type: 'tmpfs', options: ['tmpcopyup'] })
+      made.hooks = {
+        createRuntime: [hook('createRuntime')],
+        poststart: [hook('poststart')],
+        poststop: [hook('poststop')],
+      }
+    })
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
+    const main = `import { ociCommand } from ${JSON.stringify(resolve(import.meta.dirname, '../../bin/oci.ts'))}
+await ociCommand().parseAsync(process.argv)`
+    writeFileSync(join(on.folder, 'oci.mjs'), main)
+    const args = [join(on.folder, 'oci.mjs'), '--root', join(on.folder, 'oci'), 'run', '-b', bundle, 'cli']
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/^copied\n0\n +0 +100000 +65536\n$/)
+    const lines = readFileSync(told, 'utf8').trim().split('\n')
+    expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      `createRuntime ${bundle}`,
+      `poststart ${bundle}`,
+      `poststop ${bundle}`,
+    ])
+    expect(lines[2]).toContain('"status":"stopped"')
   })
 })
 
