@@ -1,15 +1,16 @@
 import { capabilityNames } from '../birth/capabilities.ts'
 import { mountOptionNames } from '../birth/mount-options.ts'
+import { hookNames, namespaceTypes } from '../spec/names.ts'
 
 /** The runtime-spec's features document (features.md): only what is really there. */
 export function features(): Record<string, unknown> {
   return {
     ociVersionMin: '1.0.0',
     ociVersionMax: '1.3.0',
-    hooks: ['prestart', 'createRuntime', 'createContainer', 'startContainer', 'poststart', 'poststop'],
+    hooks: hookNames,
     mountOptions: mountOptionNames(),
     linux: {
-      namespaces: ['cgroup', 'ipc', 'mount', 'network', 'pid', 'time', 'user', 'uts'],
+      namespaces: namespaceTypes.toSorted(),
       capabilities: capabilityNames,
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
       seccomp: {
@@ -21,10 +22,14 @@ export function features(): Record<string, unknown> {
         archs: [process.arch === 'arm64' ? 'SCMP_ARCH_AARCH64' : 'SCMP_ARCH_X86_64'],
         supportedFlags: ['TSYNC', 'LOG', 'SPEC_ALLOW'].map((name) => `SECCOMP_FILTER_FLAG_${name}`),
       },
-      apparmor: { enabled: false },
-      selinux: { enabled: false },
+      apparmor: { enabled: true },
+      selinux: { enabled: true },
       intelRdt: { enabled: false },
-      mountExtensions: { idmap: { enabled: false } },
+      mountExtensions: { idmap: { enabled: true } },
+      netDevices: { enabled: false },
     },
+    annotations: {},
+    // No annotation of a config.json changes what we do.
+    potentiallyUnsafeConfigAnnotations: [],
   }
 }
