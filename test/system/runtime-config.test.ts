@@ -162,6 +162,19 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect(statSync(join(upper, 'new')).uid).toBe(100_000)
     })
 
+    it('a terminal, and its console', async () => {
+      const log = join(on.folder, 'ut.log')
+      const spec = on.spec(['sh', '-c', 'tty; stat -c "%u %t:%T" /dev/console; echo out > /dev/console'], (made) => {
+        inUserNamespace(made)
+        if (made.process) made.process.terminal = true
+      })
+      await on.runtime.create({ id: 'ut', spec, log: { path: log } })
+      await on.runtime.start('ut')
+      await on.runtime.wait('ut')
+      await on.runtime.delete('ut')
+      expect(logText(log).replaceAll('\r', '')).toBe('/dev/pts/0\n0 88:0\nout')
+    })
+
     it('errors name the mapping', async () => {
       const refused = (change: (linux: OciLinux) => void) =>
         expect(
@@ -302,6 +315,10 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       }
       const hanging = create('slow', { createRuntime: [hangs] })
       hanging.catch(() => {})
+      await expect
+        .poll(() => on.runtime.state('slow').catch(() => ({ status: 'none' })))
+        .toMatchObject({ status: 'creating' })
+      await expect(on.runtime.start('slow')).rejects.toThrow(/slow/)
       expect((await on.run(['true'])).exitCode).toBe(0)
       expect(performance.now() - started).toBeLessThan(900)
       await expect(hanging).rejects.toThrow('it was killed, for it took longer than its timeout of 1 s')
