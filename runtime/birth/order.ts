@@ -12,12 +12,12 @@ import { clone, flags, open, writeFile } from '../tape/calls.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { allCapabilities, capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
 import { openTerminal, recordDevices } from './devices.ts'
-import { gateDescriptor, masterDescriptor, passGate } from './gate.ts'
+import { type EarlyGate, gateDescriptor, masterDescriptor, passGate } from './gate.ts'
 import { recordLimits } from './limits.ts'
 import { type CgroupView, recordMounts } from './mounts.ts'
 import * as namespaces from './namespaces.ts'
 import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
-import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
 import {
   becomeRootInside,
   checkUser,
@@ -65,7 +65,7 @@ export interface Birth {
   clone: number
   ready: number
   /** Gates before the last one. */
-  gates: readonly { name: 'create-hooks'; at: number }[]
+  gates: readonly EarlyGate[]
   /** What the player makes before it plays. */
   userNamespaces: readonly NewUserNamespace[]
   warnings: string[]
@@ -104,7 +104,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   buildRoot(tape, scene, { fromHost, at })
   const { ownsStdio } = plan
   const common = { spec, process: process_, host, architecture, warnings, maps: scene.maps }
-  const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
+  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
@@ -113,7 +113,7 @@ interface Scene {
   /** Of the container's user namespace, if it has one. */
   maps: IdMaps | undefined
   spaces: UserNamespaces
-  gates: { name: 'create-hooks'; at: number }[]
+  gates: EarlyGate[]
 }
 
 /** Everything for which one must be root on the host, and then into the user namespace. */
@@ -173,7 +173,7 @@ function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void {
   const { prestart = [], createRuntime = [], createContainer = [] } = spec.hooks ?? {}
   if (prestart.length + createRuntime.length + createContainer.length > 0) {
     tape.because('the gate for hooks: all is mounted, the root can still be written, and is not entered yet')
-    scene.gates = [{ name: 'create-hooks', at: passGate(tape, 'create-hooks') }]
+    scene.gates.push({ name: 'create-hooks', at: passGate(tape, 'create-hooks') })
   }
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
@@ -188,6 +188,8 @@ export interface ProcessPlan {
   warnings: string[]
   /** Without a gate the process runs at once. */
   gate: boolean
+  /** Takes the gates before that one; where there can be none, a filter that needs one is refused. */
+  gates?: EarlyGate[]
   ownsStdio: boolean
   /** The file to be executed, where it is not the first argument. */
   program?: string | undefined
@@ -199,7 +201,7 @@ export interface ProcessPlan {
 export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const { process: asked, spec, host, architecture, warnings } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
-  const seccomp = spec.linux?.seccomp
+  const seccomp = spec.linux?.seccomp && seccompFilter(spec.linux.seccomp, architecture)
   // In a user namespace of its own it has them all, whatever we have.
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
@@ -212,17 +214,21 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {
     tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp, plan.gates)
   }
   tape.because('the user and what it may do: bounding set, groups, ids, then the sets that the change of ids clears')
   dropBounding(tape, masks, host)
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
+  if (seccomp?.notifies && asked.noNewPrivileges) {
+    tape.because('the agent gets its listener while this is still create: without it there is no container')
+    installFilter(tape, seccomp, plan.gates)
+  }
   const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
-  if (seccomp && asked.noNewPrivileges) {
+  if (seccomp && !seccomp.notifies && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp)
   }
   tape.because('the process')
   recordExec(tape, asked, plan.program)

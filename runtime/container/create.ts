@@ -71,7 +71,11 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     return birthOf(place, id, { spec, bundle, rootfs })
   }
   let hooked = false
-  const atGate: AtGate = async (_, pid) => {
+  const atGate: AtGate = async ({ name, pid, result }) => {
+    if (name === 'seccomp-agent') {
+      const { tellAgent } = await import('./seccomp-agent.ts')
+      return tellAgent({ record, spec, pid, listener: result })
+    }
     hooked = true
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {

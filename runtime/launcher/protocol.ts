@@ -33,8 +33,9 @@
  *       {resize} from the client at any time; closing the connection kills what exec has started
  */
 import type { ErrorRecord } from '../base/errors.ts'
+import type { EarlyGate } from '../birth/gate.ts'
 import type { NewUserNamespace } from '../birth/user-namespace.ts'
-import type { EarlyGate } from './gates.ts'
+import type { GateNotice } from './gates.ts'
 
 export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
 export type FrameKind = (typeof frameKinds)[number]
@@ -126,12 +127,6 @@ export type Answer =
   | { call: number; gate: GateNotice }
   | { event: RuntimeEvent }
   | { exit: { exitCode: number } }
-
-/** A birth waits at an early gate. */
-export interface GateNotice {
-  name: EarlyGate['name']
-  pid: number
-}
 
 /** From the client, as JSON. */
 export type Message = ({ call: number } & Request) | { resize: { columns: number; rows: number } }

@@ -159,9 +159,7 @@ export class LauncherServer {
     const container = new ContainerProcess(record, this.around)
     this.containers.set(record.id, container)
     try {
-      await container.create(tape, marks, (name, pid) =>
-        this.#tellGate(record.id, { call, gate: { name, pid } }, socket),
-      )
+      await container.create(tape, marks, (gate) => this.#tellGate(record.id, { call, gate }, socket))
     } catch (error) {
       this.containers.delete(record.id)
       throw error

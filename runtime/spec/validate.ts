@@ -146,7 +146,6 @@ function notYet({ process, linux }: OciSpec) {
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
     ['linux.personality', linux?.personality],
     ['linux.mountLabel', linux?.mountLabel],
-    ['linux.seccomp.listenerPath', linux?.seccomp?.listenerPath],
     ['process.apparmorProfile', process?.apparmorProfile],
     ['process.selinuxLabel', process?.selinuxLabel],
     ['process.ioPriority', process?.ioPriority],
