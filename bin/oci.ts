@@ -13,6 +13,7 @@ import type { LinuxResources } from '../runtime/spec/types.ts'
 import { type Act, acting, type Place, specOf, usage, warn } from './oci-act.ts'
 import { type ExecFlags, execForeground, runForeground } from './oci-foreground.ts'
 import { looking } from './oci-look.ts'
+import { mounting } from './oci-mounts.ts'
 
 /*
  * `coracle oci`: the command line of runc for our own runtime, without a resident process.
@@ -35,6 +36,7 @@ export function ociCommand(): Command {
   looking(oci, place, act)
   changing(oci, place, act)
   executing(oci, place, act)
+  mounting(oci, place, act)
   return oci
 }
 

@@ -6,8 +6,10 @@ import { type CreateOptions, create, createSandbox, type SandboxOptions } from '
 import { deleteContainer } from './container/delete.ts'
 import { events } from './container/events.ts'
 import { attach, type ExecOptions, exec } from './container/exec.ts'
+import { isForeign, updateForeign } from './container/foreign.ts'
 import { kill } from './container/kill.ts'
 import { launcherPlayer } from './container/launcher-player.ts'
+import { addMount, removeMount } from './container/mounts.ts'
 import { pause, resume } from './container/pause.ts'
 import type { Workplace } from './container/player.ts'
 import { start } from './container/start.ts'
@@ -16,7 +18,8 @@ import { stats, update } from './container/update.ts'
 import { LauncherClient } from './launcher/client.ts'
 import type { Session } from './launcher/client-session.ts'
 import type { RuntimeEvent } from './launcher/protocol.ts'
-import type { LinuxResources } from './spec/types.ts'
+import { readRecord } from './launcher/records.ts'
+import type { LinuxResources, OciMount } from './spec/types.ts'
 
 export { capabilityNames } from './birth/capabilities.ts'
 export { defaultSeccompProfile } from './birth/seccomp-profile.ts'
@@ -25,7 +28,7 @@ export type { CreateOptions, SandboxOptions } from './container/create.ts'
 export type { ExecOptions } from './container/exec.ts'
 export type { ContainerState, ContainerStatus } from './container/state.ts'
 export type { Session } from './launcher/client-session.ts'
-export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent } from './launcher/protocol.ts'
+export type { ContainerRecord, LogOptions, OomEvent, RuntimeEvent, RuntimeHandler } from './launcher/protocol.ts'
 export type * from './spec/types.ts'
 
 export interface RuntimeOptions {
@@ -56,6 +59,10 @@ export interface Runtime {
   resize(id: string, columns: number, rows: number): Promise<void>
   update(id: string, resources: LinuxResources): Promise<void>
   stats(id: string): Promise<CgroupStats>
+  /** Mounts one more thing in a living container; kept until it is removed or the container ends. */
+  addMount(id: string, mount: OciMount): Promise<void>
+  /** Takes away what `addMount` has mounted last at a destination. */
+  removeMount(id: string, destination: string): Promise<void>
   reopenLog(id: string): Promise<void>
   /** A group for a pod or a class of pods, relative to the root of the hierarchies. Being there already is fine. */
   createGroup(path: string, resources?: LinuxResources): Promise<void>
@@ -99,8 +106,14 @@ export async function openRuntime(options: RuntimeOptions): Promise<Runtime> {
     pause: (id) => pause(root, id),
     resume: (id) => resume(root, id),
     resize: (id, columns, rows) => simple({ op: 'resize', id, columns, rows }),
-    update: async (id, resources) => warn(update(root, id, resources)),
+    update: async (id, resources) => {
+      const record = readRecord(root, id)
+      if (isForeign(record)) await updateForeign(root, record, resources)
+      else warn(update(root, id, resources))
+    },
     stats: async (id) => stats(root, id),
+    addMount: (id, mount) => addMount(root, id, mount),
+    removeMount: (id, destination) => removeMount(root, id, destination),
     reopenLog: (id) => simple({ op: 'reopen-log', id }),
     createGroup: async (path, resources = {}) => warn(cgroups().create(path, resources)),
     updateGroup: async (path, resources) => warn(cgroups().update(path, resources)),

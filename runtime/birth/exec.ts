@@ -16,6 +16,8 @@ import {
   masterDescriptor,
   ownKeyring,
 } from './order.ts'
+import { isForItself, recordAffinity, recordIoPriority, recordScheduler } from './scheduling.ts'
+import { checkLabels, recordLabels } from './security-labels.ts'
 import { becomeRootInside, checkUser, idMapsOf, ownStdioOutside } from './user-namespace.ts'
 
 export interface ExecPlan {
@@ -57,13 +59,19 @@ export function recordExec(plan: ExecPlan): Birth {
   hideFromTheContainer(tape)
   const maps = idMapsOf(spec)
   if (maps) checkUser(process.user ?? { uid: 0, gid: 0 }, maps)
+  recordAffinity(tape, 'initial', process.execCPUAffinity?.initial)
   const into = enterCgroups(tape, maps ? joinOnly(plan.cgroup) : plan.cgroup)
   tape.because('limits, while /proc is still the host’s')
   recordLimits(tape, process, host, warnings)
+  recordIoPriority(tape, process)
+  if (!isForItself(process)) recordScheduler(tape, process)
+  checkLabels({ process }, host)
+  recordLabels(tape, process)
   if (maps && plan.ownsStdio) ownStdioOutside(tape, process.user ?? { uid: 0, gid: 0 }, maps)
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
   tape.call('setns', [targetDescriptor, flags(maps ? allNamespaces : most, cloneFlags)])
   const cloned = clone(tape, 0, into)
+  recordAffinity(tape, 'final', process.execCPUAffinity?.final)
   if (maps) becomeRootInside(tape, maps, host)
   else {
     tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')

@@ -6,6 +6,8 @@ import type { Pointer, SyscallTape } from '../tape/syscall-tape.ts'
  *
  *     player   ──tape──►  clone3 ──pid──►
  *                            │
+ *                        copy-up         for each tmpfs with tmpcopyup: the player copies into it, then one byte
+ *                            │
  *                       create-hooks      only with hooks: everything is mounted and the root not yet entered;
  *                            │            prestart, createRuntime and createContainer run, then one byte
  *                      seccomp-agent      only with SCMP_ACT_NOTIFY: the filter is in force; the result is the listener's
@@ -17,7 +19,7 @@ import type { Pointer, SyscallTape } from '../tape/syscall-tape.ts'
  * At a gate the tape writes the report {index of this entry, result} and reads one byte from `gateDescriptor`. A byte for each
  * gate, in order: nobody opens one that has not been reported.
  */
-export type GateName = 'create-hooks' | 'seccomp-agent' | 'created'
+export type GateName = 'copy-up' | 'create-hooks' | 'seccomp-agent' | 'created'
 
 /** A gate before the last one. */
 export interface EarlyGate {
@@ -30,6 +32,8 @@ export interface EarlyGate {
 export const gateDescriptor = playerDescriptors.firstFree
 /** Where the master of a terminal waits to be fetched; without a terminal it is free. */
 export const masterDescriptor = gateDescriptor + 1
+/** Where the folder that is copied and the filesystem into which it is copied lie while the gate `copy-up` is shut. */
+export const copyDescriptors = { from: 500, to: 501 } as const
 /** The first of the user namespaces that the player makes for a tape. */
 export const namespaceDescriptor = masterDescriptor + 1
 

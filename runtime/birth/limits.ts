@@ -1,9 +1,11 @@
 import { EACCES, EPERM } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
+import { rlimitNames } from '../spec/names.ts'
 import type { OciProcess } from '../spec/types.ts'
-import { rlimitNames } from '../spec/validate.ts'
 import { writeFile } from '../tape/calls.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
+
+type OciLimit = NonNullable<OciProcess['rlimits']>[number]
 
 const CAP_SYS_RESOURCE = 24n
 
@@ -21,19 +23,36 @@ export function recordLimits(tape: SyscallTape, process: OciProcess, host: HostF
     const tolerate = mayRaise ? [] : [EACCES, EPERM]
     writeFile(tape, '/proc/self/oom_score_adj', String(process.oomScoreAdj), { tolerate })
   }
-  for (const { type, soft, hard } of process.rlimits ?? []) {
-    const number = rlimitNames.indexOf(type)
-    const ceiling = mayRaise ? Number.POSITIVE_INFINITY : (host.hardLimits[number] ?? Number.POSITIVE_INFINITY)
+  for (const limit of process.rlimits ?? []) {
+    if (isForLater(limit, host)) continue
+    const { type, hard } = limit
+    const own = host.hardLimits[rlimitNames.indexOf(type)] ?? Number.POSITIVE_INFINITY
     const asked = unlimited(hard)
-    const given = Math.min(asked, ceiling)
+    const given = Math.min(asked, mayRaise ? Number.POSITIVE_INFINITY : own)
     if (given < asked) warnings.push(`${type} hard limit ${hard} lowered to ${given}: CAP_SYS_RESOURCE is missing`)
-    const pair = Buffer.alloc(16)
-    const low = Math.min(unlimited(soft), given)
-    pair.writeBigUInt64LE(limitBits(low), 0)
-    pair.writeBigUInt64LE(limitBits(given), 8)
-    const shown = tape.struct(pair, `{soft=${low}, hard=${given}}`)
-    tape.call('prlimit64', [0, { value: number, shown: type }, shown, null])
+    setLimit(tape, limit, given)
   }
+}
+
+/** The number of descriptors, once those of the birth are closed: until then a low limit would break it. */
+export function recordLateLimits(tape: SyscallTape, process: OciProcess, host: HostFacts): void {
+  for (const limit of process.rlimits ?? []) {
+    if (isForLater(limit, host)) setLimit(tape, limit, unlimited(limit.hard))
+  }
+}
+
+/** Lowering needs no privilege, so it can wait; a user namespace would not let us raise it any more. */
+function isForLater({ type, hard }: OciLimit, host: HostFacts): boolean {
+  return type === 'RLIMIT_NOFILE' && unlimited(hard) <= (host.hardLimits[rlimitNames.indexOf(type)] ?? 0)
+}
+
+function setLimit(tape: SyscallTape, { type, soft }: OciLimit, hard: number): void {
+  const low = Math.min(unlimited(soft), hard)
+  const pair = Buffer.alloc(16)
+  pair.writeBigUInt64LE(limitBits(low), 0)
+  pair.writeBigUInt64LE(limitBits(hard), 8)
+  const shown = tape.struct(pair, `{soft=${low}, hard=${hard}}`)
+  tape.call('prlimit64', [0, { value: rlimitNames.indexOf(type), shown: type }, shown, null])
 }
 
 /** JSON cannot hold RLIM_INFINITY (2^64 - 1) exactly: what rounds to it is meant as it; so is -1. */

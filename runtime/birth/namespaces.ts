@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs'
 import { cloneFlags, flagNames, ioctls, openFlags } from '../linux/constants.ts'
+import { specUnsupported } from '../spec/errors.ts'
 import type { NamespaceType, OciSpec } from '../spec/types.ts'
 import { flags, open, writeFile } from '../tape/calls.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
@@ -18,9 +20,26 @@ const flagOf: Readonly<Record<NamespaceType, number>> = {
 export function joinNamespaces(tape: SyscallTape, spec: OciSpec): void {
   for (const { type, path } of spec.linux?.namespaces ?? []) {
     if (path === undefined || type === 'user') continue
+    if (type === 'mount' && isOurs(path)) {
+      throw specUnsupported(
+        'linux.namespaces',
+        `${path} is the host’s own mount namespace, and its root would be replaced`,
+      )
+    }
     const fd = open(tape, path, openFlags.O_RDONLY)
     tape.call('setns', [fd, flags(flagOf[type], cloneFlags)])
     tape.call('close', [fd])
+  }
+}
+
+/** In a mount namespace that is joined the container's root becomes the root of all: let nobody ask for that of the host. */
+function isOurs(path: string): boolean {
+  try {
+    const [theirs, ours] = [statSync(path), statSync('/proc/self/ns/mnt')]
+    return theirs.ino === ours.ino && theirs.dev === ours.dev
+  } catch {
+    // What cannot be looked at cannot be opened by the tape either, and there it is named.
+    return false
   }
 }
 

@@ -13,6 +13,7 @@ const aHost = (change: Partial<HostFacts> = {}): HostFacts => ({
   lastCapability: 40,
   oomScoreAdj: 0,
   hardLimits: new Array(16).fill(1024),
+  modules: { apparmor: false, selinux: false },
   kindOf: (path) => (/(acpi|asound|scsi|firmware|powercap)$/.test(path) ? 'folder' : 'file'),
   ...change,
 })
@@ -123,13 +124,19 @@ describe('recordBirth', () => {
   it('refuses what cannot be recorded', () => {
     const options = (list: string[]) =>
       aPlan((spec) => spec.mounts.push({ destination: '/x', type: 'tmpfs', options: list }))
-    expect(() => recordBirth(options(['idmap']))).toThrow(/idmap is not supported/)
+    expect(() => recordBirth(options(['idmap']))).toThrow(/only a bind mount can be id-mapped/)
     expect(() => recordBirth(aPlan((spec) => spec.mounts.push({ destination: '/x', type: 'bind' })))).toThrow(/source/)
     const device = aPlan((spec) => Object.assign(spec.linux, { devices: [{ type: 'z', path: '/dev/z' }] }))
     expect(() => recordBirth(device)).toThrow(/none of c, u, b, p/)
-    const lower = Array.from({ length: 100 }, () => '/a/very/long/path/to/some/layer/that/fills/the/page')
-    const overlay = { path: '/r', overlay: { lower, upper: '/u', work: '/w' } }
-    expect(() => recordBirth(aPlan(() => {}, { root: overlay }))).toThrow(/4095/)
+  })
+
+  it('an overlay of more layers than mount(2) takes; a long path goes by descriptor', () => {
+    const lower = Array.from({ length: 100 }, (_, at) => `/a/very/long/path/to/some/layer/that/fills/the/page/${at}`)
+    const overlay = { lower: [...lower, `/${'l'.repeat(300)}`], upper: '/u', work: '/w' }
+    const all = text(aPlan(() => {}, { root: { path: '/r', overlay } }))
+    expect(all.match(/FSCONFIG_SET_STRING, "lowerdir\+"/g)).toHaveLength(100)
+    expect(all.match(/FSCONFIG_SET_FD, "lowerdir\+"/g)).toHaveLength(1)
+    expect(all).not.toContain('mount("overlay"')
   })
 
   it('every tape can be encoded for both architectures', () => {

@@ -10,14 +10,16 @@ import type { Architecture } from '../linux/syscall-numbers.ts'
 import type { OciProcess, OciSpec } from '../spec/types.ts'
 import { clone, flags, open, writeFile } from '../tape/calls.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
+import { buildRoot, type Scene } from './build-root.ts'
 import { allCapabilities, capabilityMasks, dropBounding, setCapabilities } from './capabilities.ts'
-import { openTerminal, recordDevices } from './devices.ts'
 import { type EarlyGate, gateDescriptor, masterDescriptor, passGate } from './gate.ts'
-import { recordLimits } from './limits.ts'
-import { type CgroupView, recordMounts } from './mounts.ts'
+import { recordLateLimits, recordLimits } from './limits.ts'
 import * as namespaces from './namespaces.ts'
-import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
+import type { BirthPlan, CgroupEntry } from './plan.ts'
+import { cloneFromSlaves } from './rootfs.ts'
+import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
 import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
+import { checkLabels, recordLabels } from './security-labels.ts'
 import {
   becomeRootInside,
   checkUser,
@@ -34,27 +36,7 @@ import {
 import { becomeUser, ownPipes, ownTerminal } from './users.ts'
 
 export { gateDescriptor, masterDescriptor } from './gate.ts'
-
-/** How a process gets into its cgroups. */
-export interface CgroupEntry {
-  /** cgroup v2: the folder that clone3 is born into. */
-  into?: string
-  /** `cgroup.procs` files of v1 hierarchies, written before clone3. */
-  join: readonly string[]
-  views: readonly CgroupView[]
-}
-
-export interface BirthPlan {
-  spec: OciSpec
-  root: RootPlan
-  cgroup: CgroupEntry
-  /** A folder of the host in which there is nothing, to hide folders behind. */
-  emptyFolder: string
-  /** True when 0, 1 and 2 are pipes made for this container, rather than the caller's own. */
-  ownsStdio: boolean
-  host?: HostFacts
-  architecture?: Architecture
-}
+export type { BirthPlan, CgroupEntry } from './plan.ts'
 
 /**
  * A tape of which the entry `clone` reports the new pid. At entry `ready` it reports, with the descriptor of the
@@ -77,7 +59,8 @@ export function recordBirth(plan: BirthPlan): Birth {
   const tape = new SyscallTape()
   const warnings: string[] = []
   const process_ = spec.process as OciProcess
-  const scene: Scene = { plan: { ...plan, host }, maps: idMapsOf(spec), spaces: new UserNamespaces(), gates: [] }
+  const maps = idMapsOf(spec)
+  const scene: Scene = { plan: { ...plan, host }, maps, spaces: new UserNamespaces(), gates: [], warnings }
   hideFromTheContainer(tape)
   if (process_.terminal) {
     tape.because('keep the number free at which the terminal’s master will wait')
@@ -86,13 +69,17 @@ export function recordBirth(plan: BirthPlan): Birth {
   const into = enterCgroups(tape, cgroup)
   tape.because('limits, while this is root on the host')
   recordLimits(tape, process_, host, warnings)
+  recordIoPriority(tape, process_)
+  if (!isForItself(process_)) recordScheduler(tape, process_)
+  checkLabels(spec, host)
+  recordLabels(tape, process_)
   tape.because('namespaces of others are joined before the new ones are made: pid and time concern only children')
   namespaces.joinNamespaces(tape, spec)
   namespaces.newTimeNamespace(tape, spec)
-  const fromHost = scene.maps ? leaveHost(tape, scene, scene.maps) : now(tape)
+  const fromHost = maps ? leaveHost(tape, scene, maps) : now(tape)
   tape.because('one call makes the other namespaces; the old half reports the pid and leaves')
   const cloned = clone(tape, namespaces.namespacesToClone(spec), into)
-  const at = scene.maps && enterUserNamespace(tape, scene, scene.maps)
+  const at = maps && enterUserNamespace(tape, scene, maps)
   tape.because('a session of its own, so that no signal of our terminal reaches it')
   tape.call('setsid', [])
   ownKeyring(tape)
@@ -101,28 +88,24 @@ export function recordBirth(plan: BirthPlan): Birth {
   tape.because('through the host’s /proc, which no image can have prepared (CVE-2025-52881)')
   if (namespaces.isNew(spec, 'network')) namespaces.loopbackUp(tape)
   namespaces.nameAndTune(tape, spec)
-  buildRoot(tape, scene, { fromHost, at })
+  buildRoot(tape, scene, { fromHost, at, maps, spaces: scene.spaces })
   const { ownsStdio } = plan
-  const common = { spec, process: process_, host, architecture, warnings, maps: scene.maps }
+  const common = { spec, process: process_, host, architecture, warnings, maps }
   const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
-}
-
-interface Scene {
-  plan: BirthPlan & { host: HostFacts }
-  /** Of the container's user namespace, if it has one. */
-  maps: IdMaps | undefined
-  spaces: UserNamespaces
-  gates: EarlyGate[]
 }
 
 /** Everything for which one must be root on the host, and then into the user namespace. */
 function leaveHost(tape: SyscallTape, scene: Scene, maps: IdMaps): FromHost {
   const { spec, ownsStdio } = scene.plan
   const user = spec.process?.user ?? { uid: 0, gid: 0 }
+  const ids = { maps, spaces: scene.spaces }
   checkUser(user, maps)
+  if (namespaces.isNew(spec, 'mount')) cloneFromSlaves(tape, scene.plan.root.propagation)
   tape.because('what is only the host’s root’s to give: files and folders of the host, the ownership of the output')
-  const fromHost = madeAhead(tape, (rehearsal, wanted) => buildRoot(rehearsal, scene, { fromHost: wanted, at: 0 }))
+  const fromHost = madeAhead(tape, (rehearsal, wanted) => {
+    buildRoot(rehearsal, { ...scene, gates: [], warnings: [] }, { ...ids, fromHost: wanted, at: 0 })
+  })
   if (ownsStdio) ownStdioOutside(tape, user, maps)
   joinUserNamespace(tape, spec, scene.spaces)
   return fromHost
@@ -157,29 +140,6 @@ export function ownKeyring(tape: SyscallTape): void {
   tape.call('keyctl', [join, null], { tolerate: [ENOSYS, EPERM] })
 }
 
-function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void {
-  const { plan, maps } = scene
-  const { spec, cgroup, host } = plan
-  const { fromHost } = from
-  const root = recordRoot(tape, plan.root, from)
-  tape.call('umask', [0])
-  recordMounts(tape, { root, mounts: spec.mounts ?? [], cgroups: cgroup.views, fromHost, maps })
-  tape.because('devices and links that every container has, made on descriptors inside the root')
-  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined })
-  if (spec.process?.terminal) {
-    tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
-    openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
-  }
-  const { prestart = [], createRuntime = [], createContainer = [] } = spec.hooks ?? {}
-  if (prestart.length + createRuntime.length + createContainer.length > 0) {
-    tape.because('the gate for hooks: all is mounted, the root can still be written, and is not entered yet')
-    scene.gates.push({ name: 'create-hooks', at: passGate(tape, 'create-hooks') })
-  }
-  hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
-  if (spec.root?.readonly) makeRootReadonly(tape, root)
-  enterRoot(tape, root, plan.root.propagation)
-}
-
 export interface ProcessPlan {
   process: OciProcess
   spec: OciSpec
@@ -210,12 +170,15 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
+  recordLateLimits(tape, asked, host)
   tape.call('chdir', [asked.cwd])
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {
     tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
     installFilter(tape, seccomp, plan.gates)
   }
+  if (isForItself(asked)) recordScheduler(tape, asked)
+  if (spec.linux?.personality) recordPersonality(tape, spec.linux.personality.domain)
   tape.because('the user and what it may do: bounding set, groups, ids, then the sets that the change of ids clears')
   dropBounding(tape, masks, host)
   becomeUser(tape, user)

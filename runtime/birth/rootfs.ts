@@ -1,13 +1,25 @@
-import { AT_RECURSIVE, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
+import { AT_RECURSIVE, cloneFlags, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
 import { EINVAL, ENOENT, ENOTDIR } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
 import { parentMount } from '../linux/mount-table.ts'
 import { specInvalid } from '../spec/errors.ts'
+import { hostIdOf } from '../spec/id-mappings.ts'
 import type { OciSpec } from '../spec/types.ts'
-import { flags, here, mountSetattr, moveMount, newMount, open, openInRoot, openTree } from '../tape/calls.ts'
+import {
+  configure,
+  configureByDescriptor,
+  flags,
+  here,
+  mountFilesystem,
+  mountSetattr,
+  moveMount,
+  open,
+  openFilesystem,
+  openInRoot,
+  openTree,
+} from '../tape/calls.ts'
 import type { Arg, Result, SyscallTape } from '../tape/syscall-tape.ts'
-import { refused } from './errors.ts'
-import type { FromHost } from './user-namespace.ts'
+import type { FromHost, IdMaps, UserNamespaces } from './user-namespace.ts'
 
 /** The layers of a root that is mounted inside the container's own mount namespace; lowest layer last, as overlayfs has it. */
 export interface Overlay {
@@ -27,6 +39,8 @@ export interface RootPlan {
 export interface RootFrom {
   fromHost: FromHost
   at: Arg | undefined
+  maps: IdMaps | undefined
+  spaces: UserNamespaces
 }
 
 const propagations: Readonly<Record<string, number>> = {
@@ -36,17 +50,16 @@ const propagations: Readonly<Record<string, number>> = {
   rslave: mountFlags.MS_SLAVE | mountFlags.MS_REC,
   private: mountFlags.MS_PRIVATE,
   rprivate: mountFlags.MS_PRIVATE | mountFlags.MS_REC,
+  unbindable: mountFlags.MS_UNBINDABLE,
+  runbindable: mountFlags.MS_UNBINDABLE | mountFlags.MS_REC,
 }
 
 /**
  * Cuts the new mount namespace off from the host and makes the root a mount of its own, as pivot_root wants it.
  * Returns a descriptor of that mount, on which everything else works.
  */
-export function recordRoot(
-  tape: SyscallTape,
-  { path, overlay, propagation }: RootPlan,
-  { fromHost, at }: RootFrom,
-): Result {
+export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: RootPlan, from: RootFrom): Result {
+  const { fromHost, at } = from
   const mode = propagationOf(propagation)
   const shared = (mode & mountFlags.MS_SHARED) !== 0
   if (shared) {
@@ -58,16 +71,34 @@ export function recordRoot(
     // Even for a `slave` that is not recursive nothing below may stay shared: it would carry our mounts to the host.
     tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
     if (mode & mountFlags.MS_PRIVATE) tape.call('mount', [null, '/', null, flags(mode, mountFlags), null])
+    if (mode & mountFlags.MS_UNBINDABLE) {
+      // Unbindable itself only at the end: until then its mounts are cloned.
+      tape.call('mount', [null, '/', null, flags(mountFlags.MS_PRIVATE | mountFlags.MS_REC, mountFlags), null])
+    }
   }
   tape.because('the root becomes a mount of its own: pivot_root demands it')
-  if (overlay && at === undefined) {
-    tape.call('mount', ['overlay', path, 'overlay', 0, overlayData(overlay)])
+  const data = overlay && at === undefined ? overlayData(overlay) : undefined
+  if (data !== undefined) {
+    tape.call('mount', ['overlay', path, 'overlay', 0, data])
     return open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   }
-  const copy = fromHost((host) => (overlay ? detachedOverlay(host, overlay) : openTree(host, here, path, AT_RECURSIVE)))
+  const copy = fromHost((host) =>
+    overlay ? detachedOverlay(host, overlay, from) : openTree(host, here, path, AT_RECURSIVE),
+  )
   if (shared) mountSetattr(tape, copy, { set: 0, clear: 0, propagation: mountFlags.MS_PRIVATE }, { recursive: true })
   moveMount(tape, copy, at ?? open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY))
   return copy
+}
+
+/**
+ * A copy of the host's mounts from which to clone: what is cloned from a shared mount of the host itself is its peer, and
+ * would carry every mount of the container back to the host. Unless that is wanted.
+ */
+export function cloneFromSlaves(tape: SyscallTape, propagation?: string): void {
+  if (propagationOf(propagation) & mountFlags.MS_SHARED) return
+  tape.because('what is cloned from the host must not carry mounts of the container back to it')
+  tape.call('unshare', [flags(cloneFlags.CLONE_NEWNS, cloneFlags)])
+  tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
 }
 
 function propagationOf(propagation: string | undefined): number {
@@ -76,22 +107,49 @@ function propagationOf(propagation: string | undefined): number {
   return mode
 }
 
-function detachedOverlay(tape: SyscallTape, { lower, upper, work }: Overlay): Result {
-  const data = [`lowerdir=${lower.map(quoted).join(':')}`, `upperdir=${upper}`, `workdir=${work}`]
-  return newMount(tape, { type: 'overlay', source: 'overlay', data, attributes: 0 })
+/** Longer strings fsconfig(2) does not take. */
+const longestValue = 255
+
+/**
+ * An overlay of any number of layers (`lowerdir+`, Linux 6.5). In a user namespace the layers, which belong to the ids of the
+ * image, are id-mapped into it (Linux 6.13); what the container writes belongs to it anyway.
+ */
+function detachedOverlay(
+  tape: SyscallTape,
+  { lower, upper, work }: Overlay,
+  { maps, spaces }: Pick<RootFrom, 'maps' | 'spaces'>,
+): Result {
+  const context = openFilesystem(tape, 'overlay')
+  configure(tape, context, ['source=overlay'])
+  const folder = (path: string) => open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY)
+  const set = (key: string, path: string) => {
+    // In a string, a backslash would take the next character's meaning away.
+    const asText = Buffer.byteLength(path) <= longestValue && !path.includes('\\')
+    if (asText) configure(tape, context, [`${key}=${path}`])
+    else configureByDescriptor(tape, context, key, folder(path))
+  }
+  const userNamespace = maps?.uid && maps.gid ? spaces.descriptorOf(maps.uid, maps.gid) : undefined
+  for (const layer of lower) {
+    if (userNamespace === undefined) set('lowerdir+', layer)
+    else {
+      const tree = openTree(tape, here, layer, 0)
+      mountSetattr(tape, tree, { set: mountAttributes.MOUNT_ATTR_IDMAP, clear: 0, userNamespace })
+      configureByDescriptor(tape, context, 'lowerdir+', tree)
+    }
+  }
+  const owner = (mappings: IdMaps['uid']) => hostIdOf(mappings ?? [], 0) ?? 0
+  if (userNamespace !== undefined) tape.call('fchownat', [here, upper, owner(maps?.uid), owner(maps?.gid), 0])
+  set('upperdir', upper)
+  set('workdir', work)
+  return mountFilesystem(tape, context, 0)
 }
 
 const quoted = (path: string) => path.replaceAll('\\', '\\\\').replaceAll(',', '\\,').replaceAll(':', '\\:')
 
-/** Mount data of overlayfs. Throws BIRTH_REFUSED when it is longer than the page that mount(2) copies. */
-function overlayData({ lower, upper, work }: Overlay): string {
+/** Options of overlayfs for mount(2), which takes fewer calls; undefined when they are longer than the page that it copies. */
+function overlayData({ lower, upper, work }: Overlay): string | undefined {
   const data = `lowerdir=${lower.map(quoted).join(':')},upperdir=${quoted(upper)},workdir=${quoted(work)}`
-  const bytes = Buffer.byteLength(data)
-  if (bytes > 4095) {
-    const reason = `the options of ${lower.length} layers take ${bytes} bytes; the kernel reads 4095`
-    throw refused('overlay', reason, { layers: lower.length, bytes })
-  }
-  return data
+  return Buffer.byteLength(data) > 4095 ? undefined : data
 }
 
 /**
@@ -108,7 +166,7 @@ export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string): v
   tape.call('umount2', ['.', { value: MNT_DETACH, shown: 'MNT_DETACH' }])
   tape.call('chdir', ['/'])
   const mode = propagationOf(propagation)
-  if (mode & mountFlags.MS_SHARED)
+  if (mode & (mountFlags.MS_SHARED | mountFlags.MS_UNBINDABLE))
     tape.call('mount', [null, '/', null, flags(mode & ~mountFlags.MS_REC, mountFlags), null])
 }
 

@@ -9,7 +9,7 @@ let driver: CgroupDriver | undefined
 export function cgroups(): CgroupDriver {
   if (!driver) {
     const layout = findLayout()
-    driver = layout.version === 1 ? v1Driver(layout.mounts) : v2Driver(layout.mount)
+    driver = layout.version === 1 ? v1Driver(layout.mounts, layout.others) : v2Driver(layout.mount)
   }
   return driver
 }

@@ -111,7 +111,7 @@ export async function removeGroups(folder: string): Promise<void> {
       const errno = errnoOf(error)
       if (errno === 'ENOENT') return
       if ((errno !== 'EBUSY' && errno !== 'ENOTEMPTY') || tries > 60) throw cgroupFailed(`rmdir ${folder}`, error)
-      if (tries > 0) await sleep(Math.min(1 << tries, 50))
+      if (tries > 0) await sleep(Math.min(2 ** tries, 50))
     }
   }
 }

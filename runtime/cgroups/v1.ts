@@ -26,20 +26,12 @@ const unlimitedBytes = 2 ** 62
 
 /**
  * cgroup v1, and the hybrid layout whose controllers are v1 (Documentation/admin-guide/cgroup-v1). `mounts` has a folder
- * for each controller, and under `unified` that of the v2 tree beside them, which may have hugetlb.
+ * for each controller, and under `unified` that of the v2 tree beside them, which may have hugetlb; `others` are hierarchies
+ * that only other runtimes use.
  */
-export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
-  const has = always.filter((controller) => mounts.has(controller))
-  const optional = optionalControllers.filter((controller) => mounts.has(controller))
+export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly string[] = []): CgroupDriver {
+  const { has, hugetlbIsUnified, at, used, folders, foldersToRemove } = places(mounts, others)
   const unified = mounts.get('unified')
-  const hugetlbIsUnified = unified !== undefined && !mounts.has('hugetlb')
-  const at = (controller: string, path: string) => {
-    const inTree = controller === 'hugetlb' && hugetlbIsUnified ? 'unified' : controller
-    return `${mounts.get(inTree) ?? `/sys/fs/cgroup/${inTree}`}/${path}`
-  }
-  const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
-  /** Several controllers can share one mount. */
-  const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
   const limit = (path: string, resources: LinuxResources) => {
     makeOptional({ mounts, at, path, resources, hugetlbIsUnified })
     setLimits(at, path, resources)
@@ -80,10 +72,30 @@ export function v1Driver(mounts: ReadonlyMap<string, string>): CgroupDriver {
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
-      for (const folder of folders(path)) await removeGroups(folder)
+      for (const folder of foldersToRemove(path)) await removeGroups(folder)
     },
-    removeIfEmpty: (path) => folders(path).every(removeEmptyGroup),
+    removeIfEmpty: (path) => foldersToRemove(path).every(removeEmptyGroup),
   }
+}
+
+/** Where the groups of one path are, hierarchy by hierarchy. */
+function places(mounts: ReadonlyMap<string, string>, others: readonly string[]) {
+  const has = always.filter((controller) => mounts.has(controller))
+  const optional = optionalControllers.filter((controller) => mounts.has(controller))
+  const hugetlbIsUnified = mounts.has('unified') && !mounts.has('hugetlb')
+  const at = (controller: string, path: string) => {
+    const inTree = controller === 'hugetlb' && hugetlbIsUnified ? 'unified' : controller
+    return `${mounts.get(inTree) ?? `/sys/fs/cgroup/${inTree}`}/${path}`
+  }
+  const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
+  /** Several controllers can share one mount. */
+  const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
+  /** Of these another runtime may have left some behind. */
+  const foldersToRemove = (path: string) => {
+    const foreign = others.map((folder) => `${folder}/${path}`)
+    return [...folders(path), ...foreign.filter((folder) => existsSync(folder))]
+  }
+  return { has, hugetlbIsUnified, at, used, folders, foldersToRemove }
 }
 
 interface OptionalPlan {

@@ -1,19 +1,20 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { errnoOf, hasCode } from '../base/errors.ts'
+import { errnoOf, messageOf, runAll } from '../base/errors.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { AtGate } from '../launcher/gates.ts'
-import type { ContainerRecord, LogOptions, TapeMarks } from '../launcher/protocol.ts'
+import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../launcher/protocol.ts'
 import { emptyFolderOf, folderOf } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
-import { type Report, stepError } from '../tape/play.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
+import { explainBirth } from './explain-step.ts'
+import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateFrom } from './state.ts'
@@ -26,6 +27,8 @@ export interface CreateOptions {
   /** The root is made of these layers instead of `spec.root.path`, inside the container's mount namespace only. */
   rootfs?: { overlay: Overlay }
   log?: LogOptions
+  /** The OCI runtime that shall make it instead of ours. */
+  handler?: RuntimeHandler
   /** Keep a standard input open that clients can attach to. */
   stdin?: boolean
   /** End it when the first client that attached to it goes. */
@@ -52,8 +55,8 @@ export interface SandboxOptions {
  * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED, HOOK_FAILED, ID_MAP_REFUSED.
  */
 export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
-  const { id, spec, bundle, rootfs, log, stdin = false, stdinOnce = false } = options
-  validateSpec(spec)
+  const { id, bundle, rootfs, log, stdin = false, stdinOnce = false, handler } = options
+  const spec = handler ? options.spec : validateSpec(options.spec)
   const cgroupPath = cgroupPathOf(spec.linux?.cgroupsPath, id)
   const record: ContainerRecord = {
     ...emptyRecord(id, 'container', place),
@@ -64,17 +67,19 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     stdinOnce,
     ...(bundle === undefined ? {} : { bundle }),
     ...(log ? { log } : {}),
-    ...(Object.values(spec.hooks ?? {}).some((hooks) => hooks.length > 0) ? { hasHooks: true } : {}),
+    ...(handler ? { handler } : {}),
+    ...(!handler && Object.values(spec.hooks ?? {}).some((hooks) => hooks.length > 0) ? { hasHooks: true } : {}),
   }
+  if (isForeign(record)) return createForeign(place, record, { spec, bundle, rootfs })
   const recordTape = () => {
     saveConfig(place.root, id, { spec, rootfs, bundle })
     return birthOf(place, id, { spec, bundle, rootfs })
   }
   let hooked = false
   const atGate: AtGate = async ({ name, pid, result }) => {
+    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
     if (name === 'seccomp-agent') {
-      const { tellAgent } = await import('./seccomp-agent.ts')
-      return tellAgent({ record, spec, pid, listener: result })
+      return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
     }
     hooked = true
     const { runHooks } = await import('./hooks.ts')
@@ -97,17 +102,47 @@ export function birthOf(
   id: string,
   config: SavedConfig,
 ): Birth {
-  const { spec, bundle, rootfs } = config
-  const folder = folderOf(place.root, id)
+  const { spec, rootfs, bundle } = config
   const propagation = spec.linux?.rootfsPropagation
-  const path = rootfs ? `${folder}/rootfs` : rootPath(spec.root?.path ?? '', bundle)
+  const path = rootPath(place.root, id, config)
   return recordBirth({
     spec,
     root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
+    bundle,
     emptyFolder: emptyFolderOf(place.root),
     ownsStdio: place.player?.keeper !== 'none',
   })
+}
+
+/** Has another runtime make the container; its cgroup too is that runtime's to make. */
+async function createForeign(place: Workplace, record: Owned, config: SavedConfig): Promise<ContainerState> {
+  const { root, player } = place
+  makeFolder(root, record.id, config.rootfs !== undefined)
+  try {
+    saveConfig(root, record.id, config)
+    const { tape, marks } = recordForeignCreate(root, record, {
+      ...config,
+      rootPath: rootPath(root, record.id, config),
+    })
+    try {
+      const born = await player.create(record, {
+        tape: tape.encode(),
+        marks: noMarks,
+        foreign: marks,
+        atGate: async () => {},
+      })
+      return stateFrom(born, { status: 'created' })
+    } catch (error) {
+      throw foreignStep(error, tape)
+    }
+  } catch (error) {
+    await runAll(`undo create ${record.id}`, [
+      () => removeForeign(root, record),
+      () => removeTraces(place, record.id, record.cgroupPath),
+    ]).catch((undo) => place.warn(messageOf(undo)))
+    throw error
+  }
 }
 
 /** Starts a pod's own process, which holds its namespaces; they are `/proc/<pid>/ns/*`. */
@@ -151,10 +186,7 @@ async function bear(
       })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
-      if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
-        throw stepError(tape, error.facts as unknown as Report)
-      }
-      throw error
+      throw explainBirth(error, tape, plan.resources?.memory?.limit)
     }
   } catch (error) {
     await removeTraces(place, record.id, record.cgroupPath)
@@ -162,7 +194,8 @@ async function bear(
   }
 }
 
-function marksOf({ clone, ready, gates, userNamespaces }: Birth): TapeMarks {
+/** What a player must know of a tape. */
+export function marksOf({ clone, ready, gates, userNamespaces }: Birth): TapeMarks {
   return {
     clone,
     ready,
@@ -213,7 +246,10 @@ function cgroupPathOf(path: string | undefined, id: string): string {
   return parts.join('/')
 }
 
-function rootPath(path: string, bundle: string | undefined): string {
+/** Where the root is, or where the overlay that it is made of gets mounted. */
+function rootPath(root: string, id: string, { spec, bundle, rootfs }: SavedConfig): string {
+  if (rootfs) return `${folderOf(root, id)}/rootfs`
+  const path = spec.root?.path ?? ''
   if (isAbsolute(path)) return path
   if (bundle === undefined) throw containerError('INVALID_ID', `create: root.path ${path} is not absolute`)
   return resolve(bundle, path)

@@ -3,6 +3,7 @@ import { errnoOf, hasCode, runAll } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
 import { containerError } from './errors.ts'
+import { isForeign, removeForeign } from './foreign.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
 import { savedConfig } from './saved-config.ts'
@@ -28,6 +29,7 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
     // By its pid too: somebody may have moved it out of its cgroup.
     if (record.pid !== undefined) signalProcess(record.pid, 9, record.startTime)
   }
+  if (isForeign(record)) await removeForeign(place.root, record)
   const spec = record.hasHooks ? savedConfig(place.root, id).spec : undefined
   await removeTraces(place, id, record.cgroupPath)
   if (!spec) return

@@ -5,6 +5,7 @@ import { readRecord } from '../launcher/records.ts'
 import { signalNumber } from '../linux/constants.ts'
 import { pidfdOpen, pidfdSignal, startTimeOf } from '../linux/process.ts'
 import { containerError } from './errors.ts'
+import { askForeign, isForeign } from './foreign.ts'
 import type { Workplace } from './player.ts'
 import { requireState } from './state.ts'
 
@@ -19,14 +20,18 @@ export async function kill(
 ): Promise<void> {
   const number = signalNumber(options.signal)
   if (number === undefined) throw containerError('INVALID_ID', `kill ${id}: ${options.signal} is not a signal`, { id })
+  const record = readRecord(place.root, id)
+  if (isForeign(record)) {
+    requireState(place.root, id, { verb: 'kill', states: ['created', 'running', 'paused'] })
+    return askForeign(place.root, record, 'kill', ...(options.all ? ['--all'] : []), id, String(number))
+  }
   if (options.all) {
-    const record = readRecord(place.root, id)
     if (!record) throw containerError('NOT_FOUND', `kill ${id}: it does not exist`, { id })
     await killGroup(record.cgroupPath, number)
     return
   }
   const state = requireState(place.root, id, { verb: 'kill', states: ['created', 'running', 'paused'] })
-  if (state.pid === undefined || !signalProcess(state.pid, number, readRecord(place.root, id)?.startTime)) {
+  if (state.pid === undefined || !signalProcess(state.pid, number, record?.startTime)) {
     throw containerError('WRONG_STATE', `kill ${id}: the container is not running`, { id })
   }
   // A frozen process takes its death only when it is thawed.

@@ -3,6 +3,7 @@ import type { LauncherClient } from '../launcher/client.ts'
 import type { GateNotice } from '../launcher/gates.ts'
 import type { ContainerRecord } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
+import { foreignStep, isForeign, type Owned, recordForeignStart } from './foreign.ts'
 import type { Player } from './player.ts'
 import { requireState } from './state.ts'
 
@@ -11,7 +12,7 @@ export function launcherPlayer(client: LauncherClient): Player {
   const { root } = client.place
   return {
     keeper: 'launcher',
-    async create(record, { tape, marks, atGate }) {
+    async create(record, { tape, atGate, ...request }) {
       let failed: unknown
       const onGate = async (gate: GateNotice) => {
         await atGate(gate).catch((error) => {
@@ -21,7 +22,7 @@ export function launcherPlayer(client: LauncherClient): Player {
         await client.call({ op: 'open-gate', id: record.id, failed: failed !== undefined }).catch(() => {})
       }
       try {
-        return (await client.call({ op: 'create', record, marks }, tape, (gate) => void onGate(gate)))
+        return (await client.call({ op: 'create', record, ...request }, tape, (gate) => void onGate(gate)))
           .record as ContainerRecord
       } catch (error) {
         throw failed ?? error
@@ -29,6 +30,8 @@ export function launcherPlayer(client: LauncherClient): Player {
     },
     async start(id, beforeStart) {
       try {
+        const own = readRecord(root, id)
+        if (isForeign(own)) return await startForeign(client, own)
         const answer = await client.call({ op: 'start', id })
         if (!answer.hooksFirst) return answer.record as ContainerRecord
         await beforeStart()
@@ -49,5 +52,15 @@ export function launcherPlayer(client: LauncherClient): Player {
         if (!hasCode(error, 'NOT_FOUND') || (readRecord(root, id) && !hasExit(root, id))) throw error
       }
     },
+  }
+}
+
+async function startForeign(client: LauncherClient, record: Owned): Promise<ContainerRecord> {
+  const { tape, marks } = recordForeignStart(client.place.root, record)
+  try {
+    const answer = await client.call({ op: 'start', id: record.id, foreign: marks }, tape.encode())
+    return answer.record as ContainerRecord
+  } catch (error) {
+    throw foreignStep(error, tape)
   }
 }

@@ -1,11 +1,13 @@
 import type { AtGate } from '../launcher/gates.ts'
-import type { ContainerRecord, TapeMarks } from '../launcher/protocol.ts'
+import type { ContainerRecord, ForeignMarks, TapeMarks } from '../launcher/protocol.ts'
 
 export interface BirthToPlay {
   tape: Uint8Array
   marks: TapeMarks
   /** Does what belongs to the gates before the last one. */
   atGate: AtGate
+  /** The tape becomes another OCI runtime. */
+  foreign?: ForeignMarks
 }
 
 /** What the verbs need of whoever plays their tapes: the resident launcher, or this very process (CLI). */

@@ -19,6 +19,9 @@ export async function waitForChild(pid: number): Promise<Exit> {
   }
 }
 
+/** Far more than births that are under way at once. */
+const mostUnasked = 4096
+
 /**
  * Waits for the launcher's own children, without polling and without a thread: SIGCHLD says that there is something
  * to reap, and since signals merge, everything is reaped each time. An exit that nobody has asked for yet is kept:
@@ -26,7 +29,8 @@ export async function waitForChild(pid: number): Promise<Exit> {
  */
 export class Children {
   readonly #waiting = new Map<number, (exit: Exit) => void>()
-  readonly #ended = new Map<number, Exit>()
+  readonly #ended = new Map<number, { exit: Exit; order: number }>()
+  #order = 0
   readonly #onSignal = () => this.#reap()
   /** A handler for a signal does not keep a process alive; somebody who waits for a child must. */
   #awake: NodeJS.Timeout | undefined
@@ -36,13 +40,16 @@ export class Children {
     process.on('SIGCHLD', this.#onSignal)
   }
 
-  /** The exit of one child. */
-  wait(pid: number): Promise<Exit> {
+  /** Now, for `wait`: taken before a child is made, it tells its end from that of an earlier process with the same pid. */
+  moment(): number {
+    return this.#order
+  }
+
+  /** The exit of one child that was made after `since`. */
+  wait(pid: number, since = 0): Promise<Exit> {
     const ended = this.#ended.get(pid)
-    if (ended) {
-      this.#ended.delete(pid)
-      return Promise.resolve(ended)
-    }
+    this.#ended.delete(pid)
+    if (ended && ended.order >= since) return Promise.resolve(ended.exit)
     this.#awake ??= setInterval(() => {}, 2 ** 30)
     return new Promise((resolve) => this.#waiting.set(pid, resolve))
   }
@@ -58,13 +65,20 @@ export class Children {
     this.#awake = undefined
   }
 
+  /** Orphans of whom nobody will ever ask come here too, once we are a subreaper: the oldest are forgotten. */
+  #keep(exit: Exit): void {
+    this.#ended.set(exit.pid, { exit, order: this.#order++ })
+    const [oldest] = this.#ended.keys()
+    if (this.#ended.size > mostUnasked && oldest !== undefined) this.#ended.delete(oldest)
+  }
+
   #reap(): void {
     for (let exit = reapOne(); exit; exit = reapOne()) {
       const tell = this.#waiting.get(exit.pid)
       if (tell) {
         this.#waiting.delete(exit.pid)
         tell(exit)
-      } else this.#ended.set(exit.pid, exit)
+      } else this.#keep(exit)
     }
     if (this.#waiting.size === 0) this.#sleep()
   }

@@ -22,7 +22,8 @@ const startMilliseconds = 30_000
 
 /**
  * The launcher makes system calls and moves bytes: no loop of it ever gets hot, so optimising compilers would only cost
- * memory (8 MB, at the same processor time), and a heap may be collected when it has grown by a fifth.
+ * memory (8 MB, at the same processor time), and a heap may be collected when it has grown by a fifth. What a burst of
+ * requests leaves is collected by the launcher itself when it has nothing to do.
  */
 const smallHeap = [
   '--max-semi-space-size=1',
@@ -31,6 +32,7 @@ const smallHeap = [
   '--no-maglev',
   '--initial-heap-size=4',
   '--heap-growing-percent=20',
+  '--expose-gc',
 ]
 
 /** A connection to the launcher of `place.root`, which is started when none answers. Throws LAUNCHER_LOST. */

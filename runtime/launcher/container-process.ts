@@ -18,7 +18,7 @@ import { type Input, pipeInput, terminalInput } from './input.ts'
 import { LogWriter } from './log-writer.ts'
 import { OomWatch } from './oom-watch.ts'
 import { Output } from './output.ts'
-import type { ContainerRecord, ExitRecord, RuntimeEvent, TapeMarks } from './protocol.ts'
+import type { ContainerRecord, ExitRecord, ForeignMarks, RuntimeEvent, TapeMarks } from './protocol.ts'
 import { folderOf, writeExit, writeRecord } from './records.ts'
 
 const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants
@@ -35,6 +35,12 @@ export interface Surroundings {
   log: Log
   emit(event: RuntimeEvent): void
   onEnd(container: ContainerProcess): void
+}
+
+export interface BirthRequest {
+  marks: TapeMarks
+  foreign?: ForeignMarks | undefined
+  atGate: AtGate
 }
 
 /**
@@ -57,6 +63,7 @@ export class ContainerProcess {
   #input: Input | undefined
   #master: number | undefined
   #running: Promise<void> = Promise.resolve()
+  #started: Promise<ContainerRecord> | undefined
 
   constructor(record: ContainerRecord, around: Surroundings) {
     this.record = record
@@ -65,18 +72,26 @@ export class ContainerProcess {
     this.#oomWatch = new OomWatch(cgroupPath, { id, log: around.log, emit: around.emit })
   }
 
-  /** Plays the tape up to the gate. Throws PLAY_FAILED. */
-  async create(tape: Uint8Array, marks: TapeMarks, atGate: AtGate): Promise<void> {
+  /** Plays the tape up to the gate, or has another runtime do the like. Throws PLAY_FAILED, FOREIGN_FAILED. */
+  async create(tape: Uint8Array, birth: BirthRequest): Promise<void> {
+    const { marks, foreign, atGate } = birth
     const { children, root } = this.#around
     const folder = folderOf(root, this.record.id)
+    const since = children.moment()
     const streams = this.record.kind === 'sandbox' ? noStreams() : this.#makeStreams(folder)
+    if (foreign) {
+      const { bearForeign } = await import('./foreign-birth.ts')
+      const { pid, master } = await bearForeign({ tape, marks: foreign, inherit: streams, children })
+      this.#keep(pid, { folder, since, master })
+      return
+    }
     for (const fifo of ['gate', 'report']) makeFifo(`${folder}/${fifo}`)
     const gate = openSync(`${folder}/gate`, O_RDWR)
     const reportRead = openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK)
     const reportWrite = openSync(`${folder}/report`, O_WRONLY)
     const inherit = new Map([...streams, [playerDescriptors.firstFree, gate] as const])
     const argv0 = this.record.kind === 'sandbox' ? 'pause' : 'coracle-player'
-    const onChild = (pid: number) => void children.wait(pid)
+    const onChild = (pid: number) => void children.wait(pid, since)
     const gates = { fifo: `${folder}/gate`, atGate }
     const request = { tape, marks, argv0, reportRead, reportWrite, inherit, onChild, gates }
     let played: Played
@@ -88,18 +103,24 @@ export class ContainerProcess {
       this.forget()
       throw error
     }
-    this.#adoptProcess(played, folder)
+    this.#running = played.running
+    const master = this.record.terminal ? masterOf(played.pid, played.result) : undefined
+    this.#keep(played.pid, { folder, since, master })
   }
 
-  #adoptProcess({ pid, result, running }: Played, folder: string): void {
-    this.#running = running
+  /** The process is there: its record goes to disk, and its output and its end are waited for. */
+  #keep(pid: number, { folder, since, master }: { folder: string; since: number; master: number | undefined }): void {
     const startTime = startTimeOf(pid)
     const started = this.record.kind === 'sandbox' ? { startedAt: new Date().toISOString() } : {}
     this.record = { ...this.record, pid, ...(startTime === undefined ? {} : { startTime }), ...started }
     writeRecord(this.#around.root, this.record)
-    if (this.record.terminal) this.#fetchMaster(pid, result)
+    if (master !== undefined) this.#useMaster(master)
     else if (this.record.kind === 'container') this.openOutputs(folder)
-    void this.#around.children.wait(pid).then((exit) => this.ended(exit))
+    void this.#around.children.wait(pid, since).then(async (exit) => {
+      // A short process can be gone before anybody has said that it began.
+      await this.#started?.catch(() => {})
+      this.ended(exit)
+    })
     // Once create has been answered: at its gate it allocates nothing.
     setImmediate(() => this.#oomWatch.open())
   }
@@ -111,11 +132,24 @@ export class ContainerProcess {
     }
   }
 
-  /** Opens the gate and waits until the process is the user's. Throws PLAY_FAILED if execve or a step before it fails. */
-  async start(): Promise<ContainerRecord> {
+  /**
+   * Opens the gate and waits until the process is the user's; another runtime's container is started by its tape. Throws
+   * PLAY_FAILED if execve or a step before it fails, FOREIGN_FAILED.
+   */
+  start(foreign?: { tape: Uint8Array; marks: ForeignMarks }): Promise<ContainerRecord> {
     this.requireWaiting()
-    openGate(`${folderOf(this.#around.root, this.record.id)}/gate`)
-    await this.#running
+    this.#started = this.#start(foreign)
+    return this.#started
+  }
+
+  async #start(foreign?: { tape: Uint8Array; marks: ForeignMarks }): Promise<ContainerRecord> {
+    if (foreign) {
+      const { runForeign } = await import('./foreign-birth.ts')
+      await runForeign({ ...foreign, inherit: noStreams(), children: this.#around.children })
+    } else {
+      openGate(`${folderOf(this.#around.root, this.record.id)}/gate`)
+      await this.#running
+    }
     const at = new Date().toISOString()
     this.record = { ...this.record, startedAt: at }
     writeRecord(this.#around.root, this.record)
@@ -127,7 +161,7 @@ export class ContainerProcess {
   adopt(): void {
     const folder = folderOf(this.#around.root, this.record.id)
     this.#oomWatch.open()
-    if (this.record.startedAt === undefined) {
+    if (this.record.startedAt === undefined && !this.record.handler) {
       this.#running = readRunning(`${folder}/report`)
       this.#running.catch(() => {})
     }
@@ -224,17 +258,22 @@ export class ContainerProcess {
     return streams
   }
 
-  #fetchMaster(pid: number, descriptor: number): void {
-    const pidfd = pidfdOpen(pid)
-    try {
-      this.#master = descriptorOf(pidfd, descriptor)
-    } finally {
-      closeSync(pidfd)
-    }
-    setNonblocking(this.#master)
+  #useMaster(master: number): void {
+    this.#master = master
+    setNonblocking(master)
     this.#logWriter ??= this.record.log ? new LogWriter(this.record.log, this.#around.log) : undefined
-    this.#outputs.push(new Output(this.#master, 'terminal', (chunk) => this.#deliver('stdout', chunk)))
-    this.#input = terminalInput(this.#master)
+    this.#outputs.push(new Output(master, 'terminal', (chunk) => this.#deliver('stdout', chunk)))
+    this.#input = terminalInput(master)
+  }
+}
+
+/** Our copy of a descriptor in a process that waits at its gate. */
+function masterOf(pid: number, descriptor: number): number {
+  const pidfd = pidfdOpen(pid)
+  try {
+    return descriptorOf(pidfd, descriptor)
+  } finally {
+    closeSync(pidfd)
   }
 }
 

@@ -5,7 +5,8 @@ import type { Report } from '../tape/play.ts'
 /**
  * Codes of this folder: PLAY_FAILED (a step of a tape failed; facts index and result name it for whoever recorded the
  * tape), NOT_FOUND, NOT_RUNNING, LAUNCHER_BUSY (containers are left), LAUNCHER_LOST (no answer from the launcher),
- * PROTOCOL (bytes that are no message), ID_MAP_REFUSED (by the kernel; says what is missing).
+ * PROTOCOL (bytes that are no message), ID_MAP_REFUSED (by the kernel; says what is missing),
+ * FOREIGN_FAILED (another OCI runtime refused; in its words).
  */
 export const launcherCodes = [
   'PLAY_FAILED',
@@ -15,6 +16,7 @@ export const launcherCodes = [
   'LAUNCHER_LOST',
   'PROTOCOL',
   'ID_MAP_REFUSED',
+  'FOREIGN_FAILED',
 ] as const
 
 export type LauncherCode = (typeof launcherCodes)[number]

@@ -18,7 +18,7 @@
  *     create  + tape                  {record}                       play up to the gate; before that {gate} for each
  *                                                                    earlier gate, which waits for `open-gate`
  *     open-gate                       {}                             go on, or, with `failed`, end the birth
- *     start                           {record}                       open the gate; answers once execve has happened.
+ *     start [+ tape]                  {record}                       open the gate; answers once execve has happened.
  *                                                                    {hooksFirst}: it has hooks; run them and ask
  *                                                                    again with `hooked`
  *     wait                            {exit}                         answers once it has ended; who has is on disk
@@ -31,6 +31,9 @@
  *     exec    + tape                  {pid}, then streams            {exit} last, after all output
  *     attach                          {pid}, then streams            {exit} last, after all output
  *       {resize} from the client at any time; closing the connection kills what exec has started
+ *
+ * For a container of another OCI runtime (`record.handler`) the tapes of create, start and exec become that runtime's
+ * program, and `foreign` says where it leaves what we must know.
  */
 import type { ErrorRecord } from '../base/errors.ts'
 import type { EarlyGate } from '../birth/gate.ts'
@@ -64,10 +67,33 @@ export interface ContainerRecord {
   terminal: boolean
   stdin: boolean
   stdinOnce: boolean
+  /** Another OCI runtime to whom it belongs. */
+  handler?: RuntimeHandler
   /** config.json has hooks: whoever starts or deletes it runs them. */
   hasHooks?: true
   /** Who plays and waits: `none` leaves the process to itself, with the caller's own streams. */
   keeper: 'launcher' | 'none'
+}
+
+/** An OCI runtime of the host with the command line of runc: runc, crun, runsc … */
+export interface RuntimeHandler {
+  name: string
+  /** Absolute. */
+  binary: string
+  /** Global options, before the verb. */
+  args?: readonly string[]
+}
+
+/** What a program of another runtime is about to do, and where it leaves what must be known. */
+export interface ForeignMarks {
+  /** For errors: `runc create web`. */
+  what: string
+  /** Its `--log`, as JSON lines. */
+  log: string
+  /** Where it writes the pid of the process that it makes. */
+  pidFile: string
+  /** Where it sends the master of a terminal. */
+  consoleSocket?: string
 }
 
 /** How a container ended: `<root>/<id>/exit.json`, written before anybody is told. */
@@ -90,14 +116,14 @@ export interface TapeMarks {
 
 export type Request =
   | { op: 'hello' }
-  | { op: 'create'; record: ContainerRecord; marks: TapeMarks }
-  | { op: 'start'; id: string; hooked?: boolean }
+  | { op: 'create'; record: ContainerRecord; marks: TapeMarks; foreign?: ForeignMarks }
+  | { op: 'start'; id: string; hooked?: boolean; foreign?: ForeignMarks }
   | { op: 'open-gate'; id: string; failed: boolean }
   | { op: 'wait' | 'reopen-log'; id: string }
   | { op: 'resize'; id: string; columns: number; rows: number }
   | { op: 'subscribe' }
   | { op: 'shutdown' }
-  | { op: 'exec'; id: string; marks: TapeMarks; terminal: boolean; stdin: boolean }
+  | { op: 'exec'; id: string; marks: TapeMarks; foreign?: ForeignMarks; terminal: boolean; stdin: boolean }
   | { op: 'attach'; id: string; stdin: boolean }
 
 export type RuntimeEvent =

@@ -6,10 +6,14 @@ import { Children } from './children.ts'
 import { ContainerProcess, type Surroundings } from './container-process.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeJson } from './frames.ts'
+import { type Idle, whenIdle } from './idle.ts'
 import type { Answer, FrameKind, Message, Request, RuntimeEvent } from './protocol.ts'
 import { attach, exec, type Session } from './session.ts'
 
 type Call = { call: number } & Request
+
+/** This long without a request is idle: longer than a client takes between two steps of one pod. */
+const idleMilliseconds = 500
 
 /** The launcher without its process: containers, clients, and the requests of protocol.ts. */
 export class LauncherServer {
@@ -22,9 +26,11 @@ export class LauncherServer {
   readonly #log: Log
   readonly around: Surroundings
   readonly #onShutdown: () => void
+  readonly #idle: Idle
 
-  constructor(options: { root: string; log: Log; onShutdown: () => void }) {
+  constructor(options: { root: string; log: Log; onShutdown: () => void; onIdle: () => void }) {
     const { root, log } = options
+    this.#idle = whenIdle(idleMilliseconds, options.onIdle)
     this.#log = log
     this.#onShutdown = options.onShutdown
     this.around = {
@@ -49,6 +55,7 @@ export class LauncherServer {
   }
 
   async close(): Promise<void> {
+    this.#idle.close()
     this.#children.close()
     for (const container of this.containers.values()) container.forget()
     await new Promise<void>((resolve) => this.#server.close(() => resolve()))
@@ -70,6 +77,7 @@ export class LauncherServer {
       if (kind !== 'json') return
       const message = JSON.parse(payload.toString()) as Message
       if (!('op' in message)) return
+      this.#idle.touch()
       const request = { message, tape }
       tape = undefined
       if (message.op === 'exec' || message.op === 'attach') {
@@ -103,8 +111,8 @@ export class LauncherServer {
     try {
       if (message.op === 'attach') return attach(socket, call, this.#get(message.id), message.stdin)
       if (message.op !== 'exec' || !tape) throw launcherError('PROTOCOL', 'exec: no tape came with it')
-      const { marks, terminal, stdin } = message
-      const request = { call, tape, marks, terminal, stdin, children: this.#children }
+      const { marks, foreign, terminal, stdin } = message
+      const request = { call, tape, marks, foreign, terminal, stdin, children: this.#children }
       return await exec(socket, this.#get(message.id), request)
     } catch (error) {
       writeJson(socket, { call, error: toRecord(error) })
@@ -132,7 +140,7 @@ export class LauncherServer {
       case 'open-gate':
         return this.#openGate(request)
       case 'start':
-        return this.#start(request)
+        return this.#start(request, tape)
       case 'wait':
         return { exit: await this.#get(request.id).exited.promise }
       case 'reopen-log':
@@ -154,12 +162,17 @@ export class LauncherServer {
     }
   }
 
-  async #create({ record, marks, call }: Call & { op: 'create' }, tape: Buffer | undefined, socket: Socket) {
+  async #create(request: Call & { op: 'create' }, tape: Buffer | undefined, socket: Socket) {
+    const { record, marks, foreign, call } = request
     if (!tape) throw launcherError('PROTOCOL', 'create: no tape came with it')
     const container = new ContainerProcess(record, this.around)
     this.containers.set(record.id, container)
     try {
-      await container.create(tape, marks, (gate) => this.#tellGate(record.id, { call, gate }, socket))
+      await container.create(tape, {
+        marks,
+        foreign,
+        atGate: (gate) => this.#tellGate(record.id, { call, gate }, socket),
+      })
     } catch (error) {
       this.containers.delete(record.id)
       throw error
@@ -167,9 +180,13 @@ export class LauncherServer {
     return { record: container.record }
   }
 
-  async #start({ id, hooked = false }: Call & { op: 'start' }) {
+  async #start({ id, hooked = false, foreign }: Call & { op: 'start' }, tape: Buffer | undefined) {
     const container = this.#get(id)
     container.requireWaiting()
+    if (foreign) {
+      if (!tape) throw launcherError('PROTOCOL', 'start: no tape came with it')
+      return { record: await container.start({ tape, marks: foreign }) }
+    }
     return container.record.hasHooks && !hooked ? { hooksFirst: true } : { record: await container.start() }
   }
 

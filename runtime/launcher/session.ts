@@ -1,7 +1,15 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { hasCode } from '../base/errors.ts'
-import { descriptorOf, makePipe, pidfdOpen, pidfdSignal, setNonblocking, setWindowSize } from '../linux/process.ts'
+import {
+  descriptorOf,
+  type Exit,
+  makePipe,
+  pidfdOpen,
+  pidfdSignal,
+  setNonblocking,
+  setWindowSize,
+} from '../linux/process.ts'
 import { playerDescriptors } from '../tape/play.ts'
 import { playBirth } from './birth-play.ts'
 import type { Children } from './children.ts'
@@ -10,7 +18,7 @@ import { launcherError } from './errors.ts'
 import { writeFrame, writeJson } from './frames.ts'
 import { type Input, pipeInput, terminalInput } from './input.ts'
 import { Output } from './output.ts'
-import type { FrameKind, Message, TapeMarks } from './protocol.ts'
+import type { ForeignMarks, FrameKind, Message, TapeMarks } from './protocol.ts'
 
 /** What a session does with the frames that come from its client, and with the client's going. */
 export interface Session {
@@ -56,6 +64,8 @@ export interface ExecRequest {
   call: number
   tape: Buffer
   marks: TapeMarks
+  /** Another runtime makes the process. */
+  foreign: ForeignMarks | undefined
   terminal: boolean
   stdin: boolean
   children: Children
@@ -71,6 +81,8 @@ export async function exec(socket: Socket, container: ContainerProcess, request:
     throw launcherError('NOT_RUNNING', `exec in ${container.record.id}: it is not running`)
   }
   const pipes = openPipes(request)
+  const since = request.children.moment()
+  if (request.foreign) return execForeign(socket, request, { pipes, since })
   const pidfd = pidfdOpen(target)
   const report = makePipe()
   const gate = makePipe()
@@ -80,41 +92,57 @@ export async function exec(socket: Socket, container: ContainerProcess, request:
     [targetDescriptor, pidfd],
   ] as const)
   const { tape, marks, children } = request
-  const onChild = (pid: number) => void children.wait(pid)
+  const onChild = (pid: number) => void children.wait(pid, since)
   const play = { tape, marks, reportRead: report.read, reportWrite: report.write, inherit, onChild }
   try {
     const played = await playBirth(play, () => {
       for (const fd of new Set([...inherit.values(), report.write])) closeSync(fd)
     })
-    return run(socket, request, { ...played, ...pipes.ours, gate: gate.write })
+    const exited = children.wait(played.pid, since)
+    let master: number | undefined
+    if (request.terminal) {
+      const born = pidfdOpen(played.pid)
+      master = descriptorOf(born, played.result)
+      closeSync(born)
+      writeSync(gate.write, 'g')
+      await played.running
+    }
+    closeSync(gate.write)
+    return run(socket, request, { pid: played.pid, exited, master, ...pipes.ours })
   } catch (error) {
     for (const fd of [gate.write, ...Object.values(pipes.ours)]) if (fd !== undefined) closeSync(fd)
     throw error
   }
 }
 
+async function execForeign(
+  socket: Socket,
+  request: ExecRequest,
+  { pipes, since }: { pipes: ReturnType<typeof openPipes>; since: number },
+): Promise<Session> {
+  const { tape, foreign, children } = request
+  const { bearForeign } = await import('./foreign-birth.ts')
+  try {
+    const { pid, master } = await bearForeign({ tape, marks: foreign as ForeignMarks, inherit: pipes.child, children })
+    return run(socket, request, { pid, exited: children.wait(pid, since), master, ...pipes.ours })
+  } catch (error) {
+    for (const fd of Object.values(pipes.ours)) if (fd !== undefined) closeSync(fd)
+    throw error
+  }
+}
+
 interface Running {
   pid: number
-  result: number
-  running: Promise<void>
-  gate: number
+  exited: Promise<Exit>
+  master: number | undefined
   stdin?: number
   stdout?: number
   stderr?: number
 }
 
-async function run(socket: Socket, request: ExecRequest, process: Running): Promise<Session> {
-  const { pid, gate } = process
-  const pidfd = request.terminal ? pidfdOpen(pid) : undefined
-  const master = pidfd === undefined ? undefined : descriptorOf(pidfd, process.result)
-  if (pidfd !== undefined) closeSync(pidfd)
-  const exited = request.children.wait(pid)
-  if (master !== undefined) {
-    setNonblocking(master)
-    writeSync(gate, 'g')
-    await process.running
-  }
-  closeSync(gate)
+function run(socket: Socket, request: ExecRequest, process: Running): Session {
+  const { pid, exited, master } = process
+  if (master !== undefined) setNonblocking(master)
   writeJson(socket, { call: request.call, ok: { pid } })
   const outputs: Output[] = []
   const follow = (fd: number, kind: 'pipe' | 'terminal', stream: 'stdout' | 'stderr') => {

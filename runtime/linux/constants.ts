@@ -32,11 +32,14 @@ export const mountAttributes = {
   MOUNT_ATTR_STRICTATIME: 0x20,
   MOUNT_ATTR__ATIME: 0x70,
   MOUNT_ATTR_NODIRATIME: 0x80,
+  MOUNT_ATTR_IDMAP: 0x100000,
   MOUNT_ATTR_NOSYMFOLLOW: 0x200000,
 } as const
 
 export const MNT_DETACH = 2
+export const UMOUNT_NOFOLLOW = 8
 export const AT_FDCWD = -100
+export const AT_SYMLINK_NOFOLLOW = 0x100
 export const AT_EMPTY_PATH = 0x1000
 export const AT_RECURSIVE = 0x8000
 export const OPEN_TREE_CLONE = 1
@@ -46,7 +49,11 @@ export const MOVE_MOUNT_F_EMPTY_PATH = 0x4
 export const MOVE_MOUNT_T_EMPTY_PATH = 0x40
 export const FSCONFIG_SET_FLAG = 0
 export const FSCONFIG_SET_STRING = 1
+export const FSCONFIG_SET_FD = 5
 export const FSCONFIG_CMD_CREATE = 6
+export const FSCONFIG_CMD_RECONFIGURE = 7
+export const FSPICK_CLOEXEC = 1
+export const FSPICK_EMPTY_PATH = 8
 
 const arm = process.arch === 'arm64'
 
@@ -80,6 +87,7 @@ export const prctlOptions = {
   PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,
+  PR_SET_CHILD_SUBREAPER: 36,
   PR_SET_NO_NEW_PRIVS: 38,
   PR_CAP_AMBIENT: 47,
 } as const

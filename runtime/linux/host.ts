@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 
 /** What the kernel lets this process do, as far as the birth of a container depends on it. */
 export interface HostFacts {
@@ -8,6 +8,8 @@ export interface HostFacts {
   oomScoreAdj: number
   /** Our own hard limits by number; Infinity for unlimited. */
   hardLimits: readonly number[]
+  /** Security modules that are active. */
+  modules: { apparmor: boolean; selinux: boolean }
   /** What a path of the kernel's own filesystems is: the same in every container. */
   kindOf(path: string): 'file' | 'folder' | 'missing'
 }
@@ -48,9 +50,17 @@ export function hostFacts(): HostFacts {
     lastCapability: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'latin1')),
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     hardLimits: limitNames.map(hard),
+    modules: {
+      apparmor: isActive('/sys/module/apparmor/parameters/enabled', 'Y'),
+      selinux: isActive('/sys/fs/selinux/enforce', ''),
+    },
     kindOf,
   }
   return facts
+}
+
+function isActive(file: string, start: string): boolean {
+  return existsSync(file) && readFileSync(file, 'latin1').startsWith(start)
 }
 
 /** Asked anew each time: a module that is loaded later brings files with it. */

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
-import { ioctls } from './constants.ts'
+import { ioctls, prctlOptions } from './constants.ts'
 import { ECHILD } from './errno-numbers.ts'
 import { bind, kernelError } from './ffi.ts'
 import { type Architecture, syscallNumber } from './syscall-numbers.ts'
@@ -24,6 +24,7 @@ const flock = bind('int flock(int fd, int operation)')
 const mkfifoC = bind('int mkfifo(const char *path, unsigned int mode)')
 const waitidC = bind('int waitid(int type, unsigned int id, void *info, int options)')
 const pollC = bind('int poll(void *fds, unsigned long count, int timeout)')
+const prctlC = bind('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)')
 const ioctlC = bind('int ioctl(int fd, unsigned long request, void *argument)')
 const syscall3 = (name: 'pidfd_open' | 'pidfd_getfd') => {
   const call = bind('long syscall(long number, long a, long b, long c)', name)
@@ -136,6 +137,11 @@ function exitFrom(info: Buffer): Exit | undefined {
   if (pid === 0) return undefined
   const status = info.readInt32LE(24)
   return info.readInt32LE(8) === 1 ? { pid, exitCode: status } : { pid, exitCode: 128 + status, signal: status }
+}
+
+/** From now on orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER(2const)). Throws `KERNEL`. */
+export function becomeSubreaper(): void {
+  prctlC(prctlOptions.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 }
 
 /** How a child of ours ended, reaped; `gone` when somebody else in this process has reaped it. Never blocks. */

@@ -34,8 +34,20 @@ export interface OciProcess {
   apparmorProfile?: string
   selinuxLabel?: string
   ioPriority?: { class: string; priority: number }
-  scheduler?: Record<string, unknown>
-  execCPUAffinity?: Record<string, unknown>
+  scheduler?: OciScheduler
+  /** Lists of processors such as `0-3,7`; of a process that is added to a running container. */
+  execCPUAffinity?: { initial?: string; final?: string }
+}
+
+/** sched_setattr(2); times in nanoseconds. */
+export interface OciScheduler {
+  policy: string
+  nice?: number
+  priority?: number
+  flags?: string[]
+  runtime?: number
+  deadline?: number
+  period?: number
 }
 
 export interface OciUser {

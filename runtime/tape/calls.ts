@@ -2,12 +2,17 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  AT_SYMLINK_NOFOLLOW,
   cloneFlags,
   FSCONFIG_CMD_CREATE,
+  FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_FD,
   FSCONFIG_SET_FLAG,
   FSCONFIG_SET_STRING,
   FSMOUNT_CLOEXEC,
   FSOPEN_CLOEXEC,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
   flagNames,
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
@@ -24,7 +29,7 @@ import type { Arg, CallOptions, Result, Shown, SyscallTape } from './syscall-tap
 
 const { O_PATH, O_CLOEXEC, O_NOFOLLOW, O_DIRECTORY, O_WRONLY } = openFlags
 export const here: Shown = { value: AT_FDCWD, shown: 'AT_FDCWD' }
-const cloexecNames = { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC: O_CLOEXEC, AT_EMPTY_PATH, AT_RECURSIVE }
+const cloexecNames = { OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC: O_CLOEXEC, AT_EMPTY_PATH, AT_RECURSIVE, AT_SYMLINK_NOFOLLOW }
 
 /** A number with the names of its flags. */
 export function flags(value: number, table: Readonly<Record<string, number>>): Shown {
@@ -60,25 +65,27 @@ export function openInRoot(tape: SyscallTape, root: Arg, path: string, options: 
 
 /**
  * The folder `path` inside `root`, made with all its parents where it is missing (mode 0755, owned by root). Every
- * component is resolved in the root again: mkdirat would follow links of the image in the middle of a path.
+ * component is resolved in the root again: mkdirat would follow links of the image in the middle of a path. `last` are
+ * more flags for opening the last one, such as O_NOFOLLOW.
  */
-export function makeFolderInRoot(tape: SyscallTape, root: Arg, path: string): Result | Arg {
+export function makeFolderInRoot(tape: SyscallTape, root: Arg, path: string, last = 0): Result | Arg {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.')
   let folder: Arg = root
   parts.forEach((name, at) => {
     tape.call('mkdirat', [folder, name, octal(0o755)], { tolerate: [EEXIST] })
-    folder = openInRoot(tape, root, parts.slice(0, at + 1).join('/'), {}, O_DIRECTORY)
+    const more = at === parts.length - 1 ? last : 0
+    folder = openInRoot(tape, root, parts.slice(0, at + 1).join('/'), {}, O_DIRECTORY | more)
   })
   return folder
 }
 
 /** The file `path` inside `root`, made empty where it is missing: what a file is bind-mounted on. */
-export function makeFileInRoot(tape: SyscallTape, root: Arg, path: string): Result {
+export function makeFileInRoot(tape: SyscallTape, root: Arg, path: string, last = 0): Result {
   const slash = path.lastIndexOf('/')
   const parent = makeFolderInRoot(tape, root, path.slice(0, Math.max(slash, 0)))
   const openWith = openFlags.O_CREAT | openFlags.O_EXCL | O_NOFOLLOW | O_CLOEXEC
   tape.call('openat', [parent, path.slice(slash + 1), flags(openWith, openFlags), octal(0o644)], { tolerate: [EEXIST] })
-  return openInRoot(tape, root, path)
+  return openInRoot(tape, root, path, {}, last)
 }
 
 /** A detached copy of the mount at `path`, or of what `from` refers to when `path` is empty (open_tree(2)). */
@@ -102,6 +109,8 @@ export interface MountAttributes {
   clear: number
   /** MS_SHARED, MS_SLAVE, MS_PRIVATE or MS_UNBINDABLE. */
   propagation?: number
+  /** For MOUNT_ATTR_IDMAP: the number of a descriptor of the user namespace that maps. */
+  userNamespace?: number
 }
 
 /** mount_setattr(2) on a descriptor. */
@@ -112,13 +121,15 @@ export function mountSetattr(
   how: CallOptions & { recursive?: boolean } = {},
 ): void {
   const { recursive = false, ...options } = how
-  const { set, clear, propagation = 0 } = attributes
+  const { set, clear, propagation = 0, userNamespace = 0 } = attributes
   const bytes = Buffer.alloc(32)
-  for (const [at, value] of [set, clear, propagation].entries()) bytes.writeBigUInt64LE(BigInt(value), at * 8)
+  for (const [at, value] of [set, clear, propagation, userNamespace].entries())
+    bytes.writeBigUInt64LE(BigInt(value), at * 8)
   const words = () => [
     ...(set ? [`set ${flagNames(set, mountAttributes)}`] : []),
     ...(clear ? [`clear ${flagNames(clear, mountAttributes)}`] : []),
     ...(propagation ? [flagNames(propagation, mountFlags)] : []),
+    ...(userNamespace ? [`as user namespace ${userNamespace} maps`] : []),
   ]
   const value = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0)
   const shown = tape.struct(bytes, () => `{${words().join(', ')}}`)
@@ -136,16 +147,49 @@ export interface NewFilesystem {
 
 /** A new, detached mount of a filesystem (fsopen(2), fsconfig(2), fsmount(2)). */
 export function newMount(tape: SyscallTape, { type, source, data, attributes }: NewFilesystem): Result {
-  const context = tape.call('fsopen', [type, flags(FSOPEN_CLOEXEC, { FSOPEN_CLOEXEC })])
-  const set = (command: number, name: string, key: string | null, value: string | null) =>
-    tape.call('fsconfig', [context, { value: command, shown: name }, key, value, 0])
-  set(FSCONFIG_SET_STRING, 'FSCONFIG_SET_STRING', 'source', source || type)
+  const context = openFilesystem(tape, type)
+  configure(tape, context, [`source=${source || type}`, ...data])
+  return mountFilesystem(tape, context, attributes)
+}
+
+/** fsopen(2): a filesystem that is being configured. */
+export function openFilesystem(tape: SyscallTape, type: string): Result {
+  return tape.call('fsopen', [type, flags(FSOPEN_CLOEXEC, { FSOPEN_CLOEXEC })])
+}
+
+/** fsconfig(2): `key` or `key=value`, one call for each. */
+export function configure(tape: SyscallTape, context: Arg, data: readonly string[]): void {
   for (const option of data) {
     const [key = '', ...rest] = option.split('=')
-    if (rest.length === 0) set(FSCONFIG_SET_FLAG, 'FSCONFIG_SET_FLAG', key, null)
-    else set(FSCONFIG_SET_STRING, 'FSCONFIG_SET_STRING', key, rest.join('='))
+    if (rest.length === 0) tape.call('fsconfig', [context, commands.flag, key, null, 0])
+    else tape.call('fsconfig', [context, commands.string, key, rest.join('='), 0])
   }
-  set(FSCONFIG_CMD_CREATE, 'FSCONFIG_CMD_CREATE', null, null)
+}
+
+/** fsconfig(2) with a descriptor as value. */
+export function configureByDescriptor(tape: SyscallTape, context: Arg, key: string, value: Arg): void {
+  tape.call('fsconfig', [context, commands.descriptor, key, null, value])
+}
+
+const commands = {
+  flag: { value: FSCONFIG_SET_FLAG, shown: 'FSCONFIG_SET_FLAG' },
+  string: { value: FSCONFIG_SET_STRING, shown: 'FSCONFIG_SET_STRING' },
+  descriptor: { value: FSCONFIG_SET_FD, shown: 'FSCONFIG_SET_FD' },
+  create: { value: FSCONFIG_CMD_CREATE, shown: 'FSCONFIG_CMD_CREATE' },
+  reconfigure: { value: FSCONFIG_CMD_RECONFIGURE, shown: 'FSCONFIG_CMD_RECONFIGURE' },
+} as const
+
+/** fspick(2): other options for the filesystem of the mount at `mount`. */
+export function remount(tape: SyscallTape, mount: Arg, data: readonly string[]): void {
+  const how = flags(FSPICK_CLOEXEC | FSPICK_EMPTY_PATH, { FSPICK_CLOEXEC, FSPICK_EMPTY_PATH })
+  const context = tape.call('fspick', [mount, '', how])
+  configure(tape, context, data)
+  tape.call('fsconfig', [context, commands.reconfigure, null, null, 0])
+}
+
+/** Makes the configured filesystem and a detached mount of it (fsmount(2)). */
+export function mountFilesystem(tape: SyscallTape, context: Arg, attributes: number): Result {
+  tape.call('fsconfig', [context, commands.create, null, null, 0])
   return tape.call('fsmount', [
     context,
     flags(FSMOUNT_CLOEXEC, { FSMOUNT_CLOEXEC }),

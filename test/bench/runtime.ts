@@ -1,6 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
 import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.ts'
 
@@ -14,32 +15,29 @@ export const bench: Bench = {
     await using on = await aFixture('bench')
     const bundle = makeBundle(on)
     const peers = ['crun', 'runc'].filter((peer) => spawnSync(peer, ['--version']).status === 0)
-    const ours: number[] = []
     const execs: number[] = []
-    const theirs: Record<string, number[]> = Object.fromEntries(peers.map((peer) => [peer, []]))
     await wholeLives(on, batch)
-    for (let round = 0; round < rounds; round++) {
-      ours.push(await wholeLives(on, batch))
-      for (const peer of peers) theirs[peer]?.push(peerLives(peer, bundle, `${round}`))
-    }
+    const alone = await inTurn(on, peers, bundle)
     await on.runtime.create({ id: 'host', spec: on.spec(['sleep', '600']) })
     await on.runtime.start('host')
     for (let at = 0; at < rounds * batch; at++) execs.push(await oneExec(on))
     await on.runtime.delete('host', { force: true })
-    const peerSpreads = Object.fromEntries(peers.map((peer) => [peer, sampleOf(theirs[peer] ?? [])]))
     const parallel = await hundred(on)
+    const many = await thousand(on, () => inTurn(on, peers, bundle))
     return [
       rowOf({
         name: 'create+start+wait+delete of /bin/true',
         unit: 'ms',
-        ours: sampleOf(ours),
-        peers: peerSpreads,
+        ...alone,
         goal: 0.3,
         goalIsRatio: true,
       }),
       rowOf({ name: 'exec of /bin/true', unit: 'ms', ours: sampleOf(execs), peers: {}, goal: 2 }),
       rowOf({ name: '100 created and started in parallel', unit: 'ms', ours: parallel.time, peers: {} }),
       rowOf({ name: 'launcher with 100 containers', unit: 'MB', ours: parallel.memory, peers: {}, goal: 60 }),
+      rowOf({ name: 'create … delete beside 1,000 that live', unit: 'ms', ...many.lives }),
+      rowOf({ name: 'list of 1,000', unit: 'ms', ours: many.list, peers: {} }),
+      rowOf({ name: 'launcher with 1,000 containers', unit: 'MB', ours: many.memory, peers: {} }),
     ]
   },
 }
@@ -52,6 +50,22 @@ function makeBundle(on: Fixture): string {
   const { cgroupsPath: _, ...rest } = linux
   writeFileSync(join(bundle, 'config.json'), JSON.stringify({ ...spec, ociVersion: '1.0.2', linux: rest }))
   return bundle
+}
+
+type InTurn = Pick<BenchRow, 'ours' | 'peers'>
+
+/** Whole lives of ours and of each peer, round by round, so that what disturbs one disturbs all. */
+async function inTurn(on: Fixture, peers: readonly string[], bundle: string): Promise<InTurn> {
+  const ours: number[] = []
+  const theirs: Record<string, number[]> = Object.fromEntries(peers.map((peer) => [peer, []]))
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await wholeLives(on, batch))
+    for (const peer of peers) theirs[peer]?.push(peerLives(peer, bundle, `${round}`))
+  }
+  return {
+    ours: sampleOf(ours),
+    peers: Object.fromEntries(peers.map((peer) => [peer, sampleOf(theirs[peer] ?? [])])),
+  }
 }
 
 /** Milliseconds a container, from create to the end of delete. */
@@ -88,6 +102,32 @@ async function oneExec(on: Fixture): Promise<number> {
   return performance.now() - before
 }
 
+/** Whole lives beside a thousand that live, and how long it takes to list them all. */
+async function thousand(
+  on: Fixture,
+  compare: () => Promise<InTurn>,
+): Promise<{ lives: InTurn; list: Sample; memory: Sample }> {
+  const ids = Array.from({ length: 1000 }, (_, at) => `thousand${at}`)
+  for (const id of ids) {
+    await on.runtime.create({ id, spec: on.spec(['sleep', '600']), log: { path: join(on.folder, `${id}.log`) } })
+    await on.runtime.start(id)
+  }
+  const lives = await compare()
+  const before = performance.now()
+  await on.runtime.list()
+  const list = performance.now() - before
+  const memory = await launcherMegabytes(on)
+  for (const id of ids) await on.runtime.delete(id, { force: true })
+  return { lives, list: sampleOf([list]), memory: sampleOf([memory]) }
+}
+
+/** Resident memory once what the burst has left is collected. */
+async function launcherMegabytes(on: Fixture): Promise<number> {
+  await sleep(1000)
+  const status = readFileSync(`/proc/${on.launcherPid()}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024
+}
+
 async function hundred(on: Fixture): Promise<{ time: Sample; memory: Sample }> {
   const ids = Array.from({ length: 100 }, (_, at) => `hundred${at}`)
   const before = performance.now()
@@ -98,8 +138,7 @@ async function hundred(on: Fixture): Promise<{ time: Sample; memory: Sample }> {
     }),
   )
   const time = performance.now() - before
-  const status = readFileSync(`/proc/${on.launcherPid()}/status`, 'utf8')
-  const memory = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) / 1024
+  const memory = await launcherMegabytes(on)
   await Promise.all(ids.map((id) => on.runtime.delete(id, { force: true })))
   return { time: sampleOf([time]), memory: sampleOf([memory]) }
 }

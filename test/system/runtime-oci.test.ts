@@ -77,6 +77,15 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
     expect(state().status).toBe('paused')
     expect(oci('resume', 'b').status).toBe(0)
     expect(oci('update', '--pids-limit', '33', 'b').status).toBe(0)
+    const fields = `type=bind,source=${on.folder},destination=/tmp,options=bind:ro`
+    expect(oci('mounts', 'add', '-m', fields, 'b')).toMatchObject({ status: 0, stderr: '' })
+    expect(JSON.parse(oci('mounts', 'list', 'b').stdout)).toMatchObject([{ destination: '/tmp', source: on.folder }])
+    expect(oci('exec', 'b', 'ls', '/tmp').stdout).toContain('rootfs')
+    expect(oci('mounts', 'remove', 'b', '/tmp').status).toBe(0)
+    expect(oci('mounts', 'remove', 'b', '/tmp')).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('nothing has been mounted there'),
+    })
     expect(oci('delete', 'b')).toMatchObject({ status: 1, stderr: expect.stringContaining('not stopped') })
     expect(oci('kill', 'b', 'KILL').status).toBe(0)
     await sleep(100)

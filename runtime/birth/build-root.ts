@@ -1,0 +1,78 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { openBelow } from '../linux/at-files.ts'
+import { mountAttributes, openFlags } from '../linux/constants.ts'
+import type { HostFacts } from '../linux/host.ts'
+import { flags, mountSetattr } from '../tape/calls.ts'
+import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
+import { openTerminal, recordDevices } from './devices.ts'
+import { copyDescriptors, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
+import { recordMounts } from './mounts.ts'
+import type { BirthPlan } from './plan.ts'
+import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
+import type { IdMaps, UserNamespaces } from './user-namespace.ts'
+
+/** What a birth is made from, and what it gathers for its player while it is recorded. */
+export interface Scene {
+  plan: BirthPlan & { host: HostFacts }
+  /** Of the container's user namespace, if it has one. */
+  maps: IdMaps | undefined
+  spaces: UserNamespaces
+  gates: EarlyGate[]
+  warnings: string[]
+}
+
+/** The root with everything in it, from its mount to pivot_root. */
+export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void {
+  const { plan, maps, spaces, warnings } = scene
+  const { spec, cgroup, host, bundle } = plan
+  const { fromHost } = from
+  const root = recordRoot(tape, plan.root, from)
+  tape.call('umask', [0])
+  const modeOf = (path: string) => modeInRoot(plan.root, path)
+  const copyUp = (source: Arg, target: Arg) => passCopyUp(tape, scene, source, target)
+  const mounts = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings, modeOf, copyUp }
+  const late = recordMounts(tape, mounts)
+  tape.because('devices and links that every container has, made on descriptors inside the root')
+  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined })
+  if (spec.process?.terminal) {
+    tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
+    openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
+  }
+  const { prestart = [], createRuntime = [], createContainer = [] } = spec.hooks ?? {}
+  if (prestart.length + createRuntime.length + createContainer.length > 0) {
+    tape.because('the gate for hooks: all is mounted, the root can still be written, and is not entered yet')
+    scene.gates.push({ name: 'create-hooks', at: passGate(tape, 'create-hooks') })
+  }
+  if (late.length > 0) tape.because('read-only, now that nothing has to be made in it any more')
+  for (const mount of late) mountSetattr(tape, mount, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
+  hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
+  if (spec.root?.readonly) makeRootReadonly(tape, root)
+  enterRoot(tape, root, plan.root.propagation)
+}
+
+/** The player copies: it finds both folders at known numbers in the process that waits. */
+function passCopyUp(tape: SyscallTape, scene: Scene, from: Arg, to: Arg): void {
+  const cloexec = flags(openFlags.O_CLOEXEC, openFlags)
+  tape.call('dup3', [from, copyDescriptors.from, cloexec])
+  tape.call('dup3', [to, copyDescriptors.to, cloexec])
+  scene.gates.push({ name: 'copy-up', at: passGate(tape, 'copy-up') })
+}
+
+/** Permission bits of a folder in a root that lies open to us, links of the image resolved inside it. */
+function modeInRoot({ path, overlay }: RootPlan, folder: string): number | undefined {
+  for (const layer of overlay ? [overlay.upper, ...overlay.lower] : [path]) {
+    const opened: number[] = []
+    try {
+      const root = openSync(layer, openFlags.O_PATH | constants.O_DIRECTORY)
+      opened.push(root)
+      const flags = openFlags.O_PATH | constants.O_DIRECTORY
+      opened.push(openBelow(root, Buffer.from(folder), { flags }))
+      return fstatSync(opened[1] ?? -1).mode & 0o7777
+    } catch {
+      // Not in this layer; and where nothing is known, the filesystem has a default.
+    } finally {
+      for (const fd of opened) closeSync(fd)
+    }
+  }
+  return undefined
+}

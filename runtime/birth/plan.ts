@@ -1,0 +1,28 @@
+import type { HostFacts } from '../linux/host.ts'
+import type { Architecture } from '../linux/syscall-numbers.ts'
+import type { OciSpec } from '../spec/types.ts'
+import type { CgroupView } from './mounts.ts'
+import type { RootPlan } from './rootfs.ts'
+
+/** How a process gets into its cgroups. */
+export interface CgroupEntry {
+  /** cgroup v2: the folder that clone3 is born into. */
+  into?: string
+  /** `cgroup.procs` files of v1 hierarchies, written before clone3. */
+  join: readonly string[]
+  views: readonly CgroupView[]
+}
+
+export interface BirthPlan {
+  spec: OciSpec
+  root: RootPlan
+  /** Against which relative sources of bind mounts count. */
+  bundle?: string | undefined
+  cgroup: CgroupEntry
+  /** A folder of the host in which there is nothing, to hide folders behind. */
+  emptyFolder: string
+  /** True when 0, 1 and 2 are pipes made for this container, rather than the caller's own. */
+  ownsStdio: boolean
+  host?: HostFacts
+  architecture?: Architecture
+}
