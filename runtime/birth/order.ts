@@ -18,7 +18,7 @@ import * as namespaces from './namespaces.ts'
 import type { BirthPlan, CgroupEntry } from './plan.ts'
 import { cloneFromSlaves } from './rootfs.ts'
 import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
-import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import {
   becomeRootInside,
@@ -91,7 +91,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   buildRoot(tape, scene, { fromHost, at, maps, spaces: scene.spaces })
   const { ownsStdio } = plan
   const common = { spec, process: process_, host, architecture, warnings, maps }
-  const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
+  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
@@ -149,6 +149,8 @@ export interface ProcessPlan {
   warnings: string[]
   /** Without a gate the process runs at once. */
   gate: boolean
+  /** Takes the gates before that one; where there can be none, a filter that needs one is refused. */
+  gates?: EarlyGate[]
   ownsStdio: boolean
   /** The file to be executed, where it is not the first argument. */
   program?: string | undefined
@@ -160,7 +162,7 @@ export interface ProcessPlan {
 export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const { process: asked, spec, host, architecture, warnings } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
-  const seccomp = spec.linux?.seccomp
+  const seccomp = spec.linux?.seccomp && seccompFilter(spec.linux.seccomp, architecture)
   // In a user namespace of its own it has them all, whatever we have.
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
@@ -174,7 +176,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {
     tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp, plan.gates)
   }
   if (isForItself(asked)) recordScheduler(tape, asked)
   if (spec.linux?.personality) recordPersonality(tape, spec.linux.personality.domain)
@@ -183,10 +185,14 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
+  if (seccomp?.notifies && asked.noNewPrivileges) {
+    tape.because('the agent gets its listener while this is still create: without it there is no container')
+    installFilter(tape, seccomp, plan.gates)
+  }
   const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
-  if (seccomp && asked.noNewPrivileges) {
+  if (seccomp && !seccomp.notifies && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp)
   }
   tape.because('the process')
   recordExec(tape, asked, plan.program)

@@ -77,8 +77,11 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     return birthOf(place, id, { spec, bundle, rootfs })
   }
   let hooked = false
-  const atGate: AtGate = async (name, pid) => {
+  const atGate: AtGate = async ({ name, pid, result }) => {
     if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
+    if (name === 'seccomp-agent') {
+      return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
+    }
     hooked = true
     // From now on it can be asked for: hooks may take long.
     writeRecord(place.root, record)

@@ -124,7 +124,6 @@ function notYet({ linux }: OciSpec): void {
     ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
     ['linux.personality.flags', linux?.personality?.flags?.length],
-    ['linux.seccomp.listenerPath', linux?.seccomp?.listenerPath],
   ]
   const found = asked.find(([, value]) => value)
   if (found) throw specUnsupported(found[0])
