@@ -45,7 +45,7 @@ export interface MountPlan {
   /** Permission bits of a folder in the root as it is now, where that can be known. */
   modeOf(path: string): number | undefined
   /** Lets the player copy what is in a folder into a new filesystem, which is not there yet. */
-  copyUp(from: Arg, to: Arg): void
+  copyUp(from: Arg, to: Arg, keep: { mode: boolean; owner: boolean }): void
 }
 
 const { MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_RDONLY, MOUNT_ATTR_IDMAP } = mountAttributes
@@ -179,7 +179,10 @@ function mountFilesystem(
   // What the player fills with files of the host's ids must be a filesystem of the host.
   const made = options.tmpcopyup ? fromHost(make) : make(tape)
   spread(tape, made, options)
-  if (options.tmpcopyup) plan.copyUp(target, made)
+  if (options.tmpcopyup) {
+    const says = (...keys: string[]) => options.data.some((option) => keys.some((key) => option.startsWith(`${key}=`)))
+    plan.copyUp(target, made, { mode: says('mode'), owner: says('uid', 'gid') })
+  }
   moveMount(tape, made, target)
   return isLate ? made : undefined
 }

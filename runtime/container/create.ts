@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { errnoOf, messageOf, runAll } from '../base/errors.ts'
+import { keptByCopyUp } from '../birth/gate.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
@@ -78,7 +79,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
   }
   let hooked = false
   const atGate: AtGate = async ({ name, pid, result }) => {
-    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
+    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid, keptByCopyUp(result))
     if (name === 'seccomp-agent') {
       return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
     }
