@@ -7,7 +7,7 @@ import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { AtGate } from '../launcher/gates.ts'
 import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../launcher/protocol.ts'
-import { emptyFolderOf, folderOf } from '../launcher/records.ts'
+import { emptyFolderOf, folderOf, writeRecord } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
@@ -82,6 +82,8 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
       return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
     }
     hooked = true
+    // From now on it can be asked for: hooks may take long.
+    writeRecord(place.root, record)
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
       await runHooks(kind, { record, spec, status: 'creating', pid })

@@ -101,7 +101,10 @@ function sysctls({ linux }: OciSpec): void {
     if (/(^|[./])\.\.([./]|$)/.test(key) || !/^[\w./-]+$/.test(key)) {
       throw specInvalid('linux.sysctl', `${JSON.stringify(key)} is not a name`)
     }
-    const allowed = sysctlOfNetwork.test(key) ? has('network') : sysctlOfIpc.test(key) && has('ipc')
+    const allowed =
+      (sysctlOfNetwork.test(key) && has('network')) ||
+      (sysctlOfIpc.test(key) && has('ipc')) ||
+      (/^kernel[./]domainname$/.test(key) && has('uts'))
     if (!allowed) throw specInvalid('linux.sysctl', `${key} would change the host, not a namespace of the container`)
   }
 }
