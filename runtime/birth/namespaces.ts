@@ -52,12 +52,21 @@ export function newTimeNamespace(tape: SyscallTape, spec: OciSpec): void {
   }
 }
 
-/** CLONE_* of the namespaces that clone3 makes. cgroup, time and user have their own moments. */
+/** CLONE_* of the namespaces that clone3 makes. cgroup, time and user have their own moments; so has ipc in a user namespace. */
 export function namespacesToClone(spec: OciSpec): number {
-  const made = (spec.linux?.namespaces ?? []).filter(
-    ({ type, path }) => path === undefined && type !== 'cgroup' && type !== 'time' && type !== 'user',
-  )
+  const later: NamespaceType[] = ['cgroup', 'time', 'user', ...(hasUser(spec) ? (['ipc'] as const) : [])]
+  const made = (spec.linux?.namespaces ?? []).filter(({ type, path }) => path === undefined && !later.includes(type))
   return made.reduce((all, { type }) => all | flagOf[type], 0)
+}
+
+/** The files of its message queues belong to who makes it: so it is made once we are root of the user namespace. */
+export function newIpcNamespace(tape: SyscallTape, spec: OciSpec): void {
+  if (!hasUser(spec) || !isNew(spec, 'ipc')) return
+  tape.call('unshare', [flags(cloneFlags.CLONE_NEWIPC, cloneFlags)])
+}
+
+function hasUser({ linux }: OciSpec): boolean {
+  return linux?.namespaces?.some(({ type }) => type === 'user') ?? false
 }
 
 /** The cgroup namespace's root is the cgroup that we are in: so it is made once we are in the right one. */

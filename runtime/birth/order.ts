@@ -116,6 +116,7 @@ function enterUserNamespace(tape: SyscallTape, { plan }: Scene, maps: IdMaps): R
   tape.because('where the root will lie, as long as this is still the host’s root')
   const at = open(tape, plan.root.path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   becomeRootInside(tape, maps, plan.host)
+  namespaces.newIpcNamespace(tape, plan.spec)
   return at
 }
 

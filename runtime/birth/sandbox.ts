@@ -48,10 +48,12 @@ export function recordSandbox(plan: SandboxPlan): Birth {
     CLONE_NEWNS |
     (plan.hostNetwork ? 0 : CLONE_NEWNET | CLONE_NEWUTS) |
     (plan.hostPid ? 0 : CLONE_NEWPID) |
-    (plan.hostIpc ? 0 : CLONE_NEWIPC)
+    (plan.hostIpc || maps ? 0 : CLONE_NEWIPC)
   const cloned = clone(tape, own, into)
   const at = open(tape, plan.emptyFolder, openFlags.O_PATH | openFlags.O_DIRECTORY)
   if (maps) becomeRootInside(tape, maps, host)
+  // The files of its message queues belong to who makes it.
+  if (maps && !plan.hostIpc) tape.call('unshare', [flags(CLONE_NEWIPC, cloneFlags)])
   tape.call('setsid', [])
   ownKeyring(tape)
   if (!plan.hostNetwork) loopbackUp(tape)

@@ -15,6 +15,7 @@ import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
 import { explainBirth } from './explain-step.ts'
 import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
+import { withHome } from './home.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateFrom } from './state.ts'
@@ -107,8 +108,9 @@ export function birthOf(
   const { spec, rootfs, bundle } = config
   const propagation = spec.linux?.rootfsPropagation
   const path = rootPath(place.root, id, config)
+  const own = spec.process && bundle !== undefined ? { ...spec, process: withHome(spec.process, path) } : spec
   return recordBirth({
-    spec,
+    spec: own,
     root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
     bundle,

@@ -6,8 +6,10 @@ import { cgroups } from '../cgroups/driver.ts'
 import { playBirth } from '../launcher/birth-play.ts'
 import { makePipe, pidfdOpen } from '../linux/process.ts'
 import type { OciProcess } from '../spec/types.ts'
+import { validateProcess } from '../spec/validate.ts'
 import { ownStreams, type Report, stepError } from '../tape/play.ts'
 import { explainExec } from './explain-exec.ts'
+import { withHome } from './home.ts'
 import { savedConfig } from './saved-config.ts'
 import { requireState } from './state.ts'
 
@@ -21,9 +23,10 @@ export interface LocalExec {
 }
 
 /** Runs one more process in a container, with this process' own streams. Throws NOT_FOUND, WRONG_STATE, EXEC_FAILED. */
-export async function execHere(root: string, id: string, process: OciProcess): Promise<LocalExec> {
+export async function execHere(root: string, id: string, asked: OciProcess): Promise<LocalExec> {
   const { cgroupPath, pid: target = 0 } = requireState(root, id, { verb: 'exec', states: ['running'] })
   const config = savedConfig(root, id)
+  const process = withHome(validateProcess(asked), `/proc/${target}/root`)
   const cgroup = cgroups().membership(cgroupPath)
   const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false })
   const report = makePipe()

@@ -375,6 +375,23 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
     await on.runtime.delete('host', { force: true })
   }, 120_000)
 
+  it('800 short containers, 16 at a time: each log has its own container’s words, and no birth is lost', async () => {
+    const heard: string[] = []
+    const lives = async (at: number) => {
+      for (let turn = 0; turn < 50; turn++) {
+        const id = `life${at}-${turn}`
+        const path = join(on.folder, `${id}.log`)
+        await on.runtime.create({ id, spec: on.spec(['echo', id]), log: { path } })
+        await on.runtime.start(id)
+        await on.runtime.wait(id)
+        await on.runtime.delete(id)
+        if (logText(path) !== id) heard.push(`${id} said ${logText(path)}`)
+      }
+    }
+    await Promise.all(Array.from({ length: 16 }, (_, at) => lives(at)))
+    expect(heard).toEqual([])
+  }, 60_000)
+
   it('the host’s /dev/null stays root’s when a container’s user has no input', async () => {
     const user: Change = (spec) => Object.assign(spec.process ?? {}, { user: { uid: 1234, gid: 1234 } })
     const owner = statSync('/dev/null').uid

@@ -341,11 +341,12 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
     mkdirSync(bundle)
     mkdirSync(join(on.rootfs, 'seed'))
     writeFileSync(join(on.rootfs, 'seed', 'file'), 'copied')
+    writeFileSync(join(on.rootfs, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
     const hook = (kind: string): OciHook => ({
       path: '/bin/sh',
       args: ['sh', '-c', `read state; echo "${kind} $PWD $state" >> ${told}`],
     })
-    const spec = on.spec(['sh', '-c', 'cat /seed/file; echo; id -u; cat /proc/self/uid_map'], (made) => {
+    const spec = on.spec(['sh', '-c', 'cat /seed/file; echo; id -u; echo $HOME; cat /proc/self/uid_map'], (made) => {
       made.linux.namespaces?.push({ type: 'user' })
       Object.assign(made.linux, { uidMappings, gidMappings })
       made.mounts.push({ destination: '/seed', type: 'tmpfs', options: ['tmpcopyup'] })
@@ -362,7 +363,7 @@ await ociCommand().parseAsync(process.argv)`
     const args = [join(on.folder, 'oci.mjs'), '--root', join(on.folder, 'oci'), 'run', '-b', bundle, 'cli']
     const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    expect(stdout).toMatch(/^copied\n0\n +0 +100000 +65536\n$/)
+    expect(stdout).toMatch(/^copied\n0\n\/root\n +0 +100000 +65536\n$/)
     const lines = readFileSync(told, 'utf8').trim().split('\n')
     expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
       `createRuntime ${bundle}`,

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { NamespaceType, OciMount, OciSpec } from '../../runtime/index.ts'
+import type { NamespaceType, OciDevice, OciMount, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -287,7 +287,31 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
     expect(logText(log)).toBe('127')
   })
 
+  it('devices: one at a path, and not in place of something else', async () => {
+    const one = { type: 'c', path: '/dev/one', major: 1, minor: 3 }
+    const withDevices = (devices: OciDevice[], script: string) =>
+      withMounts(script, [], (spec) => void Object.assign(spec.linux, { devices }))
+    const { output } = await withDevices([one, one], 'stat -c "%t:%T %F" /dev/one')
+    expect(output).toBe('1:3 character special file')
+    await expect(withDevices([one, { ...one, minor: 5 }], 'true')).rejects.toThrow(
+      /linux\.devices\[1\]\.path: \/dev\/one is c 1:3/,
+    )
+    await expect(withDevices([{ ...one, path: '/etc/motd' }], 'true')).rejects.toThrow(
+      /the root has something else there/,
+    )
+    expect((await withDevices([{ ...one, path: '/made/here' }], 'test -c /made/here')).exitCode).toBe(0)
+    // The root has it by now, and it is the same.
+    expect((await withDevices([{ ...one, path: '/made/here' }], 'test -c /made/here')).exitCode).toBe(0)
+  })
+
   describe('process', () => {
+    it('a working directory that the image does not have is made', async () => {
+      const { output, exitCode } = await withMounts('pwd', [], (spec) => {
+        if (spec.process) spec.process.cwd = '/not/there/yet'
+      })
+      expect({ output, exitCode }).toEqual({ output: '/not/there/yet', exitCode: 0 })
+    })
+
     it('scheduler, io priority, personality, umask, groups, a low limit of descriptors', async () => {
       const script =
         'cat /proc/self/stat; ionice; uname -m; umask; id -G; ulimit -n; cat /proc/self/sched | grep policy; grep Umask /proc/self/status'
