@@ -8,6 +8,7 @@ import { allNamespaces, targetDescriptor } from './exec.ts'
 import { mountOptions } from './mount-options.ts'
 import { type CgroupView, recordMounts } from './mounts.ts'
 import { type Birth, hideFromTheContainer } from './order.ts'
+import { cloneFromSlaves } from './rootfs.ts'
 import { becomeRootInside, idMapsOf, madeAhead, UserNamespaces } from './user-namespace.ts'
 
 export interface LiveMountPlan {
@@ -40,11 +41,8 @@ export function recordLiveMount(mount: OciMount, plan: LiveMountPlan): Birth {
     },
   }
   hideFromTheContainer(tape)
-  if (!mountOptions(mount).propagations.some(({ flag }) => flag === mountFlags.MS_SHARED)) {
-    tape.because('what is cloned from here must not carry mounts of the container back to the host')
-    tape.call('unshare', [flags(cloneFlags.CLONE_NEWNS, cloneFlags)])
-    tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
-  }
+  const isShared = mountOptions(mount).propagations.some(({ flag }) => flag === mountFlags.MS_SHARED)
+  cloneFromSlaves(tape, isShared ? 'shared' : undefined)
   const fromHost = madeAhead(tape, (rehearsal, wanted) => {
     recordMounts(rehearsal, { root: 0, fromHost: wanted, ...common })
   })

@@ -16,6 +16,7 @@ import { type EarlyGate, gateDescriptor, masterDescriptor, passGate } from './ga
 import { recordLateLimits, recordLimits } from './limits.ts'
 import * as namespaces from './namespaces.ts'
 import type { BirthPlan, CgroupEntry } from './plan.ts'
+import { cloneFromSlaves } from './rootfs.ts'
 import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
 import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
@@ -100,6 +101,7 @@ function leaveHost(tape: SyscallTape, scene: Scene, maps: IdMaps): FromHost {
   const user = spec.process?.user ?? { uid: 0, gid: 0 }
   const ids = { maps, spaces: scene.spaces }
   checkUser(user, maps)
+  if (namespaces.isNew(spec, 'mount')) cloneFromSlaves(tape, scene.plan.root.propagation)
   tape.because('what is only the host’s root’s to give: files and folders of the host, the ownership of the output')
   const fromHost = madeAhead(tape, (rehearsal, wanted) => {
     buildRoot(rehearsal, { ...scene, gates: [], warnings: [] }, { ...ids, fromHost: wanted, at: 0 })

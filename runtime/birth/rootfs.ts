@@ -1,4 +1,4 @@
-import { AT_RECURSIVE, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
+import { AT_RECURSIVE, cloneFlags, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
 import { EINVAL, ENOENT, ENOTDIR } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
 import { parentMount } from '../linux/mount-table.ts'
@@ -88,6 +88,17 @@ export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: Ro
   if (shared) mountSetattr(tape, copy, { set: 0, clear: 0, propagation: mountFlags.MS_PRIVATE }, { recursive: true })
   moveMount(tape, copy, at ?? open(tape, path, openFlags.O_PATH | openFlags.O_DIRECTORY))
   return copy
+}
+
+/**
+ * A copy of the host's mounts from which to clone: what is cloned from a shared mount of the host itself is its peer, and
+ * would carry every mount of the container back to the host. Unless that is wanted.
+ */
+export function cloneFromSlaves(tape: SyscallTape, propagation?: string): void {
+  if (propagationOf(propagation) & mountFlags.MS_SHARED) return
+  tape.because('what is cloned from the host must not carry mounts of the container back to it')
+  tape.call('unshare', [flags(cloneFlags.CLONE_NEWNS, cloneFlags)])
+  tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
 }
 
 function propagationOf(propagation: string | undefined): number {

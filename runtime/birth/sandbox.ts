@@ -7,7 +7,7 @@ import { type Arg, type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { dropBounding, setCapabilities } from './capabilities.ts'
 import { loopbackUp, nameAndTune } from './namespaces.ts'
 import { type Birth, type CgroupEntry, enterCgroups, hideFromTheContainer, ownKeyring } from './order.ts'
-import { enterRoot } from './rootfs.ts'
+import { cloneFromSlaves, enterRoot } from './rootfs.ts'
 import { noNewPrivileges } from './seccomp.ts'
 import { becomeRootInside, UserNamespaces } from './user-namespace.ts'
 import { becomeUser } from './users.ts'
@@ -39,6 +39,7 @@ export function recordSandbox(plan: SandboxPlan): Birth {
   const spaces = new UserNamespaces()
   const { userNamespace } = plan
   const maps = userNamespace && { uid: userNamespace.uidMappings, gid: userNamespace.gidMappings }
+  if (maps) cloneFromSlaves(tape)
   const empty = maps && sealedCopy(tape, plan.emptyFolder)
   if (maps) {
     tape.because('into the user namespace: what clone3 makes from here on belongs to it')
