@@ -80,10 +80,10 @@ export function report(level: Level, message: string, global: Flags): void {
     ? JSON.stringify({ level, msg: message, time })
     : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(message)}`
   const log = global.text('log')
-  // Warnings of a birth that went well are for the log: a container's own standard error is this one.
   if (log) writeFileSync(log, `${line}\n`, { flag: 'a' })
-  if (level === 'error' || !log)
-    writeFileSync(2, `${log || !isJson ? `coracle oci: ${level === 'error' ? '' : 'warning: '}${message}` : line}\n`)
+  // Our standard error is the container's own: a warning goes there only where a person reads it.
+  if (level === 'error') writeFileSync(2, `${isJson && !log ? line : `coracle oci: ${message}`}\n`)
+  else if (!log && (global.has('debug') || process.stderr.isTTY)) writeFileSync(2, `coracle oci: warning: ${message}\n`)
 }
 
 /** An error as one line: its message and what can be done about it. */

@@ -6,6 +6,7 @@ import { deleteContainer } from '../runtime/container/delete.ts'
 import { localPlayer } from '../runtime/container/local-player.ts'
 import { claimFolder, exclusively } from '../runtime/container/lock.ts'
 import type { BirthTrace, Workplace } from '../runtime/container/player.ts'
+import { requireProgram } from '../runtime/container/require-program.ts'
 import { start } from '../runtime/container/start.ts'
 import { Children } from '../runtime/launcher/children.ts'
 import { writeExit } from '../runtime/launcher/records.ts'
@@ -95,6 +96,7 @@ async function creating(call: Call): Promise<void> {
     return
   }
   const onReady = (pid: number, master: number) => {
+    checkProgram(pid, birth)
     if (birth.terminal) sendMaster(pid, master, birth.socket ?? '')
   }
   try {
@@ -103,6 +105,10 @@ async function creating(call: Call): Promise<void> {
   } finally {
     await tellTrace(birth.trace)
   }
+}
+
+function checkProgram(pid: number, { options }: BirthCall): void {
+  if (options.spec.process) requireProgram(pid, options.spec.process)
 }
 
 function workplace(
@@ -123,6 +129,7 @@ async function running(call: Call): Promise<number> {
   let relay: Relay | undefined
   let release = () => {}
   const onReady = (pid: number, master: number) => {
+    checkProgram(pid, birth)
     if (!birth.terminal) return
     if (birth.socket === undefined) relay = relayTerminal(pid, master)
     else sendMaster(pid, master, birth.socket)
