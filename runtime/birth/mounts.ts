@@ -8,6 +8,7 @@ import { checkMappings, hostIdOf } from '../spec/id-mappings.ts'
 import type { OciMount, OciSpec } from '../spec/types.ts'
 import {
   here,
+  longestValue,
   makeFileInRoot,
   makeFolderInRoot,
   mountSetattr,
@@ -168,7 +169,8 @@ function mountFilesystem(
   if (isLate) set &= ~MOUNT_ATTR_RDONLY
   // A device must not be written to at all, not even to replay its journal.
   const device = isReadonly && source.startsWith('/') ? ['ro'] : []
-  const data = [...device, ...options.filesystemFlags, ...options.data, ...labelOption(mount, plan.spec)]
+  const own = type === 'overlay' ? oneByOne(options.data) : options.data
+  const data = [...device, ...options.filesystemFlags, ...own, ...labelOption(mount, plan.spec)]
   if (type === 'tmpfs' && !options.data.some((option) => option.startsWith('mode='))) {
     const mode = plan.modeOf(destination)
     if (mode !== undefined) data.push(`mode=${mode.toString(8)}`)
@@ -185,6 +187,15 @@ function mountFilesystem(
   }
   moveMount(tape, made, target)
   return isLate ? made : undefined
+}
+
+/** Layers that are too long together for one value of fsconfig(2), each by itself (`lowerdir+`, Linux 6.5). */
+function oneByOne(data: readonly string[]): string[] {
+  return data.flatMap((option) => {
+    if (!option.startsWith('lowerdir=') || Buffer.byteLength(option) <= longestValue) return [option]
+    const layers = option.slice('lowerdir='.length).match(/(?:\\.|[^:\\])+/g) ?? []
+    return layers.map((layer) => `lowerdir+=${layer.replaceAll('\\:', ':')}`)
+  })
 }
 
 /** mount(8)'s `remount`: flags and options of what is mounted there already; with `bind` the flags of the mount alone. */

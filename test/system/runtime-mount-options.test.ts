@@ -274,6 +274,24 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
     })
   })
 
+  it('an overlay as a mount of config.json, with more layers than one value of fsconfig holds', async () => {
+    const top = join(on.folder, 'volume')
+    const layers = Array.from({ length: 5 }, (_, at) => join(top, `${at}:${'x'.repeat(90)}`))
+    for (const [at, path] of layers.entries()) {
+      mkdirSync(path, { recursive: true })
+      writeFileSync(join(path, `f${at}`), '')
+    }
+    const [upper, work] = [join(top, 'upper'), join(top, 'work')]
+    for (const path of [upper, work]) mkdirSync(path)
+    const lowerdir = layers.map((path) => path.replaceAll(':', '\\:')).join(':')
+    const options = [`lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`]
+    const { output } = await withMounts('ls /o; touch /o/new', [
+      { destination: '/o', type: 'overlay', source: 'overlay', options },
+    ])
+    expect(output.split('\n')).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+    expect(readdirSync(upper)).toEqual(['new'])
+  })
+
   it('an overlay of 128 layers with long paths', async () => {
     const top = join(on.folder, 'layers')
     const layers = Array.from({ length: 127 }, (_, at) => join(top, `${at}-${'x'.repeat(90)}`))
