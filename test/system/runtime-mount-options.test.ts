@@ -193,6 +193,18 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       await expect(refused).rejects.toThrow(/openat2\(.*"proc".*O_NOFOLLOW.* failed: (ELOOP|ENOTDIR)/)
     })
 
+    it('a program that is missing is named, though the birth has changed what its tape was recorded from', async () => {
+      const missing = on.run(['/bin/none'], (spec) => {
+        spec.root = { path: on.rootfs }
+        spec.mounts.push({ destination: '/fresh/folder', type: 'tmpfs' })
+      })
+      await expect(missing).rejects.toMatchObject({
+        code: 'EXEC_FAILED',
+        message: expect.stringContaining('/bin/none'),
+      })
+      for (const { id } of await on.runtime.list()) await on.runtime.delete(id, { force: true })
+    })
+
     it('what is wrong is named', async () => {
       const wrong = async (mount: OciMount, reason: RegExp) => {
         await expect(withMounts('true', [mount])).rejects.toThrow(reason)
