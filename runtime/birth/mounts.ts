@@ -1,5 +1,6 @@
-import { lstatSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { errnoOf } from '../base/errors.ts'
 import { AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, mountAttributes, openFlags } from '../linux/constants.ts'
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
@@ -90,9 +91,7 @@ function checkFilesystem(mount: OciMount, options: MountOptions, maps: IdMaps | 
 function bindMount(tape: SyscallTape, plan: MountPlan, mount: OciMount, options: MountOptions): void {
   const { root, fromHost, warnings } = plan
   const source = sourceOf(mount, plan.bundle)
-  const follow = !(options.sourceNofollow || options.copySymlink)
-  const found = (follow ? statSync : lstatSync)(source, { throwIfNoEntry: false })
-  if (!found) throw specInvalid(`mounts ${mount.destination}`, `source ${source} does not exist`)
+  const found = lookAt(mount, source, { follow: !(options.sourceNofollow || options.copySymlink) })
   if (options.copySymlink && found.isSymbolicLink()) {
     copyLink(tape, root, { target: readlinkSync(source), at: mount.destination })
     return
@@ -121,6 +120,16 @@ function sourceOf({ source, destination }: OciMount, bundle: string | undefined)
   if (bundle === undefined)
     throw specInvalid(`mounts ${destination}`, `source ${source} is relative, and there is no bundle`)
   return resolve(bundle, source)
+}
+
+function lookAt({ destination }: OciMount, source: string, { follow }: { follow: boolean }): Stats {
+  try {
+    return follow ? statSync(source) : lstatSync(source)
+  } catch (error) {
+    const errno = errnoOf(error)
+    const reason = errno === 'ENOENT' ? 'does not exist' : `cannot be looked at: ${errno}`
+    throw specInvalid(`mounts ${destination}`, `source ${source} ${reason}`)
+  }
 }
 
 function copyLink(tape: SyscallTape, root: Arg, { target, at }: { target: string; at: string }): void {

@@ -81,5 +81,14 @@ function lookUp({ spec, bundle, rootfs }: SavedConfig, path: string): string | u
     ? [rootfs.overlay.upper, ...rootfs.overlay.lower]
     : [root.startsWith('/') ? root : `${bundle ?? ''}/${root}`]
   const full = path.startsWith('/') ? path : `${spec.process?.cwd ?? ''}/${path}`
-  return layers.map((layer) => `${layer}/${full}`).find((file) => statSync(file, { throwIfNoEntry: false }))
+  return layers.map((layer) => `${layer}/${full}`).find(isThere)
+}
+
+function isThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // A loop of links, or a file where a folder should be.
+    return false
+  }
 }
