@@ -113,8 +113,10 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
             hostile(made)
             Object.assign(made.process ?? {}, { cwd })
           })
-          await expect(on.runtime.create({ id: 'no', spec }), cwd).rejects.toThrow(/chdir/)
-          await expect(on.runtime.exec('cwd', { args: ['/bin/true'], cwd }), cwd).rejects.toThrow(/chdir/)
+          await expect(on.runtime.create({ id: 'no', spec }), cwd).rejects.toThrow(/(chdir|openat2).* failed: E/)
+          await expect(on.runtime.exec('cwd', { args: ['/bin/true'], cwd }), cwd).rejects.toThrow(
+            /(chdir|openat2).* failed: E/,
+          )
         }
       }
       await on.runtime.delete('cwd', { force: true })
@@ -343,6 +345,24 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
       expect((await on.runtime.wait('loud')).exitCode).toBe(5)
       await on.runtime.delete('loud')
     })
+  })
+
+  it('a hook that hangs, without a timeout, holds up its own container alone, and goes with it', async () => {
+    const spec = on.spec(['true'], (made) => {
+      Object.assign(made, { hooks: { createRuntime: [{ path: '/bin/sleep', args: ['sleep', '1000'] }] } })
+    })
+    const hanging = on.runtime.create({ id: 'hang', spec }).catch((error: Error) => error.message)
+    const hook = () =>
+      execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' })
+        .split('\n')
+        .find((line) => line.trim().endsWith('sleep 1000'))
+    await expect.poll(hook).toBeDefined()
+    const before = performance.now()
+    for (let at = 0; at < 5; at++) expect((await on.run(['true'])).exitCode).toBe(0)
+    expect(performance.now() - before).toBeLessThan(2000)
+    process.kill(Number(hook()?.trim().split(' ')[0]), 'SIGKILL')
+    expect(await hanging).toMatch(/hooks\.createRuntime\[0\].*SIGKILL/)
+    expect((await on.runtime.list()).map(({ id }) => id)).not.toContain('hang')
   })
 
   it('2,000 short execs leave nothing: descriptors, processes, memory', async () => {
