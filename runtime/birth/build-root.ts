@@ -53,7 +53,7 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   for (const mount of late) mountSetattr(tape, mount, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
-  enterRoot(tape, root, plan.root.propagation)
+  enterRoot(tape, root, plan.root.propagation, plan.wishes?.noPivot)
 }
 
 /** The player copies: it finds both folders at known numbers in the process that waits. */

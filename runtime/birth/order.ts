@@ -16,6 +16,7 @@ import { type EarlyGate, gateDescriptor, masterDescriptor, passGate } from './ga
 import { recordLateLimits, recordLimits } from './limits.ts'
 import * as namespaces from './namespaces.ts'
 import type { BirthPlan, CgroupEntry } from './plan.ts'
+import { closeButPreserved, recordPreserved } from './preserved.ts'
 import { cloneFromSlaves } from './rootfs.ts'
 import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
 import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
@@ -82,7 +83,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   const at = maps && enterUserNamespace(tape, scene, maps)
   tape.because('a session of its own, so that no signal of our terminal reaches it')
   tape.call('setsid', [])
-  ownKeyring(tape)
+  if (!plan.wishes?.noNewKeyring) ownKeyring(tape)
   tape.because('its cgroup namespace begins at the cgroup in which it is by now')
   namespaces.newCgroupNamespace(tape, spec)
   tape.because('through the host’s /proc, which no image can have prepared (CVE-2025-52881)')
@@ -90,7 +91,15 @@ export function recordBirth(plan: BirthPlan): Birth {
   namespaces.nameAndTune(tape, spec)
   buildRoot(tape, scene, { fromHost, at, maps, spaces: scene.spaces })
   const { ownsStdio } = plan
-  const common = { spec, process: process_, host, architecture, warnings, maps }
+  const common = {
+    spec,
+    process: process_,
+    host,
+    architecture,
+    warnings,
+    maps,
+    preserve: plan.wishes?.preserveFds ?? 0,
+  }
   const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
@@ -156,11 +165,13 @@ export interface ProcessPlan {
   program?: string | undefined
   /** Of the user namespace that it is in by now, if that is not the host's. */
   maps: IdMaps | undefined
+  /** How many descriptors of the caller become the process' own; see preserved.ts. */
+  preserve?: number
 }
 
 /** From root inside the container to the user's process: the same for a container's first process and for exec. */
 export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
-  const { process: asked, spec, host, architecture, warnings } = plan
+  const { process: asked, spec, host, architecture, warnings, preserve = 0 } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
   const seccomp = spec.linux?.seccomp && seccompFilter(spec.linux.seccomp, architecture)
   // In a user namespace of its own it has them all, whatever we have.
@@ -170,7 +181,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   else if (plan.ownsStdio && user.uid !== 0 && !plan.maps) ownPipes(tape, user.uid)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
-  tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
+  closeButPreserved(tape, firstUnused, preserve)
   recordLateLimits(tape, asked, host)
   tape.call('chdir', [asked.cwd])
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
@@ -190,12 +201,14 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
     installFilter(tape, seccomp, plan.gates)
   }
   const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
+  const executable = () => recordExec(tape, asked, plan.program)
+  const exec = preserve > 0 ? recordPreserved(tape, preserve, executable) : executable
   if (seccomp && !seccomp.notifies && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
     installFilter(tape, seccomp)
   }
   tape.because('the process')
-  recordExec(tape, asked, plan.program)
+  exec()
   return ready
 }
 

@@ -12,7 +12,7 @@ export function explainExec(failed: CoracleError, config: SavedConfig): CoracleE
   if (syscall !== 'execve') return failed
   const args = config.spec.process?.args ?? []
   const program = args[0] ?? ''
-  const reason = reasonFor(program, String(errno), config)
+  const reason = reasonFor(program, wordsOf(String(errno)), config)
   return containerError(
     'EXEC_FAILED',
     `exec ${JSON.stringify(program)}: ${reason}`,
@@ -21,10 +21,20 @@ export function explainExec(failed: CoracleError, config: SavedConfig): CoracleE
   )
 }
 
+/** With the C library's words, which engines look for to tell 126 from 127. */
+function wordsOf(errno: string): string {
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file or directory',
+    EACCES: 'permission denied',
+    ENOEXEC: 'exec format error',
+  }
+  return words[errno] === undefined ? errno : `${errno}: ${words[errno]}`
+}
+
 function reasonFor(program: string, errno: string, config: SavedConfig): string {
   const path = program.includes('/') ? lookUp(config, program) : findInPath(config, program)
   if (path === undefined) {
-    const where = program.includes('/') ? 'no such file in the image' : 'not found in PATH'
+    const where = program.includes('/') ? 'no such file in the image' : 'executable file not found in $PATH'
     return `${where} (${errno})`
   }
   if (statSync(path).isDirectory()) return `it is a folder (${errno})`

@@ -357,11 +357,9 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       }
     })
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
-    const main = `import { ociCommand } from ${JSON.stringify(resolve(import.meta.dirname, '../../bin/oci.ts'))}
-await ociCommand().parseAsync(process.argv)`
-    writeFileSync(join(on.folder, 'oci.mjs'), main)
-    const args = [join(on.folder, 'oci.mjs'), '--root', join(on.folder, 'oci'), 'run', '-b', bundle, 'cli']
-    const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 20_000 })
+    const program = resolve(import.meta.dirname, '../../bin/coracle-oci')
+    const args = ['--root', join(on.folder, 'oci'), 'run', '-b', bundle, 'cli']
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 })
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toMatch(/^copied\n0\n\/root\n +0 +100000 +65536\n$/)
     const lines = readFileSync(told, 'utf8').trim().split('\n')
