@@ -20,6 +20,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OciSpec } from '../../runtime/index.ts'
 import { buildProbe, hasCompiler, parseAnswers } from '../fixtures/probe/build.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
+import { ours } from './runtime-must/engines.ts'
 import { mountAt, S_IFCHR } from './runtime-must/must.ts'
 
 type Change = (spec: Required<OciSpec>) => void
@@ -306,6 +307,43 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
     expect(outcomes.made).toBeGreaterThan(50)
     expect(outcomes.refused).toBeGreaterThan(50)
   }, 120_000)
+
+  describe('CVE-2026-30892: exec --user, read loosely', () => {
+    it('what is not exactly uid or uid:gid is refused, and never means root', () => {
+      const engine = ours(on)
+      const bundle = engine.bundle(on.spec(['sleep', '60']))
+      expect(engine.command('create', '-b', bundle, 'user').status).toBe(0)
+      expect(engine.command('start', 'user').status).toBe(0)
+      const wrong = [
+        '',
+        ' ',
+        '0x0',
+        '1e3',
+        '-1',
+        '+0',
+        '5:',
+        ':6',
+        '5:6:7',
+        '5.5',
+        '4294967295',
+        '4294967296',
+        '99999999999999999999',
+        'root',
+        'nobody',
+        '5 ',
+        '5\n',
+        '٣',
+        'NaN',
+      ]
+      for (const user of wrong) {
+        const { status, stdout, stderr } = engine.command('exec', `--user=${user}`, 'user', 'id', '-u')
+        expect([user, status === 0 ? stdout : 'refused']).toEqual([user, 'refused'])
+        expect(stderr).not.toBe('')
+      }
+      expect(engine.command('exec', '--user=5:6', 'user', 'id')).toMatchObject({ status: 0, stdout: 'uid=5 gid=6\n' })
+      expect(engine.command('delete', '--force', 'user').status).toBe(0)
+    }, 60_000)
+  })
 
   describe('bombs', () => {
     it('a fork bomb stays within its pids limit and dies at once', async () => {
