@@ -125,7 +125,8 @@ async function running(call: Call): Promise<number> {
   const detach = call.flags.has('detach')
   const birth = await birthCall(call, detach)
   const { id } = birth.options
-  const children = new Children()
+  // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.
+  const children = detach ? undefined : new Children()
   let relay: Relay | undefined
   let release = () => {}
   const onReady = (pid: number, master: number) => {
@@ -141,7 +142,7 @@ async function running(call: Call): Promise<number> {
   const remove = () => exclusively(call.root, id, () => deleteContainer(place, id, { force: true }))
   try {
     const { pid = 0 } = await create(place, birth.options)
-    const exited = children.wait(pid)
+    const exited = children?.wait(pid)
     try {
       pidFile(call, pid)
       await start(place, id)
@@ -151,7 +152,7 @@ async function running(call: Call): Promise<number> {
       throw error
     }
     release()
-    if (detach) return 0
+    if (!exited) return 0
     const stopForwarding = forwardSignals(pid)
     const { exitCode, signal } = await exited
     stopForwarding()
