@@ -1,7 +1,7 @@
 /*
- * IMPLEMENTED: every new or joined namespace but mount-by-path, bind and filesystem mounts, overlay root,
- * devices, terminal, masked and read-only paths, capabilities, seccomp, limits, sysctls, users.
- * NOT IMPLEMENTED: id-mapped mounts, hooks, security labels.
+ * IMPLEMENTED: all eight namespaces, new or joined; mounts with every option of runc and crun, id-mapped ones too; overlay root;
+ * devices, terminal, masked and read-only paths, hooks, capabilities, seccomp, limits, scheduling, sysctls, users, security labels.
+ * NOT IMPLEMENTED: memoryPolicy, netDevices, intelRdt; a container without a mount namespace. Refused by spec/validate.ts.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
@@ -19,7 +19,7 @@ import type { BirthPlan, CgroupEntry } from './plan.ts'
 import { closeButPreserved, recordPreserved } from './preserved.ts'
 import { cloneFromSlaves } from './rootfs.ts'
 import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
-import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import {
   becomeRootInside,
@@ -100,7 +100,7 @@ export function recordBirth(plan: BirthPlan): Birth {
     maps,
     preserve: plan.wishes?.preserveFds ?? 0,
   }
-  const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
+  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
@@ -125,6 +125,7 @@ function enterUserNamespace(tape: SyscallTape, { plan }: Scene, maps: IdMaps): R
   tape.because('where the root will lie, as long as this is still the host’s root')
   const at = open(tape, plan.root.path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   becomeRootInside(tape, maps, plan.host)
+  namespaces.newIpcNamespace(tape, plan.spec)
   return at
 }
 
@@ -157,6 +158,8 @@ export interface ProcessPlan {
   warnings: string[]
   /** Without a gate the process runs at once. */
   gate: boolean
+  /** Takes the gates before that one; where there can be none, a filter that needs one is refused. */
+  gates?: EarlyGate[]
   ownsStdio: boolean
   /** The file to be executed, where it is not the first argument. */
   program?: string | undefined
@@ -170,7 +173,7 @@ export interface ProcessPlan {
 export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const { process: asked, spec, host, architecture, warnings, preserve = 0 } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
-  const seccomp = spec.linux?.seccomp
+  const seccomp = spec.linux?.seccomp && seccompFilter(spec.linux.seccomp, architecture)
   // In a user namespace of its own it has them all, whatever we have.
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
@@ -184,7 +187,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {
     tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp, plan.gates)
   }
   if (isForItself(asked)) recordScheduler(tape, asked)
   if (spec.linux?.personality) recordPersonality(tape, spec.linux.personality.domain)
@@ -193,12 +196,16 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
+  if (seccomp?.notifies && asked.noNewPrivileges) {
+    tape.because('the agent gets its listener while this is still create: without it there is no container')
+    installFilter(tape, seccomp, plan.gates)
+  }
   const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
   const executable = () => recordExec(tape, asked, plan.program)
   const exec = preserve > 0 ? recordPreserved(tape, preserve, executable) : executable
-  if (seccomp && asked.noNewPrivileges) {
+  if (seccomp && !seccomp.notifies && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp)
   }
   tape.because('the process')
   exec()

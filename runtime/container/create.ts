@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
+import { CoracleError, errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { BirthWishes } from '../birth/plan.ts'
 import { preservedDescriptor } from '../birth/preserved.ts'
@@ -9,15 +9,16 @@ import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { AtGate } from '../launcher/gates.ts'
 import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../launcher/protocol.ts'
-import { emptyFolderOf, folderOf } from '../launcher/records.ts'
+import { emptyFolderOf, folderOf, writeRecord } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
-import { type Report, stepError } from '../tape/play.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
+import { explainBirth } from './explain-step.ts'
 import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
+import { withHome } from './home.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateFrom } from './state.ts'
@@ -77,9 +78,14 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
   if (isForeign(record)) return createForeign(place, record, { spec, bundle, rootfs })
   const config: SavedConfig = { spec, rootfs, bundle, ...(wishes ? { wishes } : {}) }
   let hooked = false
-  const atGate: AtGate = async (name, pid) => {
+  const atGate: AtGate = async ({ name, pid, result }) => {
     if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
+    if (name === 'seccomp-agent') {
+      return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
+    }
     hooked = true
+    // From now on it can be asked for: hooks may take long.
+    writeRecord(place.root, record)
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
       await runHooks(kind, { record, spec, status: 'creating', pid })
@@ -111,8 +117,9 @@ export function birthOf(
   const { spec, rootfs, bundle, wishes } = config
   const propagation = spec.linux?.rootfsPropagation
   const path = rootPath(place.root, id, config)
+  const own = spec.process && bundle !== undefined ? { ...spec, process: withHome(spec.process, path) } : spec
   return recordBirth({
-    spec,
+    spec: own,
     root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
     bundle,
@@ -184,6 +191,13 @@ interface BearPlan {
   descriptors?: ReadonlyMap<number, number>
 }
 
+/** A failed step of a traced tape, as the step of the birth that it belongs to. */
+function inBirth(error: unknown, trace: Workplace['trace']): unknown {
+  if (!trace || !hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) return error
+  const { message, code, cause, facts } = error
+  return new CoracleError(message, { code, cause, facts: { ...facts, index: trace.entryOf(Number(facts.index)) } })
+}
+
 async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): Promise<ContainerState> {
   makeFolder(place, record.id, plan.hasOverlay)
   try {
@@ -203,11 +217,7 @@ async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): 
       })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
-      if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
-        const index = place.trace?.entryOf(Number(error.facts.index)) ?? error.facts.index
-        throw stepError(tape, { ...error.facts, index } as unknown as Report)
-      }
-      throw error
+      throw explainBirth(inBirth(error, place.trace), tape, plan.resources?.memory?.limit)
     }
   } catch (error) {
     await removeTraces(place, record.id, record.cgroupPath)

@@ -11,6 +11,7 @@ import { ownStreams, type Report, stepError } from '../tape/play.ts'
 import { marksOf, preservedOf } from './create.ts'
 import { containerError } from './errors.ts'
 import { explainExec } from './explain-exec.ts'
+import { withHome } from './home.ts'
 import type { BirthTrace, TracedBirth } from './player.ts'
 import { savedConfig } from './saved-config.ts'
 import { type ContainerState, stateOf } from './state.ts'
@@ -40,7 +41,7 @@ export interface LocalExec {
 export async function execHere(root: string, id: string, options: LocalExecOptions): Promise<LocalExec> {
   const { preserveFds = 0, ignorePaused = false, subgroup } = options
   const { cgroupPath, pid: target = 0 } = execable(stateOf(root, id), ignorePaused)
-  const process = validateProcess(options.process)
+  const process = withHome(validateProcess(options.process), `/proc/${target}/root`)
   const config = savedConfig(root, id)
   const cgroup = cgroups().membership(groupFor(cgroupPath, subgroup))
   const birth = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false, wishes: { preserveFds } })

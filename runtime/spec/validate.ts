@@ -57,9 +57,9 @@ function namespaces({ linux }: OciSpec): void {
       throw specInvalid(`${field}.path`, `${path} is not an absolute path`)
     }
   }
-  const mount = all.find(({ type }) => type === 'mount')
-  if (!mount) throw specUnsupported('linux.namespaces', 'a container without a mount namespace is not supported')
-  if (mount.path) throw specUnsupported('linux.namespaces', 'joining a mount namespace by path is not supported')
+  if (!all.some(({ type }) => type === 'mount')) {
+    throw specUnsupported('linux.namespaces', 'without a mount namespace, it would mount in that of the host')
+  }
   if (linux?.timeOffsets && all.find(({ type }) => type === 'time')?.path !== undefined) {
     throw specInvalid('linux.timeOffsets', 'the offsets of a time namespace that is joined cannot be changed')
   }
@@ -101,7 +101,10 @@ function sysctls({ linux }: OciSpec): void {
     if (/(^|[./])\.\.([./]|$)/.test(key) || !/^[\w./-]+$/.test(key)) {
       throw specInvalid('linux.sysctl', `${JSON.stringify(key)} is not a name`)
     }
-    const allowed = sysctlOfNetwork.test(key) ? has('network') : sysctlOfIpc.test(key) && has('ipc')
+    const allowed =
+      (sysctlOfNetwork.test(key) && has('network')) ||
+      (sysctlOfIpc.test(key) && has('ipc')) ||
+      (/^kernel[./]domainname$/.test(key) && has('uts'))
     if (!allowed) throw specInvalid('linux.sysctl', `${key} would change the host, not a namespace of the container`)
   }
 }
@@ -121,7 +124,6 @@ function notYet({ linux }: OciSpec): void {
     ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
     ['linux.personality.flags', linux?.personality?.flags?.length],
-    ['linux.seccomp.listenerPath', linux?.seccomp?.listenerPath],
   ]
   const found = asked.find(([, value]) => value)
   if (found) throw specUnsupported(found[0])

@@ -85,7 +85,10 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
   it('a terminal in the foreground; a program that does not exist', () => {
     configure(['/bin/none'])
     const failed = oci('--log', join(on.folder, 'log'), '--log-format', 'json', 'run', '-b', bundle, 'c')
-    expect(failed).toMatchObject({ status: 1, stderr: expect.stringContaining('no such file in the image') })
+    expect(failed).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('"/bin/none": stat /bin/none: no such file or directory'),
+    })
     expect(JSON.parse(readFileSync(join(on.folder, 'log'), 'utf8')).level).toBe('error')
     configure(['tty'])
     const spec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8'))
