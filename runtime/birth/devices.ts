@@ -77,8 +77,12 @@ function bindDevice(
 function hostDevicePath({ path, type, major = 0, minor = 0 }: OciDevice): string {
   if (kinds[type] === undefined) throw noSuchType(path, type)
   const isIt = (candidate: string) => {
-    const found = statSync(candidate, { throwIfNoEntry: false, bigint: true })
-    return found !== undefined && (type === 'b') === found.isBlockDevice() && found.rdev === deviceNumber(major, minor)
+    try {
+      const found = statSync(candidate, { bigint: true })
+      return (type === 'b') === found.isBlockDevice() && found.rdev === deviceNumber(major, minor)
+    } catch {
+      return false
+    }
   }
   const found = [path, `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`].find(isIt)
   if (found) return found

@@ -1,5 +1,6 @@
-import { lstatSync, readlinkSync, statSync } from 'node:fs'
+import { lstatSync, readlinkSync, type Stats, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { errnoOf } from '../base/errors.ts'
 import { AT_RECURSIVE, AT_SYMLINK_NOFOLLOW, mountAttributes, openFlags } from '../linux/constants.ts'
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
@@ -44,7 +45,7 @@ export interface MountPlan {
   /** Permission bits of a folder in the root as it is now, where that can be known. */
   modeOf(path: string): number | undefined
   /** Lets the player copy what is in a folder into a new filesystem, which is not there yet. */
-  copyUp(from: Arg, to: Arg): void
+  copyUp(from: Arg, to: Arg, keep: { mode: boolean; owner: boolean }): void
 }
 
 const { MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_RDONLY, MOUNT_ATTR_IDMAP } = mountAttributes
@@ -90,9 +91,7 @@ function checkFilesystem(mount: OciMount, options: MountOptions, maps: IdMaps | 
 function bindMount(tape: SyscallTape, plan: MountPlan, mount: OciMount, options: MountOptions): void {
   const { root, fromHost, warnings } = plan
   const source = sourceOf(mount, plan.bundle)
-  const follow = !(options.sourceNofollow || options.copySymlink)
-  const found = (follow ? statSync : lstatSync)(source, { throwIfNoEntry: false })
-  if (!found) throw specInvalid(`mounts ${mount.destination}`, `source ${source} does not exist`)
+  const found = lookAt(mount, source, { follow: !(options.sourceNofollow || options.copySymlink) })
   if (options.copySymlink && found.isSymbolicLink()) {
     copyLink(tape, root, { target: readlinkSync(source), at: mount.destination })
     return
@@ -121,6 +120,16 @@ function sourceOf({ source, destination }: OciMount, bundle: string | undefined)
   if (bundle === undefined)
     throw specInvalid(`mounts ${destination}`, `source ${source} is relative, and there is no bundle`)
   return resolve(bundle, source)
+}
+
+function lookAt({ destination }: OciMount, source: string, { follow }: { follow: boolean }): Stats {
+  try {
+    return follow ? statSync(source) : lstatSync(source)
+  } catch (error) {
+    const errno = errnoOf(error)
+    const reason = errno === 'ENOENT' ? 'does not exist' : `cannot be looked at: ${errno}`
+    throw specInvalid(`mounts ${destination}`, `source ${source} ${reason}`)
+  }
 }
 
 function copyLink(tape: SyscallTape, root: Arg, { target, at }: { target: string; at: string }): void {
@@ -170,7 +179,10 @@ function mountFilesystem(
   // What the player fills with files of the host's ids must be a filesystem of the host.
   const made = options.tmpcopyup ? fromHost(make) : make(tape)
   spread(tape, made, options)
-  if (options.tmpcopyup) plan.copyUp(target, made)
+  if (options.tmpcopyup) {
+    const says = (...keys: string[]) => options.data.some((option) => keys.some((key) => option.startsWith(`${key}=`)))
+    plan.copyUp(target, made, { mode: says('mode'), owner: says('uid', 'gid') })
+  }
   moveMount(tape, made, target)
   return isLate ? made : undefined
 }

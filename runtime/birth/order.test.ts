@@ -73,6 +73,26 @@ describe('recordBirth', () => {
     await expect(listing(birth.tape)).toMatchFileSnapshot(golden('user-namespace'))
   })
 
+  it('mounts: id-mapped, copied up, remounted, linked', async () => {
+    const ids = [{ containerID: 0, hostID: 1000, size: 10 }]
+    const plan = aPlan((spec) => {
+      Object.assign(spec.linux, { maskedPaths: [], readonlyPaths: [] })
+      spec.mounts = [
+        { destination: '/mapped', source: '/tmp', options: ['rbind', 'ridmap'], uidMappings: ids, gidMappings: ids },
+        { destination: '/copied', type: 'tmpfs', options: ['tmpcopyup', 'mode=700', 'ro'] },
+        {
+          destination: '/copied',
+          options: ['remount', 'noatime', 'rnoexec', 'lazytime', 'size=1m', 'shared', 'rslave'],
+        },
+        { destination: '/disk', type: 'ext4', source: '/dev/vdz', options: ['ro', 'sync'] },
+      ]
+    })
+    const birth = recordBirth(plan)
+    expect(birth.gates).toEqual([{ name: 'copy-up', at: expect.any(Number) }])
+    expect(birth.userNamespaces).toEqual([{ descriptor: 7, uidMap: '0 1000 10\n', gidMap: '0 1000 10\n' }])
+    await expect(listing(birth.tape)).toMatchFileSnapshot(golden('mounts'))
+  })
+
   it('hooks: one gate more, after the mounts and before the root is hidden, sealed and entered', () => {
     const birth = recordBirth(aPlan((spec) => Object.assign(spec, { hooks: { createRuntime: [{ path: '/hook' }] } })))
     const all = listing(birth.tape).split('\n')

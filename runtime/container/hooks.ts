@@ -67,14 +67,11 @@ export async function runPoststop(place: Pick<Workplace, 'warn'>, scene: Omit<Ho
 async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise<void> {
   const isInside = kind === 'createContainer' || kind === 'startContainer'
   const birth = tapeOf(kind, hook, scene)
+  // First what may fail: its process may have gone meanwhile.
+  const inside = isInside ? [[targetDescriptor, pidfdOpen(scene.pid ?? 0)] as const] : []
   const state = stateFile(scene, isInside)
   const [output, report] = [makePipe(), makePipe()]
-  const inherit = new Map([
-    [0, state],
-    [1, output.write],
-    [2, output.write],
-  ])
-  if (isInside) inherit.set(targetDescriptor, pidfdOpen(scene.pid ?? 0))
+  const inherit = new Map([[0, state], [1, output.write], [2, output.write], ...inside])
   setNonblocking(output.read)
   let said = Buffer.alloc(0)
   const reader = new Output(output.read, 'pipe', (chunk) => {

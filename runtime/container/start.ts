@@ -3,7 +3,6 @@ import { readRecord } from '../launcher/records.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { birthOf } from './create.ts'
 import { containerError } from './errors.ts'
-import { explainExec } from './explain-exec.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
 import { savedConfig } from './saved-config.ts'
@@ -23,7 +22,7 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
     const config = savedConfig(place.root, id)
     const index = place.trace?.entryOf(Number(error.facts.index)) ?? error.facts.index
     const failed = stepError(birthOf(place, id, config).tape, { ...error.facts, index } as unknown as Report)
-    throw explainExec(failed, config)
+    throw (await import('./explain-exec.ts')).explainExec(failed, config)
   }
 }
 

@@ -114,6 +114,14 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       expect(readdirSync(folder)).not.toContain('new')
     })
 
+    it('tmpcopyup: what the options say of the folder itself stays', async () => {
+      const { output } = await withMounts('stat -c "%a %u %g" /seed; ls /seed', [
+        { destination: '/seed', type: 'tmpfs', options: ['tmpcopyup', 'mode=705', 'uid=3', 'gid=4'] },
+      ])
+      expect(output).toMatch(/^705 3 4\n/)
+      expect(output).toContain('deep')
+    })
+
     it('tmpcopyup of more than fits is an error, and leaves nothing', async () => {
       mkdirSync(join(on.rootfs, 'big'), { recursive: true })
       writeFileSync(join(on.rootfs, 'big', 'file'), Buffer.alloc(100_000))
