@@ -84,7 +84,8 @@ describe.skipIf(!canRun)('podman drives coracle-oci (needs root, podman, conmon,
     expect(['50000', 'v2']).toContain(limitOf('cpu', 'cpu.cfs_quota_us'))
     expect(podman('exec', 'a', 'sh', '-c', 'echo in; exit 5')).toMatchObject({ status: 5, stdout: 'in\n' })
     // As short as can be: who reaps it must be conmon, even when it ends before we do.
-    for (let count = 0; count < 12; count++) expect(podman('exec', 'a', 'true')).toMatchObject({ status: 0, stderr: '' })
+    for (let count = 0; count < 12; count++)
+      expect(podman('exec', 'a', 'true')).toMatchObject({ status: 0, stderr: '' })
     expect(podman('exec', 'a', 'nothing').status).toBe(127)
     expect(
       podman('exec', '-e', 'A=b', '-w', '/tmp', '-u', '5:6', 'a', 'sh', '-c', 'echo $A $PWD $(id -u)').stdout,
