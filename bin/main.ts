@@ -1,38 +1,15 @@
 /** `coracle`: reads the command line and wires the parts together. */
 import { enableCompileCache } from 'node:module'
-import { Command } from 'commander'
-import { CoracleError, messageOf } from '../runtime/base/errors.ts'
 import { version } from './version.ts'
 
 // Stripping types and compiling are done once, not at every start.
 enableCompileCache()
 
-/** Each command loads its own part of the project, and only when it is asked for. */
-const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  up: async () => (await import('./up.ts')).upCommand(),
-  down: async () => (await import('./down.ts')).downCommand(),
-  oci: async () => (await import('./oci.ts')).ociCommand(),
-  images: async () => (await import('./images.ts')).imagesCommand(),
-  cgroups: async () => (await import('./cgroups.ts')).cgroupsCommand(),
-}
-
-const program = new Command('coracle')
-  .description('a container runtime and Kubernetes-compatible orchestrator for Linux')
-  .version(version(), '-V, --version')
-  .enablePositionalOptions()
-program
-  .command('version')
-  .description('print the version')
-  .action(() => console.log(`coracle ${version()}`))
-
-try {
-  const asked = commands[process.argv[2] ?? '']
-  const wanted = asked ? [asked] : Object.values(commands)
-  for (const load of wanted) program.addCommand(await load())
-  await program.parseAsync()
-} catch (error) {
-  const hint = error instanceof CoracleError && error.hint !== undefined ? ` (${error.hint})` : ''
-  console.error(`coracle: ${messageOf(error)}${hint}`)
-  // Whatever is still open must not keep a command alive that has failed.
-  process.exit(1)
+// What is started many times for each container does not wait for a parser of command lines.
+if (process.argv[2] === 'oci') {
+  const { runOci } = await import('./oci.ts')
+  process.exit(await runOci(process.argv.slice(3), version))
+} else {
+  const { runCoracle } = await import('./commands.ts')
+  await runCoracle()
 }

@@ -1,40 +1,58 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import type { Command } from 'commander'
-import { CoracleError, messageOf } from '../runtime/base/errors.ts'
+import { type CoracleError, messageOf } from '../runtime/base/errors.ts'
 import type { Workplace } from '../runtime/container/player.ts'
 import { parseSpec } from '../runtime/spec/exact-json.ts'
 import type { OciSpec } from '../runtime/spec/types.ts'
+import type { FlagLines, Flags } from './oci-flags.ts'
+import { usage } from './oci-flags.ts'
 
-/** Where the commands work, from the global options. */
-export type Place = () => Workplace
-/** Makes a commander action of an act. */
-export type Act = <Args extends unknown[]>(
-  perform: (...args: Args) => Promise<number> | Promise<void> | void,
-) => (...args: Args) => Promise<void>
+export { usage } from './oci-flags.ts'
 
-/** Whatever is thrown becomes one line, exit code 1, and a record in the log that engines read. */
-export function acting<Args extends unknown[]>(
-  perform: (...args: Args) => Promise<number> | Promise<void> | void,
-  oci: Command,
-): (...args: Args) => Promise<void> {
-  return async (...args) => {
-    try {
-      process.exit((await perform(...args)) ?? 0)
-    } catch (error) {
-      report(error, oci.opts())
-      process.exit(1)
-    }
-  }
+/** One verb of the command line; each file of verbs is loaded only when one of its verbs is asked for. */
+export interface Verb {
+  /** Its arguments, as help shows them. */
+  args: string
+  does: string
+  flags: FlagLines
+  /** How many arguments there may be. */
+  takes: readonly [least: number, most: number]
+  /** Exit code of a failure of ours; 1 unless given. */
+  failsWith?: number
+  /** After so many arguments nothing is a flag any more. */
+  flagsEnd?: number
+  /** The answer is the exit code, 0 if there is none. */
+  act(call: Call): Promise<number> | Promise<void> | number | void
 }
 
-/** The bundle's config.json, parsed. */
+/** A verb as it was called. */
+export interface Call {
+  /** Folder of the containers' state, absolute. */
+  root: string
+  args: readonly string[]
+  flags: Flags
+  global: Flags
+  warn: (message: string) => void
+}
+
+/** The container id, the first argument of nearly every verb. */
+export function idOf({ args }: Call): string {
+  return args[0] ?? ''
+}
+
+/** Where a verb works that plays no tape of its own. */
+export async function placeOf({ root, warn }: Call): Promise<Workplace> {
+  const { localPlayer } = await import('../runtime/container/local-player.ts')
+  return { root, player: localPlayer({ root }), warn }
+}
+
+/** The bundle's config.json, parsed. Throws USAGE when there is none. */
 export function specOf(bundle: string): OciSpec {
   return parseSpec(readFileSync(`${bundle}/config.json`, 'utf8'))
 }
 
-/** An error of the command line itself. */
-export function usage(reason: string): CoracleError {
-  return new CoracleError(reason, { code: 'USAGE' })
+/** A file's text; `-` is standard input. */
+export function inputOf(file: string): string {
+  return readFileSync(file === '-' ? 0 : file, 'utf8')
 }
 
 /** A line, or several, on standard output. */
@@ -42,17 +60,34 @@ export function print(text: string): void {
   writeFileSync(1, `${text}\n`)
 }
 
-/** A line on standard error. */
-export function warn(message: string): void {
-  writeFileSync(2, `warning: ${message}\n`)
+/** The one of `formats` that `--format` names. Throws USAGE. */
+export function formatOf(flags: Flags, formats: readonly string[] = ['table', 'json']): string {
+  const format = flags.text('format') ?? formats[0] ?? ''
+  if (!formats.includes(format)) throw usage(`invalid format option: ${format} is none of ${formats.join(', ')}`)
+  return format
 }
 
-function report(error: unknown, { log, logFormat }: { log?: string; logFormat?: string }): void {
-  const message = messageOf(error)
-  writeFileSync(2, `coracle oci: ${message}\n`)
-  if (!log) return
-  const entry = { level: 'error', msg: message, time: new Date().toISOString() }
-  const line =
-    logFormat === 'json' ? JSON.stringify(entry) : `time="${entry.time}" level=error msg=${JSON.stringify(message)}`
-  writeFileSync(log, `${line}\n`, { flag: 'a' })
+type Level = 'error' | 'warning'
+
+/**
+ * What went wrong, in the form that engines read: one line on standard error, and one in the file of `--log`, as text or, with
+ * `--log-format json`, as JSON.
+ */
+export function report(level: Level, message: string, global: Flags): void {
+  const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
+  const isJson = global.text('log-format') === 'json'
+  const line = isJson
+    ? JSON.stringify({ level, msg: message, time })
+    : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(message)}`
+  const log = global.text('log')
+  if (log) writeFileSync(log, `${line}\n`, { flag: 'a' })
+  // Our standard error is the container's own: a warning goes there only where a person reads it.
+  if (level === 'error') writeFileSync(2, `${isJson && !log ? line : `coracle oci: ${message}`}\n`)
+  else if (!log && (global.has('debug') || process.stderr.isTTY)) writeFileSync(2, `coracle oci: warning: ${message}\n`)
+}
+
+/** An error as one line: its message and what can be done about it. */
+export function lineOf(error: unknown): string {
+  const { hint } = error as Partial<CoracleError>
+  return hint === undefined ? messageOf(error) : `${messageOf(error)} (${hint})`
 }

@@ -1,106 +1,103 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
 import { cgroups } from '../runtime/cgroups/driver.ts'
-import { birthOf } from '../runtime/container/create.ts'
-import { features } from '../runtime/container/features.ts'
+import { savedConfig } from '../runtime/container/saved-config.ts'
 import { type ContainerState, listStates, stateOf } from '../runtime/container/state.ts'
-import { defaultSpec } from '../runtime/spec/default-spec.ts'
-import { listing } from '../runtime/tape/listing.ts'
-import { type Act, type Place, print, specOf, warn } from './oci-act.ts'
+import { formatOf, idOf, print, usage, type Verb } from './oci-act.ts'
 
-/** The commands that only look: state list ps features spec explain. */
-export function looking(oci: Command, place: Place, act: Act): void {
-  oci
-    .command('state <id>')
-    .description('print the state as JSON')
-    .action(act((id: string) => print(JSON.stringify(ociState(stateOf(place().root, id)), null, 2))))
-  oci
-    .command('list')
-    .description('list containers')
-    .option('-f, --format <format>', 'table or json', 'table')
-    .option('-q, --quiet', 'ids only')
-    .action(
-      act(({ format, quiet }: { format: string; quiet?: boolean }) => {
-        const states = listStates(place().root)
-        if (quiet) print(states.map(({ id }) => id).join('\n'))
-        else if (format === 'json') print(JSON.stringify(states.map(listRow)))
-        else
-          print(
-            table(
-              ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'],
-              states.map((state) => Object.values(listRow(state)).slice(1, 6).concat('root')),
-            ),
-          )
-      }),
-    )
-  oci
-    .command('ps <id>')
-    .description('list the processes of a container')
-    .option('-f, --format <format>', 'table or json', 'table')
-    .action(
-      act((id: string, { format }: { format: string }) => {
-        const pids = cgroups().pids(stateOf(place().root, id).cgroupPath)
-        if (format === 'json') return print(JSON.stringify(pids))
-        const name = (pid: number) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim()
-        return print(
+/** What looks at containers and touches nothing. */
+export const verbs: Readonly<Record<string, Verb>> = {
+  state: {
+    args: '<id>',
+    does: 'print the state as JSON',
+    flags: [],
+    takes: [1, 1],
+    act(call) {
+      const state = stateOf(call.root, idOf(call))
+      const { annotations } = state
+      const more = Object.keys(annotations).length > 0 ? { annotations } : {}
+      print(JSON.stringify({ ...rowOf(call.root, state), owner: '', ...more }, null, 2))
+    },
+  },
+  list: {
+    args: '',
+    does: 'list containers',
+    flags: ['-f, --format <format>  table or json (default: table)', '-q, --quiet  ids only'],
+    takes: [0, 0],
+    act({ root, flags }) {
+      const format = formatOf(flags)
+      const states = listStates(root)
+      if (flags.has('quiet')) for (const { id } of states) print(id)
+      else if (format === 'json')
+        print(states.length === 0 ? 'null' : JSON.stringify(states.map((one) => rowOf(root, one))))
+      else
+        print(
           table(
-            ['PID', 'CMD'],
-            pids.map((pid) => [String(pid), name(pid)]),
+            ['ID', 'PID', 'STATUS', 'BUNDLE', 'CREATED', 'OWNER'],
+            states.map((one) => cells(rowOf(root, one))),
           ),
         )
-      }),
-    )
-  describing(oci, place, act)
+    },
+  },
+  ps: {
+    args: '<id> [-ef]',
+    does: 'list the processes of a container, as ps -ef does',
+    flags: ['-f, --format <format>  table or json, which is pids alone (default: table)'],
+    takes: [1, 2],
+    flagsEnd: 1,
+    async act(call) {
+      const format = formatOf(call.flags)
+      const [, options = '-ef'] = call.args
+      if (options !== '-ef') throw usage(`ps ${options}: only the columns of -ef are there`)
+      const { cgroupPath } = stateOf(call.root, idOf(call))
+      const pids = cgroups()
+        .pids(cgroupPath)
+        .toSorted((a, b) => a - b)
+      if (format === 'json') return print(JSON.stringify(pids))
+      const { processTable } = await import('../runtime/linux/process-table.ts')
+      print('UID          PID    PPID  C STIME TTY          TIME CMD')
+      for (const { UID, PID, PPID, C, STIME, TTY, TIME, CMD } of processTable(pids)) {
+        const [user, start, terminal] = [UID.padEnd(8), STIME.padEnd(5), TTY.padEnd(8)]
+        print(`${user} ${PID.padStart(7)} ${PPID.padStart(7)} ${C.padStart(2)} ${start} ${terminal} ${TIME} ${CMD}`)
+      }
+    },
+  },
 }
 
-function describing(oci: Command, place: Place, act: Act): void {
-  oci
-    .command('features')
-    .description('print what this runtime supports')
-    .action(act(() => print(JSON.stringify(features(), null, 2))))
-  oci
-    .command('spec')
-    .description('write a default config.json')
-    .option('-b, --bundle <path>', 'folder to write to', '.')
-    .action(
-      act(({ bundle }: { bundle: string }) => {
-        writeFileSync(`${bundle}/config.json`, `${JSON.stringify(defaultSpec(), null, 2)}\n`, { flag: 'wx' })
-      }),
-    )
-  oci
-    .command('explain <bundle>')
-    .description('print every system call that would make the container; touches nothing')
-    .action(
-      act((bundle: string) => {
-        const { tape, warnings } = birthOf({ root: place().root }, 'explained', {
-          spec: specOf(bundle),
-          bundle: resolve(bundle),
-        })
-        for (const warning of warnings) warn(warning)
-        print(listing(tape).trimEnd())
-      }),
-    )
+/** A row of runc's `list --format json`, which is its `state` too. */
+interface Row {
+  ociVersion: string
+  id: string
+  pid: number
+  status: string
+  bundle: string
+  rootfs: string
+  created: string
+  owner: string
 }
 
-/** The state as the runtime-spec has it. */
-function ociState(state: ContainerState): Record<string, unknown> {
-  const { id, status, pid = 0, bundle = '', annotations } = state
-  return { ociVersion: '1.3.0', id, status, pid, bundle, annotations }
+function rowOf(root: string, { id, status, pid = 0, bundle = '', createdAt }: ContainerState): Row {
+  const owner = statSync(`${root}/${id}`, { throwIfNoEntry: false })?.uid === 0 ? 'root' : ''
+  return { ociVersion: '1.3.0', id, pid, status, bundle, rootfs: rootfsOf(root, id, bundle), created: createdAt, owner }
 }
 
-function listRow({ id, status, pid = 0, bundle = '', createdAt }: ContainerState): Record<string, string> {
-  return { ociVersion: '1.3.0', id, pid: String(pid), status, bundle, created: createdAt, owner: 'root' }
+function rootfsOf(root: string, id: string, bundle: string): string {
+  try {
+    return resolve(bundle, savedConfig(root, id).spec.root?.path ?? '')
+  } catch {
+    // A sandbox has no configuration, and one that is being deleted none any more.
+    return ''
+  }
 }
 
+const cells = ({ id, pid, status, bundle, created, owner }: Row) => [id, String(pid), status, bundle, created, owner]
+
+/** Columns as Go's tabwriter makes them for runc: at least 12 wide, three blanks between. */
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, at) => Math.max(title.length, ...rows.map((row) => (row[at] ?? '').length)) + 2)
-  return [head, ...rows]
-    .map((row) =>
-      row
-        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
-        .join('')
-        .trimEnd(),
-    )
-    .join('\n')
+  const widths = head.map((title, at) =>
+    Math.max(12, ...[title, ...rows.map((row) => row[at] ?? '')].map((cell) => cell.length + 3)),
+  )
+  const line = (row: readonly string[]) =>
+    row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at] ?? 0))).join('')
+  return [head, ...rows].map(line).join('\n')
 }

@@ -1,46 +1,42 @@
-import { readFileSync } from 'node:fs'
-import type { Command } from 'commander'
+import { exclusively } from '../runtime/container/lock.ts'
 import { addedMounts, addMount, removeMount } from '../runtime/container/mounts.ts'
 import { stateOf } from '../runtime/container/state.ts'
 import type { OciMount } from '../runtime/spec/types.ts'
-import { type Act, type Place, print, usage } from './oci-act.ts'
+import { type Call, inputOf, print, usage, type Verb } from './oci-act.ts'
 
 /** `mounts add|remove|list`: mounts of a container that runs already. */
-export function mounting(oci: Command, place: Place, act: Act): void {
-  const mounts = oci.command('mounts').description('mounts that are added to a running container')
-  mounts
-    .command('add <id> [file]')
-    .description('mount what a JSON file lists as config.json would (- is standard input), or --mount describes')
-    .option('-m, --mount <fields>', 'type=bind,source=/host,destination=/inside,options=rbind:ro', oneMore)
-    .action(
-      act(async (id: string, file: string | undefined, { mount = [] }: { mount?: string[] }) => {
-        const listed = file === undefined ? [] : fromFile(file)
-        const all = [...listed, ...mount.map(fromFields)]
-        if (all.length === 0) throw usage('mounts add: neither a file nor --mount says what to mount')
-        for (const one of all) await addMount(place().root, id, one)
-      }),
-    )
-  mounts
-    .command('remove <id> <destination...>')
-    .description('take away what has been added there')
-    .action(
-      act(async (id: string, destinations: string[]) => {
-        for (const destination of destinations) await removeMount(place().root, id, destination)
-      }),
-    )
-  mounts
-    .command('list <id>')
-    .description('print what has been added, as JSON')
-    .action(
-      act((id: string) => {
-        stateOf(place().root, id)
-        print(JSON.stringify(addedMounts(place().root, id), null, 2))
-      }),
-    )
+export const verbs: Readonly<Record<string, Verb>> = {
+  mounts: {
+    args: 'add <id> [file] | remove <id> <destination...> | list <id>',
+    does: 'mounts that are added to a running container; file lists them as config.json would (- is standard input)',
+    flags: ['-m, --mount <fields>...  type=bind,source=/host,destination=/inside,options=rbind:ro'],
+    takes: [2, Number.POSITIVE_INFINITY],
+    act: mounting,
+  },
+}
+
+async function mounting({ root, args, flags }: Call): Promise<void> {
+  const [act, id = '', ...rest] = args
+  if (act === 'list') {
+    stateOf(root, id)
+    return print(JSON.stringify(addedMounts(root, id), null, 2))
+  }
+  if (act === 'remove') {
+    return exclusively(root, id, async () => {
+      for (const destination of rest) await removeMount(root, id, destination)
+    })
+  }
+  if (act !== 'add') throw usage(`mounts ${act}: is none of add, remove, list`)
+  const listed = rest[0] === undefined ? [] : fromFile(rest[0])
+  const all = [...listed, ...flags.all('mount').map(fromFields)]
+  if (all.length === 0) throw usage('mounts add: neither a file nor --mount says what to mount')
+  await exclusively(root, id, async () => {
+    for (const one of all) await addMount(root, id, one)
+  })
 }
 
 function fromFile(file: string): OciMount[] {
-  const read = JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')) as OciMount | OciMount[]
+  const read = JSON.parse(inputOf(file)) as OciMount | OciMount[]
   return Array.isArray(read) ? read : [read]
 }
 
@@ -56,8 +52,4 @@ function fromFields(text: string): OciMount {
   const { destination, options, ...rest } = fields
   if (!destination) throw usage(`--mount ${text}: no destination`)
   return { ...rest, destination, options: options?.split(':') ?? [] }
-}
-
-function oneMore(value: string, before: string[] = []): string[] {
-  return [...before, value]
 }

@@ -1,188 +1,116 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
-import { create } from '../runtime/container/create.ts'
-import { deleteContainer } from '../runtime/container/delete.ts'
-import { kill } from '../runtime/container/kill.ts'
-import { localPlayer } from '../runtime/container/local-player.ts'
-import { pause, resume } from '../runtime/container/pause.ts'
-import { start } from '../runtime/container/start.ts'
-import { type ContainerState, requireState } from '../runtime/container/state.ts'
-import { update } from '../runtime/container/update.ts'
-import type { LinuxResources } from '../runtime/spec/types.ts'
-import { type Act, acting, type Place, specOf, usage, warn } from './oci-act.ts'
-import { type ExecFlags, execForeground, runForeground } from './oci-foreground.ts'
-import { looking } from './oci-look.ts'
-import { mounting } from './oci-mounts.ts'
+import { type Call, lineOf, print, report, usage, type Verb } from './oci-act.ts'
+import { type FlagLines, Flags, type Parsed, parseFlags } from './oci-flags.ts'
 
 /*
- * `coracle oci`: the command line of runc for our own runtime, without a resident process.
- * IMPLEMENTED: create start state kill delete run exec list ps pause resume update spec features explain
- * NOT IMPLEMENTED: checkpoint restore events, --console-socket, --preserve-fds, --systemd-cgroup, --no-pivot: refused.
+ * `coracle oci`, and the program `coracle-oci`: the command line of runc for our own runtime, without a resident process.
+ * Each verb is loaded alone, and no library parses the command line: an engine starts us many times for each container.
+ * NOT IMPLEMENTED, and refused in a sentence: checkpoint restore, --systemd-cgroup, --rootless, `spec --rootless`.
  */
-export function ociCommand(): Command {
-  const oci = new Command('oci').description('an OCI runtime: the command line of runc').enablePositionalOptions()
-  oci.option('--root <path>', 'folder of the containers’ state', '/run/coracle-oci')
-  oci.option('--log <file>', 'where errors are written as well')
-  oci.option('--log-format <format>', 'text or json', 'text')
-  oci.option('--cgroup-manager <name>', 'cgroupfs', 'cgroupfs')
-  const place: Place = () => {
-    const { root, cgroupManager } = oci.opts<{ root: string; cgroupManager: string }>()
-    if (cgroupManager !== 'cgroupfs') throw usage(`cgroup manager ${cgroupManager} is not supported`)
-    return { root: resolve(root), player: localPlayer({ root: resolve(root) }), warn }
+const files: Readonly<Record<string, () => Promise<{ verbs: Readonly<Record<string, Verb>> }>>> = {
+  'create run start': () => import('./oci-birth.ts'),
+  exec: () => import('./oci-exec.ts'),
+  'kill delete pause resume update': () => import('./oci-change.ts'),
+  'state list ps': () => import('./oci-look.ts'),
+  'features spec explain doctor checkpoint restore': () => import('./oci-describe.ts'),
+  events: () => import('./oci-events.ts'),
+  mounts: () => import('./oci-mounts.ts'),
+}
+
+const globalFlags: FlagLines = [
+  '--root <path>  folder of the containers’ state (default: /run/coracle-oci)',
+  '--log <file>  where errors and warnings are written as well',
+  '--log-format <format>  text or json (default: text)',
+  '--debug  say more when something fails',
+  '--cgroup-manager <name>  cgroupfs, the only one there is',
+  '--systemd-cgroup  refused: groups are made by cgroupfs',
+  '--rootless <bool>  false and auto; true is refused',
+  '-h, --help  show this, or what a verb takes',
+  '-v, --version  print the version',
+]
+
+/** Runs one command line, without the program's name; the answer is the exit code. Errors are reported, not thrown. */
+export async function runOci(words: readonly string[], version: () => string): Promise<number> {
+  let global = new Flags()
+  let failsWith = 1
+  try {
+    const parsed = parseFlags(words, globalFlags, 1)
+    global = parsed.flags
+    return await perform(parsed, version, (code) => {
+      failsWith = code
+    })
+  } catch (error) {
+    report('error', lineOf(error), global)
+    if (global.has('debug') && error instanceof Error) console.error(error.stack)
+    return failsWith
   }
-  const act: Act = (perform) => acting(perform, oci)
-  lifecycle(oci, place, act)
-  looking(oci, place, act)
-  changing(oci, place, act)
-  executing(oci, place, act)
-  mounting(oci, place, act)
-  return oci
 }
 
-interface BirthFlags {
-  bundle: string
-  pidFile?: string
-  detach?: boolean
-  keep?: boolean
+async function perform(
+  { flags: global, args }: Parsed,
+  version: () => string,
+  onVerb: (failsWith: number) => void,
+): Promise<number> {
+  if (global.has('version')) {
+    print(`coracle-oci version ${version()}\nspec: 1.3.0`)
+    return 0
+  }
+  const [name, ...rest] = args
+  if (name === undefined || name === 'help' || global.has('help')) return help(rest[0])
+  checkGlobal(global)
+  const verb = await verbOf(name)
+  if (!verb) throw usage(`no such command: ${name} (coracle oci help lists them)`)
+  const { flags, args: given } = parseFlags(rest, ['-h, --help  show this', ...verb.flags], verb.flagsEnd)
+  if (flags.has('help')) return help(name)
+  const [least, most] = verb.takes
+  if (given.length < least || given.length > most) {
+    const wanted = least === most ? `exactly ${least}` : `${least} to ${most}`
+    throw usage(`${name} requires ${most === Number.POSITIVE_INFINITY ? `a minimum of ${least}` : wanted} argument(s)`)
+  }
+  const call: Call = {
+    root: resolve(global.text('root') ?? '/run/coracle-oci'),
+    args: given,
+    flags,
+    global,
+    warn: (message) => report('warning', message, global),
+  }
+  onVerb(verb.failsWith ?? 1)
+  return (await verb.act(call)) ?? 0
 }
 
-function lifecycle(oci: Command, place: Place, act: Act): void {
-  const withBundle = (command: Command) =>
-    command
-      .option('-b, --bundle <path>', 'folder with config.json', '.')
-      .option('--pid-file <file>', 'write the pid of the first process here')
-  withBundle(oci.command('create <id>').description('make a container that waits for start')).action(
-    act(async (id: string, flags: BirthFlags) => {
-      const spec = specOf(flags.bundle)
-      if (spec.process?.terminal)
-        throw usage('process.terminal with create needs --console-socket, which is not supported yet')
-      pidFile(flags, await create(place(), { id, spec, bundle: resolve(flags.bundle) }))
-    }),
-  )
-  oci
-    .command('start <id>')
-    .description('run the program of a created container')
-    .action(
-      act(async (id: string) => {
-        await start(place(), id)
-      }),
-    )
-  withBundle(oci.command('run <id>').description('create, start, wait, delete'))
-    .option('-d, --detach', 'leave it running')
-    .option('--keep', 'do not delete it afterwards')
-    .action(
-      act(async (id: string, flags: BirthFlags) => {
-        const spec = specOf(flags.bundle)
-        return runForeground(
-          place().root,
-          { id, spec, bundle: resolve(flags.bundle) },
-          {
-            ...flags,
-            warn,
-            onCreated: (state) => pidFile(flags, state),
-          },
-        )
-      }),
-    )
-  oci
-    .command('kill <id> [signal]')
-    .description('send a signal, SIGTERM unless given')
-    .option('-a, --all', 'to every process')
-    .action(
-      act(async (id: string, signal: string | undefined, { all = false }: { all?: boolean }) => {
-        await kill(place(), id, { signal: signal ?? 'SIGTERM', all })
-      }),
-    )
-  oci
-    .command('delete <id>')
-    .description('remove a stopped container')
-    .option('-f, --force', 'kill it first')
-    .action(act(async (id: string, { force = false }: { force?: boolean }) => deleteContainer(place(), id, { force })))
+function checkGlobal(global: Flags): void {
+  const refused = 'only cgroupfs is there: give the engine its cgroupfs manager'
+  if (global.has('systemd-cgroup'))
+    throw usage(`--systemd-cgroup: the systemd cgroup manager is not supported; ${refused}`)
+  const manager = global.text('cgroup-manager') ?? 'cgroupfs'
+  if (manager !== 'cgroupfs') throw usage(`--cgroup-manager ${manager} is not supported; ${refused}`)
+  const rootless = global.text('rootless') ?? 'auto'
+  if (!['auto', 'false'].includes(rootless))
+    throw usage(`--rootless ${rootless}: rootless containers are not supported`)
+  const format = global.text('log-format') ?? 'text'
+  if (format !== 'text' && format !== 'json') throw usage(`unknown log-format ${JSON.stringify(format)}`)
 }
 
-function executing(oci: Command, place: Place, act: Act): void {
-  oci
-    .command('exec <id> [command...]')
-    .description('run a program in a running container')
-    .passThroughOptions()
-    .option('--cwd <path>', 'working directory')
-    .option('-e, --env <name=value>', 'environment', oneMore)
-    .option('-t, --tty', 'with a terminal')
-    .option('-u, --user <uid[:gid]>', 'user', numericUser)
-    .option('-p, --process <file>', 'process.json')
-    .option('--pid-file <file>', 'write the pid here')
-    .option('-d, --detach', 'do not wait for it')
-    .action(
-      act((id: string, command: string[], flags: ExecFlags) =>
-        execForeground(place().root, id, { command, flags, warn }),
+async function verbOf(name: string): Promise<Verb | undefined> {
+  const key = Object.keys(files).find((names) => names.split(' ').includes(name))
+  return key === undefined ? undefined : (await files[key]?.())?.verbs[name]
+}
+
+async function help(of: string | undefined): Promise<number> {
+  const verb = of === undefined ? undefined : await verbOf(of)
+  if (of !== undefined && !verb) throw usage(`no such command: ${of}`)
+  if (verb) print([`coracle oci ${of} [flags] ${verb.args}`, '', verb.does, '', ...verb.flags.map(indented)].join('\n'))
+  else {
+    const loaded = await Promise.all(Object.values(files).map((load) => load()))
+    const all = loaded.flatMap(({ verbs }) => Object.entries(verbs))
+    const rows = all.map(([name, { args, does }]) => `${`${name} ${args}`.padEnd(36)}  ${does}`)
+    print(
+      ['coracle oci [global flags] VERB [flags] ...', '', ...rows.map(indented), '', ...globalFlags.map(indented)].join(
+        '\n',
       ),
     )
-}
-
-/** Collects an option that may be given several times. */
-function oneMore(value: string, before: string[] = []): string[] {
-  return [...before, value]
-}
-
-/** Names would have to be looked up in the container's /etc/passwd; numbers only, as runc has it. */
-function numericUser(value: string): string {
-  if (!/^\d+(:\d+)?$/.test(value)) throw new InvalidArgumentError('not <uid>[:<gid>]')
-  return value
-}
-
-function changing(oci: Command, place: Place, act: Act): void {
-  oci
-    .command('pause <id>')
-    .description('freeze all processes')
-    .action(act((id: string) => pause(place().root, id)))
-  oci
-    .command('resume <id>')
-    .description('let them go on')
-    .action(act((id: string) => resume(place().root, id)))
-  oci
-    .command('update <id>')
-    .description('change limits')
-    .option('-r, --resources <file>', 'JSON of linux.resources; - is standard input')
-    .option('--memory <bytes>')
-    .option('--memory-swap <bytes>')
-    .option('--memory-reservation <bytes>')
-    .option('--cpu-share <shares>')
-    .option('--cpu-quota <microseconds>')
-    .option('--cpu-period <microseconds>')
-    .option('--cpuset-cpus <list>')
-    .option('--cpuset-mems <list>')
-    .option('--pids-limit <count>')
-    .action(
-      act((id: string, flags: Record<string, string | undefined>) => {
-        const { resources } = flags
-        const wanted = resources
-          ? (JSON.parse(readFileSync(resources === '-' ? 0 : resources, 'utf8')) as LinuxResources)
-          : fromFlags(flags)
-        requireState(place().root, id, { verb: 'update', states: ['created', 'running', 'paused'] })
-        update(place().root, id, wanted)
-      }),
-    )
-}
-
-function fromFlags(flags: Record<string, string | undefined>): LinuxResources {
-  const number = (name: string, key: string) => (flags[name] === undefined ? {} : { [key]: Number(flags[name]) })
-  const text = (name: string, key: string) => (flags[name] === undefined ? {} : { [key]: flags[name] })
-  const memory = {
-    ...number('memory', 'limit'),
-    ...number('memorySwap', 'swap'),
-    ...number('memoryReservation', 'reservation'),
   }
-  const cpu = {
-    ...number('cpuShare', 'shares'),
-    ...number('cpuQuota', 'quota'),
-    ...number('cpuPeriod', 'period'),
-    ...text('cpusetCpus', 'cpus'),
-    ...text('cpusetMems', 'mems'),
-  }
-  return { memory, cpu, ...(flags.pidsLimit === undefined ? {} : { pids: { limit: Number(flags.pidsLimit) } }) }
+  return 0
 }
 
-function pidFile({ pidFile }: BirthFlags, { pid }: ContainerState): void {
-  if (pidFile) writeFileSync(pidFile, String(pid))
-}
+const indented = (line: string) => `  ${line}`

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { openBelow } from '../linux/at-files.ts'
 import { mountAttributes, openFlags } from '../linux/constants.ts'
 import type { HostFacts } from '../linux/host.ts'
-import { flags, mountSetattr } from '../tape/calls.ts'
+import { flags, makeFolderInRoot, mountSetattr } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal, recordDevices } from './devices.ts'
 import { copyDescriptors, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
@@ -28,12 +28,18 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   const { fromHost } = from
   const root = recordRoot(tape, plan.root, from)
   tape.call('umask', [0])
-  const modeOf = (path: string) => modeInRoot(plan.root, path)
+  const lookUp = (path: string) => lookUpInRoot(plan.root, path)
+  const modeOf = (path: string) => {
+    const found = lookUp(path)
+    return found?.isDirectory() ? Number(found.mode) & 0o7777 : undefined
+  }
   const copyUp = (source: Arg, target: Arg) => passCopyUp(tape, scene, source, target)
   const mounts = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings, modeOf, copyUp }
   const late = recordMounts(tape, mounts)
   tape.because('devices and links that every container has, made on descriptors inside the root')
-  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined })
+  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined, lookUp })
+  tape.because('the working directory, where the image has none')
+  makeFolderInRoot(tape, root, spec.process?.cwd ?? '/')
   if (spec.process?.terminal) {
     tape.because('a terminal of the container’s own devpts; its master is fetched while the gate is shut')
     openTerminal(tape, root, { masterDescriptor, size: spec.process.consoleSize, console: true })
@@ -47,7 +53,7 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   for (const mount of late) mountSetattr(tape, mount, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
-  enterRoot(tape, root, plan.root.propagation)
+  enterRoot(tape, root, plan.root.propagation, plan.wishes?.noPivot)
 }
 
 /** The player copies: it finds both folders at known numbers in the process that waits. */
@@ -58,18 +64,18 @@ function passCopyUp(tape: SyscallTape, scene: Scene, from: Arg, to: Arg): void {
   scene.gates.push({ name: 'copy-up', at: passGate(tape, 'copy-up') })
 }
 
-/** Permission bits of a folder in a root that lies open to us, links of the image resolved inside it. */
-function modeInRoot({ path, overlay }: RootPlan, folder: string): number | undefined {
+/** What lies at a path of a root that is open to us, links of the image resolved inside it. */
+function lookUpInRoot({ path, overlay }: RootPlan, name: string): BigIntStats | undefined {
   for (const layer of overlay ? [overlay.upper, ...overlay.lower] : [path]) {
     const opened: number[] = []
     try {
       const root = openSync(layer, openFlags.O_PATH | constants.O_DIRECTORY)
       opened.push(root)
-      const flags = openFlags.O_PATH | constants.O_DIRECTORY
-      opened.push(openBelow(root, Buffer.from(folder), { flags }))
-      return fstatSync(opened[1] ?? -1).mode & 0o7777
+      const found = openBelow(root, Buffer.from(name), { flags: openFlags.O_PATH })
+      opened.push(found)
+      return fstatSync(found, { bigint: true })
     } catch {
-      // Not in this layer; and where nothing is known, the filesystem has a default.
+      // Not in this layer; and where nothing is known, nothing is assumed.
     } finally {
       for (const fd of opened) closeSync(fd)
     }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type BigIntStats, statSync } from 'node:fs'
 import { ioctls, openFlags, S_IFBLK, S_IFCHR, S_IFIFO } from '../linux/constants.ts'
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
@@ -32,13 +32,16 @@ export interface DevicePlan {
   fromHost: FromHost
   /** In a user namespace nobody makes devices: the host's own are bound. */
   bind: boolean
+  /** What lies at a path of the root as it is now; undefined where nothing does, or nothing is known. */
+  lookUp(path: string): BigIntStats | undefined
 }
 
 /** Device nodes and default links; nothing when config.json binds a ready /dev. The umask must be 0. */
-export function recordDevices(tape: SyscallTape, root: Arg, { spec, fromHost, bind }: DevicePlan): void {
+export function recordDevices(tape: SyscallTape, root: Arg, plan: DevicePlan): void {
+  const { spec, fromHost, bind } = plan
   const boundDev = spec.mounts?.some((mount) => mount.destination === '/dev' && mountOptions(mount).bind)
   if (boundDev) return
-  const asked = spec.linux?.devices ?? []
+  const asked = distinct(spec.linux?.devices ?? [])
   const defaults = defaultDevices.filter(({ path }) => !asked.some((device) => device.path === path))
   const folders = new Map<string, Arg>()
   for (const device of [...defaults, ...asked]) {
@@ -50,7 +53,9 @@ export function recordDevices(tape: SyscallTape, root: Arg, { spec, fromHost, bi
     const parent = device.path.slice(0, slash)
     const folder = folders.get(parent) ?? makeFolderInRoot(tape, root, parent)
     folders.set(parent, folder)
-    makeDevice(tape, folder, device)
+    // What is there already is somebody's choice, but not in place of a device that was asked for.
+    const isThere = asked.includes(device) && isThereAlready(device, plan)
+    if (!isThere) makeDevice(tape, folder, device, asked.includes(device) ? [] : [EEXIST])
   }
   const dev = folders.get('/dev') ?? makeFolderInRoot(tape, root, '/dev')
   for (const [name, target] of links) tape.call('symlinkat', [target, dev, name], { tolerate: [EEXIST] })
@@ -85,14 +90,38 @@ function noSuchType(path: string, type: string) {
   return specInvalid(`linux.devices ${path}`, `type ${type} is none of c, u, b, p`)
 }
 
-function makeDevice(tape: SyscallTape, folder: Arg, device: OciDevice): void {
+/** The same device twice is one; two at one path are none. Throws SPEC_INVALID. */
+function distinct(devices: readonly OciDevice[]): OciDevice[] {
+  return devices.filter((device, at) => {
+    const first = devices.findIndex(({ path }) => path === device.path)
+    if (first === at) return true
+    const [one, other] = [devices[first], device].map((each) => `${each?.type} ${each?.major}:${each?.minor}`)
+    if (one === other) return false
+    throw specInvalid(`linux.devices[${at}].path`, `${device.path} is ${one} already, and cannot be ${other}`)
+  })
+}
+
+/**
+ * True if the root has this very device. Throws SPEC_INVALID if it has something else there: the spec's rule. A mount that
+ * covers the folder hides what the root has.
+ */
+function isThereAlready({ path, type, major = 0, minor = 0 }: OciDevice, { spec, lookUp }: DevicePlan): boolean {
+  if (spec.mounts?.some(({ destination }) => path.startsWith(`${destination.replace(/\/+$/, '')}/`))) return false
+  const found = lookUp(path)
+  if (!found) return false
+  const number = type === 'p' ? found.rdev : deviceNumber(major, minor)
+  if ((found.mode & 0o170000n) === BigInt(kinds[type] ?? 0) && found.rdev === number) return true
+  throw specInvalid(`linux.devices ${path}`, `the root has something else there than ${type} ${major}:${minor}`)
+}
+
+function makeDevice(tape: SyscallTape, folder: Arg, device: OciDevice, tolerate: readonly number[]): void {
   const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device
   const kind = kinds[type]
   if (kind === undefined) throw noSuchType(path, type)
   const name = path.slice(path.lastIndexOf('/') + 1)
   const mode = { value: kind | (fileMode & 0o7777), shown: `0${(kind | (fileMode & 0o7777)).toString(8)}` }
   const number = { value: deviceNumber(major, minor), shown: `makedev(${major}, ${minor})` }
-  tape.call('mknodat', [folder, name, mode, number], { tolerate: [EEXIST] })
+  tape.call('mknodat', [folder, name, mode, number], { tolerate })
   if (uid !== 0 || gid !== 0) {
     tape.call('fchownat', [folder, name, uid, gid, { value: 0x100, shown: 'AT_SYMLINK_NOFOLLOW' }])
   }

@@ -16,6 +16,7 @@ import {
   masterDescriptor,
   ownKeyring,
 } from './order.ts'
+import type { BirthWishes } from './plan.ts'
 import { isForItself, recordAffinity, recordIoPriority, recordScheduler } from './scheduling.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import { becomeRootInside, checkUser, idMapsOf, ownStdioOutside } from './user-namespace.ts'
@@ -30,6 +31,7 @@ export interface ExecPlan {
   program?: string
   host?: HostFacts
   architecture?: Architecture
+  wishes?: Pick<BirthWishes, 'preserveFds'>
 }
 
 /** The descriptor under which the player finds a pidfd of the container's first process; a master takes its place. */
@@ -80,7 +82,17 @@ export function recordExec(plan: ExecPlan): Birth {
   tape.because('a session and a keyring of its own')
   tape.call('setsid', [])
   ownKeyring(tape)
-  const common = { spec, process, host, architecture, warnings, ownsStdio: plan.ownsStdio, program: plan.program, maps }
+  const common = {
+    spec,
+    process,
+    host,
+    architecture,
+    warnings,
+    ownsStdio: plan.ownsStdio,
+    program: plan.program,
+    maps,
+    preserve: plan.wishes?.preserveFds ?? 0,
+  }
   const birth = { tape, clone: cloned.entry, gates: [], userNamespaces: [], warnings }
   if (!process.terminal) return { ...birth, ready: becomeProcess(tape, { ...common, gate: false }) }
   tape.because('a terminal of the container’s own devpts')

@@ -1,5 +1,5 @@
 import { playerDescriptors, reportBytes } from '../tape/play.ts'
-import type { SyscallTape } from '../tape/syscall-tape.ts'
+import type { Pointer, SyscallTape } from '../tape/syscall-tape.ts'
 
 /*
  * Where a birth stops and waits for its player:
@@ -10,6 +10,8 @@ import type { SyscallTape } from '../tape/syscall-tape.ts'
  *                            │
  *                       create-hooks      only with hooks: everything is mounted and the root not yet entered;
  *                            │            prestart, createRuntime and createContainer run, then one byte
+ *                      seccomp-agent      only with SCMP_ACT_NOTIFY: the filter is in force; the result is the listener's
+ *                            │            descriptor, which is fetched and sent to the agent, then one byte
  *                         created         every container: waits for start, one byte
  *                            │
  *                          execve
@@ -17,7 +19,7 @@ import type { SyscallTape } from '../tape/syscall-tape.ts'
  * At a gate the tape writes the report {index of this entry, result} and reads one byte from `gateDescriptor`. A byte for each
  * gate, in order: nobody opens one that has not been reported.
  */
-export type GateName = 'copy-up' | 'create-hooks' | 'created'
+export type GateName = 'copy-up' | 'create-hooks' | 'seccomp-agent' | 'created'
 
 /** A gate before the last one. */
 export interface EarlyGate {
@@ -38,10 +40,32 @@ export const namespaceDescriptor = masterDescriptor + 1
 /** Records a gate. Returns the index of the entry that reports; `result` goes with the report. */
 export function passGate(tape: SyscallTape, name: string, result = 0): number {
   const index = tape.entries.length
+  wait(tape, reportOf(tape, name, { index, result }))
+  return index
+}
+
+/**
+ * Records one call and, right behind it, a gate whose report carries the call's own result: nothing else is called between
+ * them. Returns the index of the entry that reports.
+ */
+export function passGateWithResult(tape: SyscallTape, name: string, call: (storeAt: Pointer) => void): number {
+  const index = tape.entries.length + 1
+  const report = reportOf(tape, name, { index, result: 0 })
+  call({ at: report.at + resultOffset, shown: 'the report' })
+  wait(tape, report)
+  return index
+}
+
+const resultOffset = 8
+
+function reportOf(tape: SyscallTape, name: string, { index, result }: { index: number; result: number }): Pointer {
   const report = Buffer.alloc(reportBytes)
   report.writeBigUInt64LE(BigInt(index))
-  report.writeBigInt64LE(BigInt(result), 8)
-  tape.call('write', [playerDescriptors.report, tape.struct(report, `{${name}, ${result}}`), reportBytes])
+  report.writeBigInt64LE(BigInt(result), resultOffset)
+  return tape.struct(report, `{${name}, ${result}}`)
+}
+
+function wait(tape: SyscallTape, report: Pointer): void {
+  tape.call('write', [playerDescriptors.report, report, reportBytes])
   tape.call('read', [gateDescriptor, tape.struct(new Uint8Array(8), '<go>'), 1])
-  return index
 }

@@ -1,7 +1,7 @@
 import { EACCES, EPERM } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
+import { rlimitNames } from '../spec/names.ts'
 import type { OciProcess } from '../spec/types.ts'
-import { rlimitNames } from '../spec/validate.ts'
 import { writeFile } from '../tape/calls.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
 

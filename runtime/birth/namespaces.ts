@@ -1,4 +1,6 @@
+import { statSync } from 'node:fs'
 import { cloneFlags, flagNames, ioctls, openFlags } from '../linux/constants.ts'
+import { specUnsupported } from '../spec/errors.ts'
 import type { NamespaceType, OciSpec } from '../spec/types.ts'
 import { flags, open, writeFile } from '../tape/calls.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
@@ -18,9 +20,26 @@ const flagOf: Readonly<Record<NamespaceType, number>> = {
 export function joinNamespaces(tape: SyscallTape, spec: OciSpec): void {
   for (const { type, path } of spec.linux?.namespaces ?? []) {
     if (path === undefined || type === 'user') continue
+    if (type === 'mount' && isOurs(path)) {
+      throw specUnsupported(
+        'linux.namespaces',
+        `${path} is the host’s own mount namespace, and its root would be replaced`,
+      )
+    }
     const fd = open(tape, path, openFlags.O_RDONLY)
     tape.call('setns', [fd, flags(flagOf[type], cloneFlags)])
     tape.call('close', [fd])
+  }
+}
+
+/** In a mount namespace that is joined the container's root becomes the root of all: let nobody ask for that of the host. */
+function isOurs(path: string): boolean {
+  try {
+    const [theirs, ours] = [statSync(path), statSync('/proc/self/ns/mnt')]
+    return theirs.ino === ours.ino && theirs.dev === ours.dev
+  } catch {
+    // What cannot be looked at cannot be opened by the tape either, and there it is named.
+    return false
   }
 }
 
@@ -33,12 +52,21 @@ export function newTimeNamespace(tape: SyscallTape, spec: OciSpec): void {
   }
 }
 
-/** CLONE_* of the namespaces that clone3 makes. cgroup, time and user have their own moments. */
+/** CLONE_* of the namespaces that clone3 makes. cgroup, time and user have their own moments; so has ipc in a user namespace. */
 export function namespacesToClone(spec: OciSpec): number {
-  const made = (spec.linux?.namespaces ?? []).filter(
-    ({ type, path }) => path === undefined && type !== 'cgroup' && type !== 'time' && type !== 'user',
-  )
+  const later: NamespaceType[] = ['cgroup', 'time', 'user', ...(hasUser(spec) ? (['ipc'] as const) : [])]
+  const made = (spec.linux?.namespaces ?? []).filter(({ type, path }) => path === undefined && !later.includes(type))
   return made.reduce((all, { type }) => all | flagOf[type], 0)
+}
+
+/** The files of its message queues belong to who makes it: so it is made once we are root of the user namespace. */
+export function newIpcNamespace(tape: SyscallTape, spec: OciSpec): void {
+  if (!hasUser(spec) || !isNew(spec, 'ipc')) return
+  tape.call('unshare', [flags(cloneFlags.CLONE_NEWIPC, cloneFlags)])
+}
+
+function hasUser({ linux }: OciSpec): boolean {
+  return linux?.namespaces?.some(({ type }) => type === 'user') ?? false
 }
 
 /** The cgroup namespace's root is the cgroup that we are in: so it is made once we are in the right one. */

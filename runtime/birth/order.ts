@@ -1,7 +1,7 @@
 /*
- * IMPLEMENTED: every new or joined namespace but mount-by-path, bind and filesystem mounts, overlay root,
- * devices, terminal, masked and read-only paths, capabilities, seccomp, limits, sysctls, users.
- * NOT IMPLEMENTED: id-mapped mounts, hooks, security labels.
+ * IMPLEMENTED: all eight namespaces, new or joined; mounts with every option of runc and crun, id-mapped ones too; overlay root;
+ * devices, terminal, masked and read-only paths, hooks, capabilities, seccomp, limits, scheduling, sysctls, users, security labels.
+ * NOT IMPLEMENTED: memoryPolicy, netDevices, intelRdt; a container without a mount namespace. Refused by spec/validate.ts.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
@@ -16,9 +16,10 @@ import { type EarlyGate, gateDescriptor, masterDescriptor, passGate } from './ga
 import { recordLateLimits, recordLimits } from './limits.ts'
 import * as namespaces from './namespaces.ts'
 import type { BirthPlan, CgroupEntry } from './plan.ts'
+import { closeButPreserved, recordPreserved } from './preserved.ts'
 import { cloneFromSlaves } from './rootfs.ts'
 import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
-import { noNewPrivileges, recordSeccomp } from './seccomp.ts'
+import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import {
   becomeRootInside,
@@ -82,7 +83,7 @@ export function recordBirth(plan: BirthPlan): Birth {
   const at = maps && enterUserNamespace(tape, scene, maps)
   tape.because('a session of its own, so that no signal of our terminal reaches it')
   tape.call('setsid', [])
-  ownKeyring(tape)
+  if (!plan.wishes?.noNewKeyring) ownKeyring(tape)
   tape.because('its cgroup namespace begins at the cgroup in which it is by now')
   namespaces.newCgroupNamespace(tape, spec)
   tape.because('through the host’s /proc, which no image can have prepared (CVE-2025-52881)')
@@ -90,8 +91,16 @@ export function recordBirth(plan: BirthPlan): Birth {
   namespaces.nameAndTune(tape, spec)
   buildRoot(tape, scene, { fromHost, at, maps, spaces: scene.spaces })
   const { ownsStdio } = plan
-  const common = { spec, process: process_, host, architecture, warnings, maps }
-  const ready = becomeProcess(tape, { ...common, gate: true, ownsStdio })
+  const common = {
+    spec,
+    process: process_,
+    host,
+    architecture,
+    warnings,
+    maps,
+    preserve: plan.wishes?.preserveFds ?? 0,
+  }
+  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
@@ -116,6 +125,7 @@ function enterUserNamespace(tape: SyscallTape, { plan }: Scene, maps: IdMaps): R
   tape.because('where the root will lie, as long as this is still the host’s root')
   const at = open(tape, plan.root.path, openFlags.O_PATH | openFlags.O_DIRECTORY)
   becomeRootInside(tape, maps, plan.host)
+  namespaces.newIpcNamespace(tape, plan.spec)
   return at
 }
 
@@ -148,18 +158,22 @@ export interface ProcessPlan {
   warnings: string[]
   /** Without a gate the process runs at once. */
   gate: boolean
+  /** Takes the gates before that one; where there can be none, a filter that needs one is refused. */
+  gates?: EarlyGate[]
   ownsStdio: boolean
   /** The file to be executed, where it is not the first argument. */
   program?: string | undefined
   /** Of the user namespace that it is in by now, if that is not the host's. */
   maps: IdMaps | undefined
+  /** How many descriptors of the caller become the process' own; see preserved.ts. */
+  preserve?: number
 }
 
 /** From root inside the container to the user's process: the same for a container's first process and for exec. */
 export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
-  const { process: asked, spec, host, architecture, warnings } = plan
+  const { process: asked, spec, host, architecture, warnings, preserve = 0 } = plan
   const user = asked.user ?? { uid: 0, gid: 0 }
-  const seccomp = spec.linux?.seccomp
+  const seccomp = spec.linux?.seccomp && seccompFilter(spec.linux.seccomp, architecture)
   // In a user namespace of its own it has them all, whatever we have.
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
@@ -167,13 +181,13 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   else if (plan.ownsStdio && user.uid !== 0 && !plan.maps) ownPipes(tape, user.uid)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
-  tape.call('close_range', [firstUnused, { value: 0xffffffff, shown: '~0' }, 0])
+  closeButPreserved(tape, firstUnused, preserve)
   recordLateLimits(tape, asked, host)
   tape.call('chdir', [asked.cwd])
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {
     tape.because('without no_new_privs the filter needs CAP_SYS_ADMIN, so it comes before capabilities are dropped')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp, plan.gates)
   }
   if (isForItself(asked)) recordScheduler(tape, asked)
   if (spec.linux?.personality) recordPersonality(tape, spec.linux.personality.domain)
@@ -182,13 +196,19 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   becomeUser(tape, user)
   setCapabilities(tape, masks)
   if (asked.noNewPrivileges) noNewPrivileges(tape)
+  if (seccomp?.notifies && asked.noNewPrivileges) {
+    tape.because('the agent gets its listener while this is still create: without it there is no container')
+    installFilter(tape, seccomp, plan.gates)
+  }
   const ready = plan.gate ? waitForStart(tape, asked.terminal ? masterDescriptor : 0) : -1
-  if (seccomp && asked.noNewPrivileges) {
+  const executable = () => recordExec(tape, asked, plan.program)
+  const exec = preserve > 0 ? recordPreserved(tape, preserve, executable) : executable
+  if (seccomp && !seccomp.notifies && asked.noNewPrivileges) {
     tape.because('with no_new_privs the filter comes last: it must allow nothing but execve')
-    recordSeccomp(tape, seccomp, architecture)
+    installFilter(tape, seccomp)
   }
   tape.because('the process')
-  recordExec(tape, asked, plan.program)
+  exec()
   return ready
 }
 

@@ -13,6 +13,16 @@ export interface CgroupEntry {
   views: readonly CgroupView[]
 }
 
+/** What the command line of an OCI runtime can ask for and config.json has no words for. */
+export interface BirthWishes {
+  /** So many descriptors of the caller, from 3 on, become the process' own. */
+  preserveFds?: number
+  /** The root is entered by MS_MOVE and chroot(2): where it lies on a ramdisk, pivot_root(2) does not work. */
+  noPivot?: boolean
+  /** The caller's session keyring is kept. */
+  noNewKeyring?: boolean
+}
+
 export interface BirthPlan {
   spec: OciSpec
   root: RootPlan
@@ -25,4 +35,5 @@ export interface BirthPlan {
   ownsStdio: boolean
   host?: HostFacts
   architecture?: Architecture
+  wishes?: BirthWishes | undefined
 }

@@ -156,8 +156,24 @@ function overlayData({ lower, upper, work }: Overlay): string | undefined {
  * pivot_root(2) into `root`. The old root lies on top of the new one for a moment; it is made a slave, so that its
  * going does not unmount anything on the host, and detached (the man page's `pivot_root(".", ".")`).
  */
-export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string): void {
+export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string, noPivot = false): void {
   tape.because('enter the root and leave the old one behind')
+  if (noPivot) moveRoot(tape, root)
+  else pivotRoot(tape, root)
+  const mode = propagationOf(propagation)
+  if (mode & (mountFlags.MS_SHARED | mountFlags.MS_UNBINDABLE))
+    tape.call('mount', [null, '/', null, flags(mode & ~mountFlags.MS_REC, mountFlags), null])
+}
+
+/** The way of a ramdisk, whose root cannot be pivoted: it stays mounted below, out of reach without CAP_SYS_CHROOT. */
+function moveRoot(tape: SyscallTape, root: Arg): void {
+  tape.call('fchdir', [root])
+  tape.call('mount', ['.', '/', null, flags(mountFlags.MS_MOVE, mountFlags), null])
+  tape.call('chroot', ['.'])
+  tape.call('chdir', ['/'])
+}
+
+function pivotRoot(tape: SyscallTape, root: Arg): void {
   const old = open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY)
   tape.call('fchdir', [root])
   tape.call('pivot_root', ['.', '.'])
@@ -165,9 +181,6 @@ export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string): v
   tape.call('mount', [null, '.', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
   tape.call('umount2', ['.', { value: MNT_DETACH, shown: 'MNT_DETACH' }])
   tape.call('chdir', ['/'])
-  const mode = propagationOf(propagation)
-  if (mode & (mountFlags.MS_SHARED | mountFlags.MS_UNBINDABLE))
-    tape.call('mount', [null, '/', null, flags(mode & ~mountFlags.MS_REC, mountFlags), null])
 }
 
 /** Read-only for the whole mount of the root, once nothing has to be made in it any more. */

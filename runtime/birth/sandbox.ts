@@ -9,7 +9,7 @@ import { loopbackUp, nameAndTune } from './namespaces.ts'
 import { type Birth, type CgroupEntry, enterCgroups, hideFromTheContainer, ownKeyring } from './order.ts'
 import { cloneFromSlaves, enterRoot } from './rootfs.ts'
 import { noNewPrivileges } from './seccomp.ts'
-import { becomeRootInside, UserNamespaces } from './user-namespace.ts'
+import { becomeRootInside, enterNew, UserNamespaces } from './user-namespace.ts'
 import { becomeUser } from './users.ts'
 
 export interface SandboxPlan {
@@ -41,21 +41,19 @@ export function recordSandbox(plan: SandboxPlan): Birth {
   const maps = userNamespace && { uid: userNamespace.uidMappings, gid: userNamespace.gidMappings }
   if (maps) cloneFromSlaves(tape)
   const empty = maps && sealedCopy(tape, plan.emptyFolder)
-  if (maps) {
-    tape.because('into the user namespace: what clone3 makes from here on belongs to it')
-    const fd = spaces.descriptorOf(maps.uid, maps.gid)
-    tape.call('setns', [fd, flags(cloneFlags.CLONE_NEWUSER, cloneFlags)])
-  }
+  if (maps) enterNew(tape, spaces, maps)
   tape.because('the namespaces that the containers of the pod will join')
   const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS } = cloneFlags
   const own =
     CLONE_NEWNS |
     (plan.hostNetwork ? 0 : CLONE_NEWNET | CLONE_NEWUTS) |
     (plan.hostPid ? 0 : CLONE_NEWPID) |
-    (plan.hostIpc ? 0 : CLONE_NEWIPC)
+    (plan.hostIpc || maps ? 0 : CLONE_NEWIPC)
   const cloned = clone(tape, own, into)
   const at = open(tape, plan.emptyFolder, openFlags.O_PATH | openFlags.O_DIRECTORY)
   if (maps) becomeRootInside(tape, maps, host)
+  // The files of its message queues belong to who makes it.
+  if (maps && !plan.hostIpc) tape.call('unshare', [flags(CLONE_NEWIPC, cloneFlags)])
   tape.call('setsid', [])
   ownKeyring(tape)
   if (!plan.hostNetwork) loopbackUp(tape)

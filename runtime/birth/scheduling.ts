@@ -1,34 +1,7 @@
 import { specInvalid } from '../spec/errors.ts'
+import { ioPriorityClasses, personalityDomains, schedulerFlags, schedulerPolicies } from '../spec/names.ts'
 import type { OciProcess } from '../spec/types.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
-
-/** sched(7): the place in this list is the kernel's number; 4 has never been used. */
-export const schedulerPolicies = [
-  'SCHED_OTHER',
-  'SCHED_FIFO',
-  'SCHED_RR',
-  'SCHED_BATCH',
-  'SCHED_ISO',
-  'SCHED_IDLE',
-  'SCHED_DEADLINE',
-] as const
-
-/** sched_setattr(2) and include/uapi/linux/sched.h. */
-export const schedulerFlags: Readonly<Record<string, number>> = {
-  SCHED_FLAG_RESET_ON_FORK: 0x1,
-  SCHED_FLAG_RECLAIM: 0x2,
-  SCHED_FLAG_DL_OVERRUN: 0x4,
-  SCHED_FLAG_KEEP_POLICY: 0x8,
-  SCHED_FLAG_KEEP_PARAMS: 0x10,
-  SCHED_FLAG_UTIL_CLAMP_MIN: 0x20,
-  SCHED_FLAG_UTIL_CLAMP_MAX: 0x40,
-}
-
-/** ioprio_set(2): the place in this list is the kernel's number. */
-export const ioPriorityClasses = ['IOPRIO_CLASS_NONE', 'IOPRIO_CLASS_RT', 'IOPRIO_CLASS_BE', 'IOPRIO_CLASS_IDLE']
-
-/** personality(2). */
-export const personalityDomains: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 0x0008 }
 
 /**
  * True if the scheduler must be set by the new process itself: a deadline cannot be inherited, and after a reset nothing is.
@@ -60,7 +33,7 @@ export function recordScheduler(tape: SyscallTape, { scheduler }: OciProcess): v
 export function recordIoPriority(tape: SyscallTape, { ioPriority }: OciProcess): void {
   if (!ioPriority) return
   const { class: name, priority } = ioPriority
-  const value = (ioPriorityClasses.indexOf(name) << 13) | priority
+  const value = (ioPriorityClasses.indexOf(name as (typeof ioPriorityClasses)[number]) << 13) | priority
   tape.because('process.ioPriority')
   tape.call('ioprio_set', [{ value: 1, shown: 'IOPRIO_WHO_PROCESS' }, 0, { value, shown: `${name}|${priority}` }])
 }

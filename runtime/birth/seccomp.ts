@@ -1,12 +1,14 @@
 import { prctlOptions, SECCOMP_SET_MODE_FILTER } from '../linux/constants.ts'
 import type { Architecture } from '../linux/syscall-numbers.ts'
+import { specUnsupported } from '../spec/errors.ts'
 import type { OciSeccomp } from '../spec/types.ts'
-import type { Result, SyscallTape } from '../tape/syscall-tape.ts'
+import type { CallOptions, SyscallTape } from '../tape/syscall-tape.ts'
+import { type EarlyGate, passGateWithResult } from './gate.ts'
 import { compileSeccomp } from './seccomp/compile.ts'
 import { programBytes } from './seccomp/program.ts'
 
-/** A compiled filter as a tape wants it. */
-interface ReadyFilter {
+/** A compiled filter as a tape wants it; `notifies`: some calls are an agent's to answer. */
+export interface ReadyFilter {
   bytes: Buffer
   flags: number
   notifies: boolean
@@ -39,16 +41,26 @@ function makeReady(profile: OciSeccomp, architecture: Architecture): ReadyFilter
 }
 
 /**
- * seccomp(2): the filter is in force from this entry on. The result is 0, or the descriptor of the listener where the
- * profile has SCMP_ACT_NOTIFY. Throws SPEC_INVALID.
+ * seccomp(2): the filter is in force from this entry on. Where it asks an agent, the next thing is the gate at which the
+ * listener is fetched: whatever came between could be a call about which the agent is asked, and it could not answer yet.
+ * Throws SPEC_UNSUPPORTED for such a filter without `gates`.
  */
-export function recordSeccomp(tape: SyscallTape, profile: OciSeccomp, architecture: Architecture): Result {
-  const { bytes, flags } = seccompFilter(profile, architecture)
+export function installFilter(tape: SyscallTape, { bytes, flags, notifies }: ReadyFilter, gates?: EarlyGate[]): void {
   const filter = Buffer.alloc(16)
   filter.writeUInt16LE(bytes.length / 8)
   const shown = `{${bytes.length / 8} instructions}`
   const place = tape.struct(filter, shown, [[8, tape.struct(bytes, 'BPF')]])
-  return tape.call('seccomp', [{ value: SECCOMP_SET_MODE_FILTER, shown: 'SECCOMP_SET_MODE_FILTER' }, flags, place])
+  const install = (options: CallOptions) => {
+    const mode = { value: SECCOMP_SET_MODE_FILTER, shown: 'SECCOMP_SET_MODE_FILTER' }
+    tape.call('seccomp', [mode, flags, place], options)
+  }
+  if (!notifies) install({})
+  else if (!gates) throw specUnsupported('linux.seccomp.listenerPath', 'for what is executed in a running container')
+  else
+    gates.push({
+      name: 'seccomp-agent',
+      at: passGateWithResult(tape, 'seccomp-agent', (storeAt) => install({ storeAt })),
+    })
 }
 
 /** PR_SET_NO_NEW_PRIVS. */

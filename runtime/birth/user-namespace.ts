@@ -6,7 +6,7 @@ import { specInvalid } from '../spec/errors.ts'
 import { hostIdOf, mapText, parseMap } from '../spec/id-mappings.ts'
 import type { OciIdMapping, OciSpec, OciUser } from '../spec/types.ts'
 import { flags, open } from '../tape/calls.ts'
-import { type Arg, type Result, SyscallTape } from '../tape/syscall-tape.ts'
+import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { allCapabilities, setSets } from './capabilities.ts'
 import { namespaceDescriptor } from './gate.ts'
 import { ownPipes } from './users.ts'
@@ -80,11 +80,26 @@ export function checkUser(user: OciUser, { uid, gid }: IdMaps): void {
 export function joinUserNamespace(tape: SyscallTape, spec: OciSpec, made: UserNamespaces): void {
   const user = spec.linux?.namespaces?.find(({ type }) => type === 'user')
   if (!user) return
-  tape.because('into the user namespace: what clone3 makes from here on belongs to it')
   const { uidMappings = [], gidMappings = [] } = spec.linux ?? {}
-  const fd: Arg =
-    user.path === undefined ? made.descriptorOf(uidMappings, gidMappings) : open(tape, user.path, openFlags.O_RDONLY)
-  tape.call('setns', [fd, flags(cloneFlags.CLONE_NEWUSER, cloneFlags)])
+  if (user.path === undefined) enterNew(tape, made, { uid: uidMappings, gid: gidMappings })
+  else {
+    tape.because('into the user namespace: what clone3 makes from here on belongs to it')
+    tape.call('setns', [open(tape, user.path, openFlags.O_RDONLY), flags(cloneFlags.CLONE_NEWUSER, cloneFlags)])
+  }
+}
+
+/** setns(2) into a user namespace that the player has made. */
+export function enterNew(
+  tape: SyscallTape,
+  made: UserNamespaces,
+  { uid, gid }: { uid: readonly OciIdMapping[]; gid: readonly OciIdMapping[] },
+): void {
+  const descriptor = made.descriptorOf(uid, gid)
+  const shown = [uid, gid].map((mappings) => mapText(mappings).trim().replaceAll('\n', ', '))
+  tape.because(
+    `into the user namespace (the player has made it: uids ${shown[0]}; gids ${shown[1]}): what clone3 makes from here on belongs to it`,
+  )
+  tape.call('setns', [descriptor, flags(cloneFlags.CLONE_NEWUSER, cloneFlags)])
 }
 
 /**

@@ -1,20 +1,24 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
-import { errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
+import { CoracleError, errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
+import type { BirthWishes } from '../birth/plan.ts'
+import { preservedDescriptor } from '../birth/preserved.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { AtGate } from '../launcher/gates.ts'
 import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../launcher/protocol.ts'
-import { emptyFolderOf, folderOf } from '../launcher/records.ts'
+import { emptyFolderOf, folderOf, writeRecord } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
-import { type Report, stepError } from '../tape/play.ts'
+import { cgroupPathOf } from './cgroup-path.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
+import { explainBirth } from './explain-step.ts'
 import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
+import { withHome } from './home.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateFrom } from './state.ts'
@@ -26,6 +30,7 @@ export interface CreateOptions {
   bundle?: string
   /** The root is made of these layers instead of `spec.root.path`, inside the container's mount namespace only. */
   rootfs?: { overlay: Overlay }
+  wishes?: BirthWishes
   log?: LogOptions
   /** The OCI runtime that shall make it instead of ours. */
   handler?: RuntimeHandler
@@ -55,8 +60,8 @@ export interface SandboxOptions {
  * INVALID_ID, ALREADY_EXISTS, SPEC_INVALID, SPEC_UNSUPPORTED, CGROUP_…, TAPE_STEP_FAILED, HOOK_FAILED, ID_MAP_REFUSED.
  */
 export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
-  const { id, spec, bundle, rootfs, log, stdin = false, stdinOnce = false, handler } = options
-  if (!handler) validateSpec(spec)
+  const { id, bundle, rootfs, wishes, log, stdin = false, stdinOnce = false, handler } = options
+  const spec = handler ? options.spec : validateSpec(options.spec)
   const cgroupPath = cgroupPathOf(spec.linux?.cgroupsPath, id)
   const record: ContainerRecord = {
     ...emptyRecord(id, 'container', place),
@@ -71,21 +76,31 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     ...(!handler && Object.values(spec.hooks ?? {}).some((hooks) => hooks.length > 0) ? { hasHooks: true } : {}),
   }
   if (isForeign(record)) return createForeign(place, record, { spec, bundle, rootfs })
-  const recordTape = () => {
-    saveConfig(place.root, id, { spec, rootfs, bundle })
-    return birthOf(place, id, { spec, bundle, rootfs })
-  }
+  const config: SavedConfig = { spec, rootfs, bundle, ...(wishes ? { wishes } : {}) }
   let hooked = false
-  const atGate: AtGate = async (name, pid) => {
+  const atGate: AtGate = async ({ name, pid, result }) => {
     if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
+    if (name === 'seccomp-agent') {
+      return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
+    }
     hooked = true
+    // From now on it can be asked for: hooks may take long.
+    writeRecord(place.root, record)
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
       await runHooks(kind, { record, spec, status: 'creating', pid })
     }
   }
   try {
-    const plan = { resources: spec.linux?.resources, hasOverlay: rootfs !== undefined, recordTape, atGate }
+    const plan = {
+      resources: spec.linux?.resources,
+      hasOverlay: rootfs !== undefined,
+      // Before there is a cgroup: whoever removes what a create has left that was killed finds its path there.
+      save: () => saveConfig(place.root, id, config),
+      recordTape: () => birthOf(place, id, config),
+      atGate,
+      descriptors: preservedOf(wishes),
+    }
     return await bear(place, record, plan)
   } catch (error) {
     if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec })
@@ -99,23 +114,25 @@ export function birthOf(
   id: string,
   config: SavedConfig,
 ): Birth {
-  const { spec, rootfs, bundle } = config
+  const { spec, rootfs, bundle, wishes } = config
   const propagation = spec.linux?.rootfsPropagation
   const path = rootPath(place.root, id, config)
+  const own = spec.process && bundle !== undefined ? { ...spec, process: withHome(spec.process, path) } : spec
   return recordBirth({
-    spec,
+    spec: own,
     root: { path, ...(rootfs ? { overlay: rootfs.overlay } : {}), ...(propagation ? { propagation } : {}) },
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
     bundle,
     emptyFolder: emptyFolderOf(place.root),
     ownsStdio: place.player?.keeper !== 'none',
+    wishes,
   })
 }
 
 /** Has another runtime make the container; its cgroup too is that runtime's to make. */
 async function createForeign(place: Workplace, record: Owned, config: SavedConfig): Promise<ContainerState> {
   const { root, player } = place
-  makeFolder(root, record.id, config.rootfs !== undefined)
+  makeFolder(place, record.id, config.rootfs !== undefined)
   try {
     saveConfig(root, record.id, config)
     const { tape, marks } = recordForeignCreate(root, record, {
@@ -164,34 +181,58 @@ export async function createSandbox(place: Workplace, options: SandboxOptions): 
   return bear(place, record, { resources, hasOverlay: false, recordTape, atGate })
 }
 
-async function bear(
-  place: Workplace,
-  record: ContainerRecord,
-  plan: { resources: LinuxResources | undefined; hasOverlay: boolean; recordTape: () => Birth; atGate: AtGate },
-): Promise<ContainerState> {
-  makeFolder(place.root, record.id, plan.hasOverlay)
+interface BearPlan {
+  resources: LinuxResources | undefined
+  hasOverlay: boolean
+  save?: () => void
+  recordTape: () => Birth
+  atGate: AtGate
+  /** More descriptors for the player: its number, and ours. */
+  descriptors?: ReadonlyMap<number, number>
+}
+
+/** A failed step of a traced tape, as the step of the birth that it belongs to. */
+function inBirth(error: unknown, trace: Workplace['trace']): unknown {
+  if (!trace || !hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) return error
+  const { message, code, cause, facts } = error
+  return new CoracleError(message, { code, cause, facts: { ...facts, index: trace.entryOf(Number(facts.index)) } })
+}
+
+async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): Promise<ContainerState> {
+  makeFolder(place, record.id, plan.hasOverlay)
   try {
+    plan.save?.()
     for (const warning of cgroups().create(record.cgroupPath, plan.resources ?? {})) place.warn(warning)
     const birth = plan.recordTape()
     const { tape } = birth
     for (const warning of birth.warnings) place.warn(`${record.id}: ${warning}`)
     try {
+      const traced = place.trace?.interleave(birth)
       const born = await place.player.create(record, {
-        tape: tape.encode(),
-        marks: marksOf(birth),
+        tape: (traced?.tape ?? tape).encode(),
+        marks: traced?.marks ?? marksOf(birth),
         atGate: plan.atGate,
+        ...descriptorsOf(plan.descriptors, traced?.descriptors),
+        ...(traced ? { onStarted: traced.onStarted } : {}),
       })
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
-      if (hasCode(error, 'PLAY_FAILED') && error.facts.index !== undefined) {
-        throw stepError(tape, error.facts as unknown as Report)
-      }
-      throw error
+      throw explainBirth(inBirth(error, place.trace), tape, plan.resources?.memory?.limit)
     }
   } catch (error) {
     await removeTraces(place, record.id, record.cgroupPath)
     throw error
   }
+}
+
+function descriptorsOf(...maps: (ReadonlyMap<number, number> | undefined)[]) {
+  const all = maps.flatMap((map) => [...(map ?? [])])
+  return all.length > 0 ? { descriptors: new Map(all) } : {}
+}
+
+/** The caller's descriptors from 3 on, where the tape expects those that are preserved. */
+export function preservedOf({ preserveFds = 0 }: BirthWishes = {}): ReadonlyMap<number, number> {
+  return new Map(Array.from({ length: preserveFds }, (_, at) => [preservedDescriptor + at, 3 + at]))
 }
 
 /** What a player must know of a tape. */
@@ -211,7 +252,7 @@ function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace
 }
 
 /** `<root>/<id>`, and in it the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
-function makeFolder(root: string, id: string, hasOverlay: boolean): void {
+function makeFolder({ root, claim }: Workplace, id: string, hasOverlay: boolean): void {
   if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
     throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
   }
@@ -227,23 +268,8 @@ function makeFolder(root: string, id: string, hasOverlay: boolean): void {
     if (errnoOf(error) !== 'EEXIST') throw error
     throw containerError('ALREADY_EXISTS', `create ${id}: a container with this id exists already`, { id })
   }
+  claim?.(folder)
   if (hasOverlay) mkdirSync(`${folder}/rootfs`)
-}
-
-/** `linux.cgroupsPath` below the root of the hierarchies; `..` would lead out of it. */
-function cgroupPathOf(path: string | undefined, id: string): string {
-  const parts = (path || `coracle/${id}`).split('/').filter((part) => part !== '' && part !== '.')
-  if (parts.includes('..') || parts.length === 0) {
-    throw containerError('INVALID_ID', `create ${id}: cgroupsPath ${path} leads out of the hierarchy`, { id })
-  }
-  if (path?.includes(':')) {
-    throw containerError(
-      'INVALID_ID',
-      `create ${id}: cgroupsPath ${path} is meant for systemd, which is not supported`,
-      { id },
-    )
-  }
-  return parts.join('/')
 }
 
 /** Where the root is, or where the overlay that it is made of gets mounted. */

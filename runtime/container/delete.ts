@@ -2,6 +2,7 @@ import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
 import { errnoOf, hasCode, runAll } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
+import { cgroupPathOf } from './cgroup-path.ts'
 import { containerError } from './errors.ts'
 import { isForeign, removeForeign } from './foreign.ts'
 import { signalProcess } from './kill.ts'
@@ -18,7 +19,7 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
   const record = readRecord(place.root, id)
   if (!record) {
     if (!force) throw containerError('NOT_FOUND', `delete ${id}: it does not exist`, { id })
-    await removeTraces(place, id, '')
+    await removeTraces(place, id, cgroupOfUnborn(place.root, id))
     return
   }
   const status = statusOf(place.root, record)
@@ -35,6 +36,16 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
   if (!spec) return
   const { runPoststop } = await import('./hooks.ts')
   await runPoststop(place, { record, spec })
+}
+
+/** Of a container whose create was killed before it had a state: the cgroup was made after config.json, which is whole then. */
+function cgroupOfUnborn(root: string, id: string): string {
+  try {
+    return cgroupPathOf(savedConfig(root, id).spec.linux?.cgroupsPath, id)
+  } catch (error) {
+    if (error instanceof SyntaxError || hasCode(error, 'NOT_FOUND')) return ''
+    throw error
+  }
 }
 
 /** Kills what is left in the cgroup and removes cgroup and folder, whatever of it there is. */

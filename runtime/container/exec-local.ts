@@ -1,15 +1,31 @@
 import { closeSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
 import { recordExec, targetDescriptor } from '../birth/exec.ts'
-import { gateDescriptor } from '../birth/order.ts'
+import { type Birth, gateDescriptor } from '../birth/order.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { playBirth } from '../launcher/birth-play.ts'
 import { makePipe, pidfdOpen } from '../linux/process.ts'
 import type { OciProcess } from '../spec/types.ts'
+import { validateProcess } from '../spec/validate.ts'
 import { ownStreams, type Report, stepError } from '../tape/play.ts'
+import { marksOf, preservedOf } from './create.ts'
+import { containerError } from './errors.ts'
 import { explainExec } from './explain-exec.ts'
+import { withHome } from './home.ts'
+import type { BirthTrace, TracedBirth } from './player.ts'
 import { savedConfig } from './saved-config.ts'
-import { requireState } from './state.ts'
+import { type ContainerState, stateOf } from './state.ts'
+
+export interface LocalExecOptions {
+  process: OciProcess
+  /** How many of our descriptors, from 3 on, the process gets. */
+  preserveFds?: number
+  /** Begin even in a frozen container, to run when it is thawed. */
+  ignorePaused?: boolean
+  /** An existing group below the container's own. */
+  subgroup?: string
+  trace?: BirthTrace
+}
 
 /** What an exec without a launcher gives: the caller waits for `pid`, which is its own child. */
 export interface LocalExec {
@@ -17,34 +33,74 @@ export interface LocalExec {
   warnings: string[]
   /** With a terminal: the master's descriptor in that process, which waits until `open` is called. */
   master: number
-  open(): void
+  /** Resolves once the program runs. */
+  open(): Promise<void>
 }
 
 /** Runs one more process in a container, with this process' own streams. Throws NOT_FOUND, WRONG_STATE, EXEC_FAILED. */
-export async function execHere(root: string, id: string, process: OciProcess): Promise<LocalExec> {
-  const { cgroupPath, pid: target = 0 } = requireState(root, id, { verb: 'exec', states: ['running'] })
+export async function execHere(root: string, id: string, options: LocalExecOptions): Promise<LocalExec> {
+  const { preserveFds = 0, ignorePaused = false, subgroup } = options
+  const { cgroupPath, pid: target = 0 } = execable(stateOf(root, id), ignorePaused)
+  const process = withHome(validateProcess(options.process), `/proc/${target}/root`)
   const config = savedConfig(root, id)
-  const cgroup = cgroups().membership(cgroupPath)
-  const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false })
+  const cgroup = cgroups().membership(groupFor(cgroupPath, subgroup))
+  const birth = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false, wishes: { preserveFds } })
+  const played = options.trace?.interleave(birth) ?? plain(birth)
+  const { tape, warnings } = birth
   const report = makePipe()
   const gate = makePipe()
   const pidfd = pidfdOpen(target)
-  const inherit = new Map<number, number>([...ownStreams, [gateDescriptor, gate.read], [targetDescriptor, pidfd]])
+  const own = [...ownStreams, [gateDescriptor, gate.read], [targetDescriptor, pidfd]] as const
+  const inherit = new Map<number, number>([...own, ...preservedOf({ preserveFds }), ...played.descriptors])
   const play = {
-    tape: tape.encode(),
-    marks: { clone, ready },
+    tape: played.tape.encode(),
+    marks: played.marks,
     reportRead: report.read,
     reportWrite: report.write,
     inherit,
   }
-  try {
-    const played = await playBirth(play, () => {
-      for (const fd of [gate.read, pidfd, report.write]) closeSync(fd)
-    })
-    return { pid: played.pid, warnings, master: played.result, open: () => closeSync(gate.write) }
-  } catch (error) {
-    if (!hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) throw error
-    const failed = stepError(tape, error.facts as unknown as Report)
-    throw explainExec(failed, { ...config, spec: { ...config.spec, process } })
+  const explained = (error: unknown) => {
+    if (!hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) return error
+    const index = options.trace?.entryOf(Number(error.facts.index)) ?? error.facts.index
+    const failed = stepError(tape, { ...error.facts, index } as unknown as Report)
+    return explainExec(failed, { ...config, spec: { ...config.spec, process } })
   }
+  try {
+    const { pid, result, running } = await playBirth(play, () => {
+      for (const fd of [gate.read, pidfd, report.write]) closeSync(fd)
+      played.onStarted()
+    })
+    const open = async () => {
+      closeSync(gate.write)
+      await running.catch((error) => Promise.reject(explained(error)))
+    }
+    return { pid, warnings, master: result, open }
+  } catch (error) {
+    throw explained(error)
+  }
+}
+
+function plain(birth: Birth): TracedBirth {
+  return { tape: birth.tape, marks: marksOf(birth), descriptors: new Map(), onStarted: () => {} }
+}
+
+/** In runc's words: engines look for them. */
+function execable(state: ContainerState, ignorePaused: boolean): ContainerState {
+  const { id, status } = state
+  const refused = (reason: string) => containerError('WRONG_STATE', `exec ${id}: ${reason}`, { id, status })
+  if (status === 'paused' && !ignorePaused) {
+    throw refused('cannot exec in a paused container (use --ignore-paused to override)')
+  }
+  if (status === 'stopped' || status === 'creating') throw refused(`cannot exec in a ${status} container`)
+  return state
+}
+
+/** `--cgroup`, below the container's own group; `..` would lead out of it. */
+function groupFor(path: string, subgroup: string | undefined): string {
+  if (subgroup === undefined) return path
+  const parts = subgroup.split('/').filter((part) => part !== '' && part !== '.')
+  const group = [path, ...parts].join('/')
+  const reason = parts.includes('..') || subgroup.includes(':') ? 'leads out of the container’s own' : 'does not exist'
+  if (reason === 'does not exist' && cgroups().exists(group)) return group
+  throw containerError('INVALID_ID', `exec: cgroup ${JSON.stringify(subgroup)} ${reason}`, { cgroup: subgroup })
 }

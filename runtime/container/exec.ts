@@ -5,6 +5,7 @@ import type { LauncherPlace } from '../launcher/client.ts'
 import { openSession, type Session } from '../launcher/client-session.ts'
 import { readRecord } from '../launcher/records.ts'
 import type { OciCapabilities, OciProcess, OciSpec } from '../spec/types.ts'
+import { validateProcess } from '../spec/validate.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { explainExec } from './explain-exec.ts'
 import { execForeign, isForeign } from './foreign.ts'
@@ -27,7 +28,7 @@ export interface ExecOptions {
 export async function exec(place: LauncherPlace, id: string, options: ExecOptions): Promise<Session> {
   const { cgroupPath } = requireState(place.root, id, { verb: 'exec', states: ['running'] })
   const config = savedConfig(place.root, id)
-  const process = execProcess(config.spec, options)
+  const process = validateProcess(execProcess(config.spec, options))
   const own = readRecord(place.root, id)
   if (isForeign(own)) return execForeign(place, own, { process, stdin: options.stdin ?? false })
   const cgroup = cgroups().membership(cgroupPath)

@@ -12,7 +12,7 @@ export function explainExec(failed: CoracleError, config: SavedConfig): CoracleE
   if (syscall !== 'execve') return failed
   const args = config.spec.process?.args ?? []
   const program = args[0] ?? ''
-  const reason = reasonFor(program, String(errno), config)
+  const reason = reasonFor(program, wordsOf(String(errno)), config)
   return containerError(
     'EXEC_FAILED',
     `exec ${JSON.stringify(program)}: ${reason}`,
@@ -21,10 +21,20 @@ export function explainExec(failed: CoracleError, config: SavedConfig): CoracleE
   )
 }
 
+/** With the C library's words, which engines look for to tell 126 from 127. */
+function wordsOf(errno: string): string {
+  const words: Readonly<Record<string, string>> = {
+    ENOENT: 'no such file or directory',
+    EACCES: 'permission denied',
+    ENOEXEC: 'exec format error',
+  }
+  return words[errno] === undefined ? errno : `${errno}: ${words[errno]}`
+}
+
 function reasonFor(program: string, errno: string, config: SavedConfig): string {
   const path = program.includes('/') ? lookUp(config, program) : findInPath(config, program)
   if (path === undefined) {
-    const where = program.includes('/') ? 'no such file in the image' : 'not found in PATH'
+    const where = program.includes('/') ? 'no such file in the image' : 'executable file not found in $PATH'
     return `${where} (${errno})`
   }
   if (statSync(path).isDirectory()) return `it is a folder (${errno})`
@@ -81,5 +91,14 @@ function lookUp({ spec, bundle, rootfs }: SavedConfig, path: string): string | u
     ? [rootfs.overlay.upper, ...rootfs.overlay.lower]
     : [root.startsWith('/') ? root : `${bundle ?? ''}/${root}`]
   const full = path.startsWith('/') ? path : `${spec.process?.cwd ?? ''}/${path}`
-  return layers.map((layer) => `${layer}/${full}`).find((file) => statSync(file, { throwIfNoEntry: false }))
+  return layers.map((layer) => `${layer}/${full}`).find(isThere)
+}
+
+function isThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    // A loop of links, or a file where a folder should be.
+    return false
+  }
 }

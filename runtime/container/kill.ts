@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs'
-import { hasCode } from '../base/errors.ts'
+import { type CoracleError, hasCode } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { readRecord } from '../launcher/records.ts'
 import { signalNumber } from '../linux/constants.ts'
@@ -7,7 +7,7 @@ import { pidfdOpen, pidfdSignal, startTimeOf } from '../linux/process.ts'
 import { containerError } from './errors.ts'
 import { askForeign, isForeign } from './foreign.ts'
 import type { Workplace } from './player.ts'
-import { requireState } from './state.ts'
+import { requireState, stateOf } from './state.ts'
 
 /**
  * Sends a signal to the first process of a container, or with `all` to everything in its cgroup. By pidfd and start
@@ -30,12 +30,18 @@ export async function kill(
     await killGroup(record.cgroupPath, number)
     return
   }
-  const state = requireState(place.root, id, { verb: 'kill', states: ['created', 'running', 'paused'] })
+  const state = stateOf(place.root, id)
+  if (state.status === 'stopped' || state.status === 'creating') throw notRunning(id, state.status)
   if (state.pid === undefined || !signalProcess(state.pid, number, record?.startTime)) {
-    throw containerError('WRONG_STATE', `kill ${id}: the container is not running`, { id })
+    throw notRunning(id, 'stopped')
   }
   // A frozen process takes its death only when it is thawed.
   if (number === 9 && state.status === 'paused') await cgroups().freeze(state.cgroupPath, false)
+}
+
+/** In runc's words: engines look for them. */
+function notRunning(id: string, status: string): CoracleError {
+  return containerError('WRONG_STATE', `kill ${id}: container not running (it is ${status})`, { id, status })
 }
 
 async function killGroup(path: string, signal: number): Promise<void> {

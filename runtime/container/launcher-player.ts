@@ -1,6 +1,7 @@
 import { hasCode } from '../base/errors.ts'
 import type { LauncherClient } from '../launcher/client.ts'
-import type { ContainerRecord, GateNotice } from '../launcher/protocol.ts'
+import type { GateNotice } from '../launcher/gates.ts'
+import type { ContainerRecord } from '../launcher/protocol.ts'
 import { hasExit, readRecord } from '../launcher/records.ts'
 import { foreignStep, isForeign, type Owned, recordForeignStart } from './foreign.ts'
 import type { Player } from './player.ts'
@@ -13,8 +14,8 @@ export function launcherPlayer(client: LauncherClient): Player {
     keeper: 'launcher',
     async create(record, { tape, atGate, ...request }) {
       let failed: unknown
-      const onGate = async ({ name, pid }: GateNotice) => {
-        await atGate(name, pid).catch((error) => {
+      const onGate = async (gate: GateNotice) => {
+        await atGate(gate).catch((error) => {
           failed = error
         })
         // When the launcher is lost, so is the request that waits, and it says so.

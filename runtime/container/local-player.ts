@@ -13,7 +13,7 @@ const { O_RDONLY, O_WRONLY, O_RDWR, O_NONBLOCK } = constants
 export interface LocalPlayerOptions {
   root: string
   /** Told once the process waits at its gate; `master` is the number of its terminal's descriptor in that process. */
-  onReady?: (pid: number, master: number) => void
+  onReady?: (pid: number, master: number) => void | Promise<void>
 }
 
 /**
@@ -25,23 +25,24 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
   const running = new Map<string, Promise<void>>()
   return {
     keeper: 'none',
-    async create(record, { tape, marks, atGate }) {
+    async create(record, { tape, marks, atGate, descriptors = new Map(), onStarted }) {
       const folder = folderOf(root, record.id)
       for (const fifo of ['gate', 'report']) makeFifo(`${folder}/${fifo}`)
       const gate = openSync(`${folder}/gate`, O_RDWR)
       const reportRead = openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK)
       const reportWrite = openSync(`${folder}/report`, O_WRONLY)
-      const inherit = new Map<number, number>([...ownStreams, [playerDescriptors.firstFree, gate]])
+      const inherit = new Map<number, number>([...ownStreams, [playerDescriptors.firstFree, gate], ...descriptors])
       const gates = { fifo: `${folder}/gate`, atGate }
       const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit, gates }, () => {
         closeSync(gate)
         closeSync(reportWrite)
+        onStarted?.()
       })
       const startTime = startTimeOf(played.pid)
       const alive = { ...record, pid: played.pid, ...(startTime === undefined ? {} : { startTime }) }
       writeRecord(root, alive)
       running.set(record.id, played.running)
-      onReady(played.pid, played.result)
+      await onReady(played.pid, played.result)
       return alive
     },
     async start(id, beforeStart) {

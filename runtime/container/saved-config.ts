@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
+import type { BirthWishes } from '../birth/plan.ts'
 import type { Overlay } from '../birth/rootfs.ts'
 import { folderOf } from '../launcher/records.ts'
 import { parseSpec, specText } from '../spec/exact-json.ts'
@@ -11,6 +12,7 @@ export interface SavedConfig {
   spec: OciSpec
   bundle?: string | undefined
   rootfs?: { overlay: Overlay } | undefined
+  wishes?: BirthWishes | undefined
 }
 
 /** Before there is a state, so nobody reads it half-written. */

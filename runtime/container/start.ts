@@ -21,7 +21,8 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
   } catch (error) {
     if (!hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) throw error
     const config = savedConfig(place.root, id)
-    const failed = stepError(birthOf(place, id, config).tape, error.facts as unknown as Report)
+    const index = place.trace?.entryOf(Number(error.facts.index)) ?? error.facts.index
+    const failed = stepError(birthOf(place, id, config).tape, { ...error.facts, index } as unknown as Report)
     throw explainExec(failed, config)
   }
 }

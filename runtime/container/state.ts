@@ -1,7 +1,8 @@
 import { cgroups } from '../cgroups/driver.ts'
 import type { ContainerRecord, ExitRecord } from '../launcher/protocol.ts'
 import { hasExit, listIds, readExit, readRecord } from '../launcher/records.ts'
-import { startTimeOf } from '../linux/process.ts'
+import { programOf, startTimeOf } from '../linux/process.ts'
+import { playerName } from '../tape/play.ts'
 import { containerError } from './errors.ts'
 
 /**
@@ -69,8 +70,13 @@ function liveStatus(record: ContainerRecord): ContainerStatus {
   const { pid, startTime, startedAt, cgroupPath } = record
   if (pid === undefined) return 'creating'
   if (startTime === undefined || startTimeOf(pid) !== startTime) return 'stopped'
-  if (startedAt === undefined) return 'created'
+  if (startedAt === undefined) return waitsAtGate(record) ? 'created' : 'running'
   return cgroupPath !== '' && cgroups().isFrozen(cgroupPath) ? 'paused' : 'running'
+}
+
+/** A start can be killed between opening the gate and writing it down: then the process is the player no more. */
+function waitsAtGate({ pid = 0, handler }: ContainerRecord): boolean {
+  return handler !== undefined || programOf(pid)?.startsWith(`/memfd:${playerName}`) !== false
 }
 
 /** All containers of this root, by id. */

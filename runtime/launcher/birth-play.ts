@@ -1,9 +1,8 @@
 import { closeSync, constants, openSync } from 'node:fs'
-import type { EarlyGate } from '../birth/gate.ts'
 import type { Report } from '../tape/play.ts'
 import { readReports, startPlayer } from '../tape/play.ts'
 import { launcherError, playFailed } from './errors.ts'
-import { type AtGate, passEarlyGate } from './gates.ts'
+import { type AtGate, type GateNotice, passEarlyGate } from './gates.ts'
 import type { TapeMarks } from './protocol.ts'
 
 export interface PlayRequest {
@@ -60,12 +59,12 @@ function play(request: PlayRequest, afterStart: () => void): Promise<Played> {
     let pid = 0
     let failed: Report | undefined
     let atGate: Report | undefined
-    let early: EarlyGate | undefined
+    let early: Omit<GateNotice, 'pid'> | undefined
     let refused: unknown
     // The old half, which knows the pid, and the new one, which comes to the gate, report in either order.
     const tellGate = () => {
       if (pid !== 0 && early && request.gates) {
-        void passEarlyGate(pid, early, request.gates).then((error) => {
+        void passEarlyGate({ ...early, pid }, request.gates).then((error) => {
           refused = error
         }, reject)
         early = undefined
@@ -79,7 +78,10 @@ function play(request: PlayRequest, afterStart: () => void): Promise<Played> {
       if (report.result < 0) failed ??= report
       else if (report.index === marks.clone) pid = report.result
       else if (report.index === marks.ready) atGate = report
-      else early = marks.gates?.find(({ at }) => at === report.index)
+      else {
+        const gate = marks.gates?.find(({ at }) => at === report.index)
+        early = gate && { name: gate.name, result: report.result }
+      }
       tellGate()
     }
     readReports(request.reportRead, onReport).then(() => {

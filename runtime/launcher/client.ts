@@ -7,7 +7,8 @@ import { errnoOf, fromRecord } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { launcherError } from './errors.ts'
 import { frameReader, writeFrame, writeJson } from './frames.ts'
-import type { Answer, GateNotice, Request, RuntimeEvent } from './protocol.ts'
+import type { GateNotice } from './gates.ts'
+import type { Answer, Request, RuntimeEvent } from './protocol.ts'
 
 export interface LauncherPlace {
   root: string

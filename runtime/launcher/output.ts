@@ -41,7 +41,8 @@ export class Output {
   drain(): void {
     // A stream that was paused has a chunk that it has read and not yet told; read() tells it, by a `data` event.
     while (this.#stream.read() !== null);
-    for (let total = 0; this.#open && total < drainBytes; ) {
+    // A stream that has met its end has closed the descriptor before it says so: by now that may be another container's.
+    for (let total = 0; this.#open && !this.#stream.destroyed && total < drainBytes; ) {
       const got = readNow(this.fd, drained)
       if (got === 0) break
       total += got

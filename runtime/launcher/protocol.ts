@@ -38,6 +38,7 @@
 import type { ErrorRecord } from '../base/errors.ts'
 import type { EarlyGate } from '../birth/gate.ts'
 import type { NewUserNamespace } from '../birth/user-namespace.ts'
+import type { GateNotice } from './gates.ts'
 
 export const frameKinds = ['json', 'tape', 'stdin', 'stdout', 'stderr'] as const
 export type FrameKind = (typeof frameKinds)[number]
@@ -152,12 +153,6 @@ export type Answer =
   | { call: number; gate: GateNotice }
   | { event: RuntimeEvent }
   | { exit: { exitCode: number } }
-
-/** A birth waits at an early gate. */
-export interface GateNotice {
-  name: EarlyGate['name']
-  pid: number
-}
 
 /** From the client, as JSON. */
 export type Message = ({ call: number } & Request) | { resize: { columns: number; rows: number } }

@@ -171,7 +171,7 @@ export class LauncherServer {
       await container.create(tape, {
         marks,
         foreign,
-        atGate: (name, pid) => this.#tellGate(record.id, { call, gate: { name, pid } }, socket),
+        atGate: (gate) => this.#tellGate(record.id, { call, gate }, socket),
       })
     } catch (error) {
       this.containers.delete(record.id)

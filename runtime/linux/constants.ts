@@ -15,6 +15,7 @@ export const cloneFlags = {
 
 export const mountFlags = {
   MS_RDONLY: 0x1,
+  MS_MOVE: 0x2000,
   MS_REC: 0x4000,
   MS_UNBINDABLE: 0x20000,
   MS_PRIVATE: 0x40000,

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readFileSync, readlinkSync, writeSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
 import { ioctls, prctlOptions } from './constants.ts'
 import { ECHILD } from './errno-numbers.ts'
@@ -217,6 +217,15 @@ export function setWindowSize(terminal: number, columns: number, rows: number): 
 export function startTimeOf(pid: number): number | undefined {
   const fields = statFields(pid)
   return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
+}
+
+/** The file that a process executes (proc_pid_exe(5)); undefined when it is gone or hidden from us. */
+export function programOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`)
+  } catch {
+    return undefined
+  }
 }
 
 /** /proc/PID/stat from the third field on: the second, the name, may hold anything. */

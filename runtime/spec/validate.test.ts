@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaultSpec } from './default-spec.ts'
 import type { OciSpec } from './types.ts'
@@ -15,44 +16,120 @@ function verdict(change: (spec: Required<OciSpec> & { process: NonNullable<OciSp
   }
 }
 
+const limit = (type: string, soft: number, hard: number) => ({ type, soft, hard })
+
 describe('validateSpec', () => {
   it('takes the default', () => expect(verdict(() => {})).toBe('fine'))
 
   it.each<[string, Parameters<typeof verdict>[0]]>([
     ['SPEC_INVALID ociVersion', (spec) => Object.assign(spec, { ociVersion: '2' })],
+    ['SPEC_INVALID ociVersion', (spec) => Object.assign(spec, { ociVersion: 1 })],
     ['SPEC_INVALID root.path', (spec) => Object.assign(spec, { root: {} })],
     ['SPEC_INVALID process', (spec) => Object.assign(spec, { process: undefined })],
     ['SPEC_INVALID process.args', (spec) => Object.assign(spec.process, { args: [] })],
+    ['SPEC_INVALID process.args[1]', (spec) => Object.assign(spec.process, { args: ['a', 1] })],
+    ['SPEC_INVALID process.args[0]', (spec) => Object.assign(spec.process, { args: ['x'.repeat(200_000)] })],
     ['SPEC_INVALID process.cwd', (spec) => Object.assign(spec.process, { cwd: 'tmp' })],
-    ['SPEC_INVALID process', (spec) => Object.assign(spec.process, { env: ['A=\0'] })],
-    ['SPEC_INVALID process.user', (spec) => Object.assign(spec.process, { user: { uid: -1, gid: 0 } })],
+    ['SPEC_INVALID process.env[0]', (spec) => Object.assign(spec.process, { env: ['A=\0'] })],
+    ['SPEC_INVALID process.user.uid', (spec) => Object.assign(spec.process, { user: { uid: -1, gid: 0 } })],
+    ['SPEC_INVALID process.user.gid', (spec) => Object.assign(spec.process, { user: { uid: 1 } })],
     [
-      'SPEC_INVALID process.rlimits',
-      (spec) => Object.assign(spec.process, { rlimits: [{ type: 'RLIMIT_X', soft: 1, hard: 1 }] }),
+      'SPEC_INVALID process.rlimits[0].type',
+      (spec) => Object.assign(spec.process, { rlimits: [limit('RLIMIT_X', 1, 1)] }),
     ],
     [
-      'SPEC_INVALID process.rlimits',
-      (spec) => Object.assign(spec.process, { rlimits: [{ type: 'RLIMIT_CPU', soft: 2, hard: 1 }] }),
+      'SPEC_INVALID process.rlimits[0]',
+      (spec) => Object.assign(spec.process, { rlimits: [limit('RLIMIT_CPU', 2, 1)] }),
     ],
     ['SPEC_INVALID process.oomScoreAdj', (spec) => Object.assign(spec.process, { oomScoreAdj: 1001 })],
-    ['SPEC_INVALID linux.namespaces', (spec) => spec.linux.namespaces?.push({ type: 'pid' })],
-    ['SPEC_INVALID linux.namespaces', (spec) => Object.assign(spec.linux.namespaces?.[0] ?? {}, { path: 'x' })],
+    ['SPEC_INVALID process.scheduler.policy', (spec) => Object.assign(spec.process, { scheduler: { policy: 'X' } })],
+    [
+      'SPEC_INVALID process.ioPriority.priority',
+      (spec) => Object.assign(spec.process, { ioPriority: { class: 'IOPRIO_CLASS_BE', priority: 8 } }),
+    ],
+    ['SPEC_INVALID linux.namespaces[6]', (spec) => spec.linux.namespaces?.push({ type: 'pid' })],
+    ['SPEC_INVALID linux.namespaces[0].path', (spec) => Object.assign(spec.linux.namespaces?.[0] ?? {}, { path: 'x' })],
+    [
+      'SPEC_INVALID linux.namespaces[0].type',
+      (spec) => Object.assign(spec.linux.namespaces?.[0] ?? {}, { type: 'moon' }),
+    ],
     [
       'SPEC_UNSUPPORTED linux.namespaces',
       (spec) => Object.assign(spec.linux, { namespaces: [] }) && Object.assign(spec, { hostname: '' }),
     ],
     ['SPEC_INVALID linux.uidMappings', (spec) => spec.linux.namespaces?.push({ type: 'user' })],
+    [
+      'SPEC_INVALID linux.uidMappings[0].size',
+      (spec) => Object.assign(spec.linux, { uidMappings: [{ containerID: 0, hostID: 0 }] }),
+    ],
     ['SPEC_INVALID hostname', (spec) => Object.assign(spec.linux, { namespaces: [{ type: 'mount' }] })],
-    ['SPEC_INVALID mounts', (spec) => Object.assign(spec, { mounts: [{ destination: '' }] })],
+    ['SPEC_INVALID hostname', (spec) => Object.assign(spec, { hostname: 'h'.repeat(65) })],
+    ['SPEC_INVALID mounts[0].destination', (spec) => Object.assign(spec, { mounts: [{ destination: '' }] })],
+    ['SPEC_INVALID mounts[0].destination', (spec) => Object.assign(spec, { mounts: [{ destination: '/./' }] })],
+    [
+      'SPEC_INVALID mounts[0].options[0]',
+      (spec) => Object.assign(spec, { mounts: [{ destination: '/a', options: [{}] }] }),
+    ],
+    ['SPEC_INVALID mounts', (spec) => Object.assign(spec, { mounts: {} })],
+    [
+      'SPEC_INVALID linux.devices[0].path',
+      (spec) => Object.assign(spec.linux, { devices: [{ type: 'c', path: '/dev/..' }] }),
+    ],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'kernel.hostname': 'x' } })],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'net/../../etc/x': 'x' } })],
+    ['SPEC_INVALID linux.timeOffsets.realtime', (spec) => Object.assign(spec.linux, { timeOffsets: { realtime: {} } })],
+    [
+      'SPEC_INVALID linux.resources.memory.limit',
+      (spec) => Object.assign(spec.linux, { resources: { memory: { limit: 1.5 } } }),
+    ],
+    ['SPEC_INVALID linux.rootfsPropagation', (spec) => Object.assign(spec.linux, { rootfsPropagation: 'up' })],
     ['SPEC_INVALID hooks.poststop[0].path', (spec) => Object.assign(spec, { hooks: { poststop: [{ path: 'x' }] } })],
     [
       'SPEC_INVALID hooks.prestart[1].timeout',
       (spec) => Object.assign(spec, { hooks: { prestart: [{ path: '/x' }, { path: '/x', timeout: 0 }] } }),
     ],
+    ['SPEC_INVALID annotations.a', (spec) => Object.assign(spec, { annotations: { a: 1 } })],
     ['SPEC_UNSUPPORTED linux.intelRdt', (spec) => Object.assign(spec.linux, { intelRdt: {} })],
+    [
+      'SPEC_UNSUPPORTED linux.memoryPolicy',
+      (spec) => Object.assign(spec.linux, { memoryPolicy: { mode: 'MPOL_BIND' } }),
+    ],
+    ['SPEC_UNSUPPORTED linux.netDevices', (spec) => Object.assign(spec.linux, { netDevices: { eth0: {} } })],
   ])('%s', (expected, change) => {
     expect(verdict((spec) => void change(spec))).toBe(expected)
+  })
+
+  it('nulls stand for absent fields; what nobody knows is ignored; nothing else is changed', () => {
+    const plain = defaultSpec()
+    expect(validateSpec(plain)).toBe(plain)
+    const odd = { ...plain, hostname: null, constructor: 7, unknown: [null], process: { ...plain.process, env: null } }
+    const { env: _, ...process } = plain.process ?? {}
+    const { hostname: __, ...rest } = plain
+    expect(validateSpec(odd)).toEqual({ ...rest, constructor: 7, unknown: [null], process })
+  })
+
+  it('whatever JSON holds, the answer is a spec or an error that names a field', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.nat(), (text, at) => {
+        const spec = structuredClone(defaultSpec()) as unknown as Record<string, unknown>
+        const places: [Record<string, unknown>, string][] = []
+        const walk = (node: unknown) => {
+          if (typeof node !== 'object' || node === null) return
+          for (const key of Object.keys(node)) {
+            places.push([node as Record<string, unknown>, key])
+            walk((node as Record<string, unknown>)[key])
+          }
+        }
+        walk(spec)
+        const [parent, key] = places[at % places.length] ?? [spec, 'root']
+        parent[key] = JSON.parse(text)
+        try {
+          validateSpec(spec)
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^SPEC_/), facts: { field: expect.any(String) } })
+        }
+      }),
+      { numRuns: 2000 },
+    )
   })
 })

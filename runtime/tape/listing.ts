@@ -24,7 +24,8 @@ function argumentText(arg: Arg): string {
   return 'entry' in arg ? `#${arg.entry + 1}` : inWords(arg.shown)
 }
 
-function inWords(shown: Words): string {
+/** A text that may have to be worked out. */
+export function inWords(shown: Words): string {
   return typeof shown === 'string' ? shown : shown()
 }
 

@@ -28,6 +28,9 @@ export const reportBytes = 16
 /** One for all plays: reports are taken out of it as soon as they have been read. */
 const reports = Buffer.alloc(64 * reportBytes)
 
+/** What the kernel calls the player's file: `/proc/PID/exe` of a process that waits at its gate. */
+export const playerName = 'coracle-player'
+
 let program: number | undefined
 
 /**
@@ -39,12 +42,12 @@ export function startPlayer(
   report: number,
   options: { inherit?: ReadonlyMap<number, number>; argv0?: string } = {},
 ): number {
-  program ??= sealedMemfd('coracle-player', playerProgram(process.arch === 'arm64' ? 'arm64' : 'x64'))
+  program ??= sealedMemfd(playerName, playerProgram(process.arch === 'arm64' ? 'arm64' : 'x64'))
   const memory = sealedMemfd('coracle-tape', tape)
   try {
     const { tape: tapeFd, report: reportFd } = playerDescriptors
     const inherit = new Map([[tapeFd as number, memory], [reportFd as number, report], ...(options.inherit ?? [])])
-    return spawn(program, options.argv0 ?? 'coracle-player', inherit)
+    return spawn(program, options.argv0 ?? playerName, inherit)
   } finally {
     closeSync(memory)
   }

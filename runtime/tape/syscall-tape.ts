@@ -64,6 +64,15 @@ export class SyscallTape {
   #arenaBytes = 0
   #why = ''
 
+  /** A tape without entries that shares this one's memory: places in it are the same. */
+  emptyCopy(): SyscallTape {
+    const copy = new SyscallTape()
+    copy.#chunks.push(...this.#chunks)
+    copy.#arenaBytes = this.#arenaBytes
+    for (const [text, pointer] of this.#strings) copy.#strings.set(text, pointer)
+    return copy
+  }
+
   /** Says why the entries that follow are there. */
   because(why: string): void {
     this.#why = why

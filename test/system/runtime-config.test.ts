@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -11,7 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HookName, OciHook, OciLinux, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
@@ -161,6 +162,19 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect(statSync(join(upper, 'new')).uid).toBe(100_000)
     })
 
+    it('a terminal, and its console', async () => {
+      const log = join(on.folder, 'ut.log')
+      const spec = on.spec(['sh', '-c', 'tty; stat -c "%u %t:%T" /dev/console; echo out > /dev/console'], (made) => {
+        inUserNamespace(made)
+        if (made.process) made.process.terminal = true
+      })
+      await on.runtime.create({ id: 'ut', spec, log: { path: log } })
+      await on.runtime.start('ut')
+      await on.runtime.wait('ut')
+      await on.runtime.delete('ut')
+      expect(logText(log).replaceAll('\r', '')).toBe('/dev/pts/0\n0 88:0\nout')
+    })
+
     it('errors name the mapping', async () => {
       const refused = (change: (linux: OciLinux) => void) =>
         expect(
@@ -301,6 +315,10 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       }
       const hanging = create('slow', { createRuntime: [hangs] })
       hanging.catch(() => {})
+      await expect
+        .poll(() => on.runtime.state('slow').catch(() => ({ status: 'none' })))
+        .toMatchObject({ status: 'creating' })
+      await expect(on.runtime.start('slow')).rejects.toThrow(/slow/)
       expect((await on.run(['true'])).exitCode).toBe(0)
       expect(performance.now() - started).toBeLessThan(900)
       await expect(hanging).rejects.toThrow('it was killed, for it took longer than its timeout of 1 s')
@@ -315,6 +333,42 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       }
       await expect(create('noisy', { createRuntime: [noisy] })).rejects.toThrow(/it said: \0*end$/)
     })
+  })
+
+  it('without a launcher: the command line does the same with hooks, user namespace and tmpcopyup', () => {
+    const bundle = join(on.folder, 'bundle')
+    const told = join(on.folder, 'told')
+    mkdirSync(bundle)
+    mkdirSync(join(on.rootfs, 'seed'))
+    writeFileSync(join(on.rootfs, 'seed', 'file'), 'copied')
+    writeFileSync(join(on.rootfs, 'etc', 'passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
+    const hook = (kind: string): OciHook => ({
+      path: '/bin/sh',
+      args: ['sh', '-c', `read state; echo "${kind} $PWD $state" >> ${told}`],
+    })
+    const spec = on.spec(['sh', '-c', 'cat /seed/file; echo; id -u; echo $HOME; cat /proc/self/uid_map'], (made) => {
+      made.linux.namespaces?.push({ type: 'user' })
+      Object.assign(made.linux, { uidMappings, gidMappings })
+      made.mounts.push({ destination: '/seed', type: 'tmpfs', options: ['tmpcopyup'] })
+      made.hooks = {
+        createRuntime: [hook('createRuntime')],
+        poststart: [hook('poststart')],
+        poststop: [hook('poststop')],
+      }
+    })
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
+    const program = resolve(import.meta.dirname, '../../bin/coracle-oci')
+    const args = ['--root', join(on.folder, 'oci'), 'run', '-b', bundle, 'cli']
+    const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000 })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toMatch(/^copied\n0\n\/root\n +0 +100000 +65536\n$/)
+    const lines = readFileSync(told, 'utf8').trim().split('\n')
+    expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
+      `createRuntime ${bundle}`,
+      `poststart ${bundle}`,
+      `poststop ${bundle}`,
+    ])
+    expect(lines[2]).toContain('"status":"stopped"')
   })
 })
 

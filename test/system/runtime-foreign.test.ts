@@ -104,6 +104,8 @@ describe.skipIf(!isRoot || !hasRunc)(
       await on.runtime.create({ id: 'd', spec, stdin: true, log: { path: log('d') }, handler: runc })
       await on.runtime.start('d')
       const session = await on.runtime.attach('d', { stdin: true })
+      // Not before it has spoken: what is typed is echoed at once.
+      await expect.poll(() => logText(log('d'))).toMatch(/^\/dev\/(pts\/0|console)/)
       session.stdin?.write('word\n')
       expect((await on.runtime.wait('d')).exitCode).toBe(0)
       expect(logText(log('d'))).toMatch(/^\/dev\/(pts\/0|console)/)

@@ -1,9 +1,11 @@
+import { spawn } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   utimesSync,
@@ -11,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { OciMount, OciSpec } from '../../runtime/index.ts'
+import type { NamespaceType, OciDevice, OciMount, OciSpec } from '../../runtime/index.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -193,7 +195,11 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       )
       await wrong({ destination: '/x' }, /mounts \/x: neither a type of filesystem nor a bind mount/)
       await wrong({ destination: '/x', type: 'nosuchfs' }, /fsopen\("nosuchfs".* failed: ENODEV/)
-      await wrong({ destination: '/x', type: 'tmpfs', options: ['bogus=1'] }, /bogus/)
+      await wrong(
+        { destination: '/x', type: 'tmpfs', options: ['bogus=1'] },
+        /fsconfig\(.*"bogus", "1".* failed: EINVAL .*: tmpfs: Unknown parameter 'bogus'/,
+      )
+      await wrong({ destination: '/x', type: 'tmpfs', options: ['size=much'] }, /: tmpfs: Bad value for 'size'/)
     })
   })
 
@@ -281,7 +287,31 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
     expect(logText(log)).toBe('127')
   })
 
+  it('devices: one at a path, and not in place of something else', async () => {
+    const one = { type: 'c', path: '/dev/one', major: 1, minor: 3 }
+    const withDevices = (devices: OciDevice[], script: string) =>
+      withMounts(script, [], (spec) => void Object.assign(spec.linux, { devices }))
+    const { output } = await withDevices([one, one], 'stat -c "%t:%T %F" /dev/one')
+    expect(output).toBe('1:3 character special file')
+    await expect(withDevices([one, { ...one, minor: 5 }], 'true')).rejects.toThrow(
+      /linux\.devices\[1\]\.path: \/dev\/one is c 1:3/,
+    )
+    await expect(withDevices([{ ...one, path: '/etc/motd' }], 'true')).rejects.toThrow(
+      /the root has something else there/,
+    )
+    expect((await withDevices([{ ...one, path: '/made/here' }], 'test -c /made/here')).exitCode).toBe(0)
+    // The root has it by now, and it is the same.
+    expect((await withDevices([{ ...one, path: '/made/here' }], 'test -c /made/here')).exitCode).toBe(0)
+  })
+
   describe('process', () => {
+    it('a working directory that the image does not have is made', async () => {
+      const { output, exitCode } = await withMounts('pwd', [], (spec) => {
+        if (spec.process) spec.process.cwd = '/not/there/yet'
+      })
+      expect({ output, exitCode }).toEqual({ output: '/not/there/yet', exitCode: 0 })
+    })
+
     it('scheduler, io priority, personality, umask, groups, a low limit of descriptors', async () => {
       const script =
         'cat /proc/self/stat; ionice; uname -m; umask; id -G; ulimit -n; cat /proc/self/sched | grep policy; grep Umask /proc/self/status'
@@ -329,6 +359,42 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       await expect(wrong({ scheduler: { policy: 'SCHED_FIFO', priority: 1000 } })).rejects.toThrow(
         /sched_setattr.* failed|process\.scheduler/,
       )
+    })
+
+    it('namespaces: every one joined by path, mount too; not the host’s mount namespace', async () => {
+      const args = ['-m', '-p', '-n', '-i', '-u', '-C', '-T', '--fork', '--propagation', 'private', 'sleep', '4712']
+      const unshare = spawn('unshare', args, { stdio: 'ignore' })
+      const children = () => readFileSync(`/proc/${unshare.pid}/task/${unshare.pid}/children`, 'utf8').trim()
+      await expect.poll(children).not.toBe('')
+      const holder = Number(children())
+      await expect.poll(() => readFileSync(`/proc/${holder}/comm`, 'utf8').trim()).toBe('sleep')
+      const files = { mount: 'mnt', pid: 'pid', network: 'net', ipc: 'ipc', uts: 'uts', cgroup: 'cgroup', time: 'time' }
+      try {
+        await on.runtime.create({
+          id: 'joined',
+          spec: on.spec(['sleep', '60'], (spec) => {
+            spec.hostname = ''
+            spec.linux.namespaces = Object.entries(files).map(([type, file]) => ({
+              type: type as NamespaceType,
+              path: `/proc/${holder}/ns/${file}`,
+            }))
+          }),
+        })
+        const { pid } = await on.runtime.start('joined')
+        for (const file of Object.values(files)) {
+          expect(readlinkSync(`/proc/${pid}/ns/${file}`)).toBe(readlinkSync(`/proc/${holder}/ns/${file}`))
+        }
+        const shown = await finish(await on.runtime.exec('joined', { args: ['ls', '/'] }))
+        expect(shown.stdout).toContain('data')
+        await on.runtime.delete('joined', { force: true })
+      } finally {
+        process.kill(holder, 'SIGKILL')
+      }
+      const hosts = on.run(['true'], (spec) => {
+        spec.linux.namespaces = [{ type: 'mount', path: `/proc/${process.pid}/ns/mnt` }, { type: 'pid' }]
+        spec.hostname = ''
+      })
+      await expect(hosts).rejects.toThrow(/is the host’s own mount namespace/)
     })
 
     it('namespaces: time with its offsets, a domain name', async () => {
