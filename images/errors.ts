@@ -15,7 +15,9 @@ export const imageErrors = {
   IMAGE_TOO_LARGE: 'a layer is larger than allowed',
   IMAGE_ARCHIVE_INVALID: 'a file is no image archive',
   IMAGE_BUILD: 'an image cannot be composed from the given files',
-  IMAGE_IN_USE: 'a container uses it',
+  IMAGE_IN_USE: 'a container uses it, or it has other names',
+  IMAGE_PATH: 'a path in a container or on this host cannot be copied from or to',
+  IMAGE_SETTING: 'a setting of the image store makes no sense',
 } as const
 
 export type ImageErrorCode = keyof typeof imageErrors

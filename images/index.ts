@@ -2,9 +2,11 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../runtime/base/clock.ts'
 import type { Log } from '../runtime/base/log.ts'
+import { Catalog } from './catalog.ts'
 import { ifIdle } from './garbage.ts'
 import type { Images } from './images.ts'
 import { openIndexFile } from './index-file.ts'
+import { LastUses } from './last-use.ts'
 import { ImageLibrary } from './library.ts'
 import { RegistryClient } from './registry.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -14,15 +16,23 @@ import { openBlobStore } from './store.ts'
 
 export type { Credentials } from './auth.ts'
 export type { BuildOptions } from './build.ts'
+export type { StoreCheck, StoreFault } from './check.ts'
+export type { CommitOptions } from './commit.ts'
+export type { Change } from './diff.ts'
+export type { Reclaimed, ReclaimOptions } from './disk-pressure.ts'
 export { type ImageErrorCode, imageErrors } from './errors.ts'
 export type { HistoryStep } from './history.ts'
 export { busyboxImage, nodeImage } from './host-images.ts'
 export type { ImageRecord } from './image-record.ts'
-export type { Images, ImageUsage, PullRequest } from './images.ts'
+export type { Images, PullRequest } from './images.ts'
+export type { ImportOptions } from './import.ts'
 export type { ImageConfig } from './manifest.ts'
 export type { PullProgress } from './pull.ts'
 export { formatReference, parseReference, type Reference } from './reference.ts'
+export type { Removal } from './remove.ts'
+export { type SaveFormat, saveFormats } from './save.ts'
 export type { Overlay } from './snapshot.ts'
+export type { ContainerDiskUse, DiskUsage, ImageDiskUse, ImageUsage } from './usage.ts'
 
 export interface ImagesOptions {
   /** Folder of the store, an OCI image layout; created if it is not there. Several processes may use it. */
@@ -66,5 +76,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     await rm(join(root, 'ingest'), { recursive: true, force: true })
     await mkdir(join(root, 'ingest'))
   })
-  return new ImageLibrary({ root, log, blobs, index, snapshots, puller })
+  const catalog = new Catalog({ blobs, index, log })
+  const clock = options.clock ?? systemClock
+  return new ImageLibrary({ root, log, clock, blobs, catalog, snapshots, puller, uses: new LastUses(root) })
 }

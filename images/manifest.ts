@@ -189,6 +189,13 @@ function checkConfig(config: unknown, where: string): ImageConfig {
 
 export type Compression = 'none' | 'gzip' | 'zstd'
 
+/** The media types of layers that we write. */
+export const layerMediaTypes: Readonly<Record<Compression, string>> = {
+  none: mediaTypes.ociLayer,
+  gzip: `${mediaTypes.ociLayer}+gzip`,
+  zstd: `${mediaTypes.ociLayer}+zstd`,
+}
+
 /**
  * How a layer of that media type is packed. The specification lets tools call a compressed layer by Docker's types too.
  * Throws `IMAGE_UNSUPPORTED`: for encrypted layers, foreign ones and those that are no file tree.

@@ -182,14 +182,15 @@ export class Snapshots {
     if (existing && existing.manifest !== record.manifest) {
       throw imageError('IMAGE_IN_USE', `prepare container ${containerId}: it already runs ${existing.reference}`)
     }
-    const lower = this.lowerOf(record.chain)
+    const overlay = this.overlayOf(containerId, record)
     if (!existing) {
       const temporary = this.#temporary('containers')
       const upper = join(temporary, 'upper')
       await mkdir(upper, { recursive: true })
       await mkdir(join(temporary, 'work'))
       // Of merged folders overlayfs shows the uppermost: the root must look as the image wants it.
-      const looks = lower[0] === undefined ? undefined : await stat(lower[0])
+      const top = overlay.lower[0]
+      const looks = top === undefined ? undefined : await stat(top)
       if (looks) {
         await chown(upper, looks.uid, looks.gid)
         await chmod(upper, looks.mode & 0o7777)
@@ -197,7 +198,13 @@ export class Snapshots {
       await writeFile(join(temporary, 'image.json'), JSON.stringify(record))
       await rename(temporary, folder)
     }
-    return { lower, upper: join(folder, 'upper'), work: join(folder, 'work') }
+    return overlay
+  }
+
+  /** The folders of a container that was prepared. */
+  overlayOf(containerId: string, { chain }: ContainerRecord): Overlay {
+    const folder = this.#containerFolder(containerId)
+    return { lower: this.lowerOf(chain), upper: join(folder, 'upper'), work: join(folder, 'work') }
   }
 
   /** What a container was prepared for; undefined if there is no such container. */
