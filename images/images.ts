@@ -37,6 +37,15 @@ export interface Images {
   diff(containerId: string): Promise<Change[]>
   /** Composes an image from files of this host. */
   build(options: BuildOptions): Promise<ImageRecord>
+  /**
+   * Runs `act` with the root of a container, for `copyBetween` and its like. `pid`: of a process in it, when it has one.
+   * Throws `IMAGE_NOT_FOUND`.
+   */
+  withRoot<Result>(
+    containerId: string,
+    pid: number | undefined,
+    act: (root: number) => Promise<Result>,
+  ): Promise<Result>
   list(): Promise<ImageRecord[]>
   /** By name, by the beginning of its id (digest of the configuration) or by manifest digest. */
   inspect(ref: string): Promise<ImageRecord | undefined>

@@ -12,6 +12,7 @@ import { type BuildOptions, buildImage } from './build.ts'
 import type { Catalog } from './catalog.ts'
 import { checkStore, type StoreCheck } from './check.ts'
 import { type CommitOptions, commitContainer } from './commit.ts'
+import { withContainerRoot } from './container-root.ts'
 import { type Change, changesOf } from './diff.ts'
 import { chainIds } from './digest.ts'
 import { type Reclaimed, type ReclaimOptions, reclaimDisk } from './disk-pressure.ts'
@@ -108,6 +109,14 @@ export class ImageLibrary implements Images {
 
   build(options: BuildOptions): Promise<ImageRecord> {
     return this.#work(async () => this.#addUnpacked(await buildImage(this.#parts.blobs, options)))
+  }
+
+  withRoot<Result>(
+    containerId: string,
+    pid: number | undefined,
+    act: (root: number) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#work(async () => withContainerRoot({ ...(await this.overlay(containerId)), pid }, act))
   }
 
   list(): Promise<ImageRecord[]> {

@@ -1,6 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readlinkSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync } from 'node:fs'
 import { errnoOf } from '../runtime/base/errors.ts'
-import { O_NOFOLLOW, O_PATH, O_RDONLY, openBelow, xattrsAt } from '../runtime/linux/at-files.ts'
+import { O_NOFOLLOW, O_PATH, O_RDONLY, openBelow, readOpenLink, xattrsAt } from '../runtime/linux/at-files.ts'
 import type { TarHeader, TarType } from './tar-reader.ts'
 import { encodeTarHeader, tarPadding } from './tar-writer.ts'
 
@@ -101,10 +101,7 @@ function headerOf(
   const isDevice = type === 'character-device' || type === 'block-device'
   return {
     name: type === 'directory' ? Buffer.concat([named, Buffer.from('/')]) : named,
-    link:
-      type === 'symlink'
-        ? readlinkSync(Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name]), 'buffer')
-        : none,
+    link: type === 'symlink' ? readOpenLink(fd) : none,
     type,
     mode: Number(stat.mode) & 0o7777,
     uid: Number(stat.uid),

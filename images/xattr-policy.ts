@@ -19,3 +19,8 @@ export function restoreXattr(name: string): string | undefined {
   const escaped = /^(trusted|user)\.overlay\.overlay\./
   return escaped.test(name) ? name.replace(escaped, '$1.overlay.') : undefined
 }
+
+/** The same for an archive that is no layer: what overlayfs and other filesystems keep for themselves is left out. */
+export function plainXattr(name: string): string | undefined {
+  return name.startsWith('trusted.') ? undefined : translateXattr(name)
+}

@@ -21,6 +21,7 @@ const fsetxattrCall = bind('int fsetxattr(int fd, const char *name, const void *
 const lsetxattrCall = bind(
   'int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)',
 )
+const readlinkatCall = bind('int64_t readlinkat(int fd, const void *name, void *target, size_t size)')
 const llistxattrCall = bind('int64_t llistxattr(const void *path, void *list, size_t size)')
 const lgetxattrCall = bind('int64_t lgetxattr(const void *path, const char *name, void *value, size_t size)')
 const syncfsCall = bind('int syncfs(int fd)')
@@ -123,6 +124,13 @@ export function fsetxattr(fd: number, name: string, value: Uint8Array): void {
 export function setxattrAt(folder: number, name: Uint8Array, attribute: { name: string; value: Uint8Array }): void {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name, zero])
   lsetxattrCall(path, attribute.name, attribute.value, attribute.value.length, 0)
+}
+
+/** The target of a symbolic link that is open with O_PATH and O_NOFOLLOW. See readlink(2). */
+export function readOpenLink(fd: number): Buffer {
+  // PATH_MAX: longer ones cannot be made.
+  const target = Buffer.alloc(4096)
+  return Buffer.from(target.subarray(0, readlinkatCall(fd, zero, target, target.length)))
 }
 
 /** The extended attributes of the thing itself, by name; none on a filesystem that knows none. See listxattr(2). */
