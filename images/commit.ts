@@ -40,7 +40,7 @@ export async function commitContainer(
   const upper = openSync(at.snapshots.overlayOf(containerId, record).upper, O_RDONLY | O_DIRECTORY)
   try {
     const layer = await addLayer(at.blobs, tarOfUpper(upper))
-    const document = { ...before, ...madeNow(before, config, o) }
+    const document = { ...before, ...madeNow(config, fullHistory(before.history, base.layers.length), o) }
     return { descriptor: await writeImage(at.blobs, { document, layers: [...base.layers, layer] }), references }
   } finally {
     closeSync(upper)
@@ -55,7 +55,7 @@ async function rawDocument(blobs: BlobStore, digest: Descriptor['digest']): Prom
   return rest
 }
 
-function madeNow(before: Readonly<Record<string, unknown>>, config: ImageConfig, o: CommitOptions) {
+function madeNow(config: ImageConfig, history: readonly unknown[], o: CommitOptions) {
   const created = new Date(o.now).toISOString()
   const step = {
     created,
@@ -63,11 +63,18 @@ function madeNow(before: Readonly<Record<string, unknown>>, config: ImageConfig,
     ...(o.author === undefined ? {} : { author: o.author }),
     ...(o.message === undefined ? {} : { comment: o.message }),
   }
-  const history = Array.isArray(before.history) ? (before.history as unknown[]) : []
   return {
     created,
     ...(o.author === undefined ? {} : { author: o.author }),
     config,
     history: [...history, step],
   }
+}
+
+/** Readers count its steps that made a layer: there must be one for each, also where the base does not tell of them. */
+function fullHistory(history: unknown, layers: number): unknown[] {
+  const told = Array.isArray(history) ? (history as { empty_layer?: unknown }[]) : []
+  const made = told.filter((step) => step?.empty_layer !== true).length
+  const known = made <= layers ? told : []
+  return [...known, ...Array.from({ length: layers - (known === told ? made : 0) }, () => ({ created_by: '' }))]
 }

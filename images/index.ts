@@ -1,8 +1,10 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { access, constants, mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Clock, systemClock } from '../runtime/base/clock.ts'
+import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { Catalog } from './catalog.ts'
+import { imageError } from './errors.ts'
 import { ifIdle } from './garbage.ts'
 import type { Images } from './images.ts'
 import { openIndexFile } from './index-file.ts'
@@ -49,10 +51,10 @@ export interface ImagesOptions {
 const defaultMaximumLayerBytes = 64 * 1024 ** 3
 const simultaneousDownloads = 6
 
-/** Opens the store. */
+/** Opens the store. Throws `IMAGE_STORE` when its folder cannot be written. */
 export async function openImages(options: ImagesOptions): Promise<Images> {
   const { root, log } = options
-  await mkdir(root, { recursive: true, mode: 0o700 })
+  await requireWritable(root)
   const blobs = await openBlobStore(root)
   const index = await openIndexFile(root)
   const snapshots = new Snapshots({
@@ -80,4 +82,14 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const catalog = new Catalog({ blobs, index, log })
   const clock = options.clock ?? systemClock
   return new ImageLibrary({ root, log, clock, blobs, catalog, snapshots, puller, uses: new LastUses(root) })
+}
+
+/** Asked first: below a folder that is read-only, mkdir with `recursive` says that something does not exist. */
+async function requireWritable(root: string): Promise<void> {
+  try {
+    await mkdir(root, { recursive: true, mode: 0o700 })
+    await access(root, constants.W_OK)
+  } catch (error) {
+    throw imageError('IMAGE_STORE', `open image store ${root}: ${messageOf(error)}`, { cause: error })
+  }
 }

@@ -4,7 +4,7 @@ import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
 import { type LayerReport, LayerWriter } from './apply-layer.ts'
 import { type Digest, finish, newHash } from './digest.ts'
-import { imageError } from './errors.ts'
+import { imageError, isHostFault } from './errors.ts'
 import type { Compression } from './manifest.ts'
 import { TarReader } from './tar-reader.ts'
 import { unpackZstd } from './zstd.ts'
@@ -26,7 +26,7 @@ const chunkBytes = 1 << 18
 
 /**
  * Unpacks a layer; the folder is good only if this returns. Throws `IMAGE_LAYER_INVALID`, `IMAGE_DIGEST_MISMATCH`,
- * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`.
+ * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`, `IMAGE_STORE`.
  */
 export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise<LayerReport> {
   const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
@@ -54,7 +54,8 @@ export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise
   } catch (error) {
     if (error instanceof CoracleError && error.code !== 'KERNEL') throw error
     const facts = errnoOf(error) === undefined ? {} : { errno: errnoOf(error) ?? '' }
-    throw imageError('IMAGE_LAYER_INVALID', `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
+    const code = isHostFault(error) ? 'IMAGE_STORE' : 'IMAGE_LAYER_INVALID'
+    throw imageError(code, `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
   } finally {
     writer.close()
     closeSync(root)
