@@ -58,12 +58,13 @@ async function executing(call: Call): Promise<number> {
     ...(subgroup === undefined ? {} : { subgroup }),
     ...(trace ? { trace } : {}),
   }
-  const children = new Children()
+  // Detached, its end is for our parent to see: whoever reaps it here would take the exit code away.
+  const children = detach ? undefined : new Children()
   let relay: Relay | undefined
   const born = async () => {
     const made = await execHere(root, id, options)
     for (const warning of made.warnings) call.warn(warning)
-    const exited = children.wait(made.pid)
+    const exited = children?.wait(made.pid)
     if (terminal && socket !== undefined) sendMaster(made.pid, made.master, socket)
     else if (terminal) relay = relayTerminal(made.pid, made.master)
     const pidFile = flags.text('pid-file')
@@ -74,7 +75,7 @@ async function executing(call: Call): Promise<number> {
   try {
     // A frozen container could not be thawed while we hold its lock.
     const { pid, exited } = options.ignorePaused ? await born() : await exclusively(root, id, born)
-    if (detach) return 0
+    if (!exited) return 0
     const stopForwarding = forwardSignals(pid)
     const { exitCode } = await exited
     stopForwarding()

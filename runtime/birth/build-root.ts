@@ -5,8 +5,8 @@ import type { HostFacts } from '../linux/host.ts'
 import { flags, makeFolderInRoot, mountSetattr } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal, recordDevices } from './devices.ts'
-import { copyDescriptors, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
-import { recordMounts } from './mounts.ts'
+import { copyDescriptors, copyUpResult, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
+import { type MountPlan, recordMounts } from './mounts.ts'
 import type { BirthPlan } from './plan.ts'
 import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
 import type { IdMaps, UserNamespaces } from './user-namespace.ts'
@@ -33,7 +33,9 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
     const found = lookUp(path)
     return found?.isDirectory() ? Number(found.mode) & 0o7777 : undefined
   }
-  const copyUp = (source: Arg, target: Arg) => passCopyUp(tape, scene, source, target)
+  const copyUp: MountPlan['copyUp'] = (source, target, keep) => {
+    passCopyUp(tape, scene, { from: source, to: target, keep })
+  }
   const mounts = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings, modeOf, copyUp }
   const late = recordMounts(tape, mounts)
   tape.because('devices and links that every container has, made on descriptors inside the root')
@@ -57,11 +59,15 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
 }
 
 /** The player copies: it finds both folders at known numbers in the process that waits. */
-function passCopyUp(tape: SyscallTape, scene: Scene, from: Arg, to: Arg): void {
+function passCopyUp(
+  tape: SyscallTape,
+  scene: Scene,
+  { from, to, keep }: { from: Arg; to: Arg; keep: { mode: boolean; owner: boolean } },
+): void {
   const cloexec = flags(openFlags.O_CLOEXEC, openFlags)
   tape.call('dup3', [from, copyDescriptors.from, cloexec])
   tape.call('dup3', [to, copyDescriptors.to, cloexec])
-  scene.gates.push({ name: 'copy-up', at: passGate(tape, 'copy-up') })
+  scene.gates.push({ name: 'copy-up', at: passGate(tape, 'copy-up', copyUpResult(keep)) })
 }
 
 /** What lies at a path of a root that is open to us, links of the image resolved inside it. */

@@ -34,6 +34,16 @@ export const gateDescriptor = playerDescriptors.firstFree
 export const masterDescriptor = gateDescriptor + 1
 /** Where the folder that is copied and the filesystem into which it is copied lie while the gate `copy-up` is shut. */
 export const copyDescriptors = { from: 500, to: 501 } as const
+/** What of the new filesystem's own root the copy must leave as it is, because config.json says it: the result of `copy-up`. */
+export function copyUpResult({ mode, owner }: { mode: boolean; owner: boolean }): number {
+  return (mode ? 1 : 0) | (owner ? 2 : 0)
+}
+
+/** The opposite of `copyUpResult`. */
+export function keptByCopyUp(result: number): { mode: boolean; owner: boolean } {
+  return { mode: (result & 1) !== 0, owner: (result & 2) !== 0 }
+}
+
 /** The first of the user namespaces that the player makes for a tape. */
 export const namespaceDescriptor = masterDescriptor + 1
 

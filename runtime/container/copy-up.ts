@@ -25,20 +25,20 @@ const most = { entries: 100_000, bytes: 1024 ** 3, depth: 128 } as const
 
 const { O_RDONLY, O_WRONLY, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_CREAT, O_EXCL } = constants
 
-/** Copies between the two folders that the process `pid` holds open at its gate. Throws COPY_UP_FAILED. */
-export async function copyUp(id: string, pid: number): Promise<void> {
+/** Copies between the two folders that the process `pid` holds open at its gate; `keep` of the new one's own. Throws COPY_UP_FAILED. */
+export async function copyUp(id: string, pid: number, keep: { mode: boolean; owner: boolean }): Promise<void> {
   const opened: number[] = []
-  const keep = (fd: number) => {
+  const held = (fd: number) => {
     opened.push(fd)
     return fd
   }
   try {
-    const pidfd = keep(pidfdOpen(pid))
+    const pidfd = held(pidfdOpen(pid))
     const folder = { flags: O_RDONLY | O_DIRECTORY }
     const here = Buffer.from('.')
-    const from = keep(openBelow(keep(descriptorOf(pidfd, copyDescriptors.from)), here, folder))
-    const to = keep(openBelow(keep(descriptorOf(pidfd, copyDescriptors.to)), here, folder))
-    await copyFolder({ from, to }, { id, entries: 0, bytes: 0, depth: 0 })
+    const from = held(openBelow(held(descriptorOf(pidfd, copyDescriptors.from)), here, folder))
+    const to = held(openBelow(held(descriptorOf(pidfd, copyDescriptors.to)), here, folder))
+    await copyFolder({ from, to }, { id, entries: 0, bytes: 0, depth: 0 }, keep)
   } finally {
     for (const fd of opened.reverse()) closeSync(fd)
   }
@@ -56,7 +56,7 @@ interface Tally {
   depth: number
 }
 
-async function copyFolder(folders: Folders, tally: Tally): Promise<void> {
+async function copyFolder(folders: Folders, tally: Tally, keep = { mode: false, owner: false }): Promise<void> {
   if (++tally.depth > most.depth) throw tooMuch(tally, `folders in folders are more than ${most.depth}`)
   for (const name of readdirSync(`/proc/self/fd/${folders.from}`, { encoding: 'buffer' })) {
     if (++tally.entries > most.entries) throw tooMuch(tally, `it is more than ${most.entries} files`)
@@ -64,8 +64,8 @@ async function copyFolder(folders: Folders, tally: Tally): Promise<void> {
     await copyEntry(folders, name, tally)
   }
   const { mode, uid, gid, mtimeNs } = fstatSync(folders.from, { bigint: true })
-  chownAt(folders.to, Buffer.from('.'), { uid: Number(uid), gid: Number(gid) })
-  fchmodSync(folders.to, Number(mode) & 0o7777)
+  if (!keep.owner) chownAt(folders.to, Buffer.from('.'), { uid: Number(uid), gid: Number(gid) })
+  if (!keep.mode) fchmodSync(folders.to, Number(mode) & 0o7777)
   futimes(folders.to, mtimeNs)
   tally.depth--
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
 import { CoracleError, errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
+import { keptByCopyUp } from '../birth/gate.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { BirthWishes } from '../birth/plan.ts'
 import { preservedDescriptor } from '../birth/preserved.ts'
@@ -79,7 +80,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
   const config: SavedConfig = { spec, rootfs, bundle, ...(wishes ? { wishes } : {}) }
   let hooked = false
   const atGate: AtGate = async ({ name, pid, result }) => {
-    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid)
+    if (name === 'copy-up') return (await import('./copy-up.ts')).copyUp(id, pid, keptByCopyUp(result))
     if (name === 'seccomp-agent') {
       return (await import('./seccomp-agent.ts')).tellAgent({ record, spec, pid, listener: result })
     }
@@ -208,13 +209,16 @@ async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): 
     for (const warning of birth.warnings) place.warn(`${record.id}: ${warning}`)
     try {
       const traced = place.trace?.interleave(birth)
-      const born = await place.player.create(record, {
-        tape: (traced?.tape ?? tape).encode(),
-        marks: traced?.marks ?? marksOf(birth),
-        atGate: plan.atGate,
-        ...descriptorsOf(plan.descriptors, traced?.descriptors),
-        ...(traced ? { onStarted: traced.onStarted } : {}),
-      })
+      const born = await place.player.create(
+        { ...record, steps: tape.entries.length },
+        {
+          tape: (traced?.tape ?? tape).encode(),
+          marks: traced?.marks ?? marksOf(birth),
+          atGate: plan.atGate,
+          ...descriptorsOf(plan.descriptors, traced?.descriptors),
+          ...(traced ? { onStarted: traced.onStarted } : {}),
+        },
+      )
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
       throw explainBirth(inBirth(error, place.trace), tape, plan.resources?.memory?.limit)
