@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Unit tests are the twins beside each file; `test/system` needs root; `test/e2e` drives the built system with the real kubectl. */
+/** Unit tests are the twins beside each file; `test/system` and `test/peers` (other people's programs) need root; `test/e2e` drives the built system with the real kubectl. */
 export default defineConfig({
   test: {
     projects: [
@@ -13,7 +13,7 @@ export default defineConfig({
       {
         test: {
           name: 'system',
-          include: ['test/system/**/*.test.ts'],
+          include: ['test/system/**/*.test.ts', 'test/peers/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           fileParallelism: false,

@@ -12,7 +12,8 @@ import { Children } from '../runtime/launcher/children.ts'
 import { writeExit } from '../runtime/launcher/records.ts'
 import { type Call, idOf, placeOf, specOf, type Verb } from './oci-act.ts'
 import { preservedDescriptors } from './oci-preserved.ts'
-import { checkConsole, forwardSignals, type Relay, relayTerminal, sendMaster } from './oci-terminal.ts'
+import { checkConsole, forwardSignals } from './oci-streams.ts'
+import type { Relay } from './oci-terminal.ts'
 
 const birthFlags = [
   '-b, --bundle <path>  folder with config.json (default: .)',
@@ -95,9 +96,9 @@ async function creating(call: Call): Promise<void> {
     pidFile(call, await createByLauncher(call, birth.options))
     return
   }
-  const onReady = (pid: number, master: number) => {
+  const onReady = async (pid: number, master: number) => {
     checkProgram(pid, birth)
-    if (birth.terminal) sendMaster(pid, master, birth.socket ?? '')
+    if (birth.terminal) (await import('./oci-terminal.ts')).sendMaster(pid, master, birth.socket ?? '')
   }
   try {
     const { pid } = await create(workplace(call, birth, { onReady }), birth.options)
@@ -114,7 +115,7 @@ function checkProgram(pid: number, { options }: BirthCall): void {
 function workplace(
   { root, warn }: Call,
   { trace }: BirthCall,
-  how: { onReady(pid: number, master: number): void; claim?: (folder: string) => void },
+  how: { onReady(pid: number, master: number): Promise<void>; claim?: (folder: string) => void },
 ): Workplace {
   const { onReady, claim = claimFolder } = how
   return { root, player: localPlayer({ root, onReady }), warn, claim, ...(trace ? { trace } : {}) }
@@ -125,12 +126,14 @@ async function running(call: Call): Promise<number> {
   const detach = call.flags.has('detach')
   const birth = await birthCall(call, detach)
   const { id } = birth.options
-  const children = new Children()
+  // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.
+  const children = detach ? undefined : new Children()
   let relay: Relay | undefined
   let release = () => {}
-  const onReady = (pid: number, master: number) => {
+  const onReady = async (pid: number, master: number) => {
     checkProgram(pid, birth)
     if (!birth.terminal) return
+    const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
     if (birth.socket === undefined) relay = relayTerminal(pid, master)
     else sendMaster(pid, master, birth.socket)
   }
@@ -141,7 +144,7 @@ async function running(call: Call): Promise<number> {
   const remove = () => exclusively(call.root, id, () => deleteContainer(place, id, { force: true }))
   try {
     const { pid = 0 } = await create(place, birth.options)
-    const exited = children.wait(pid)
+    const exited = children?.wait(pid)
     try {
       pidFile(call, pid)
       await start(place, id)
@@ -151,7 +154,7 @@ async function running(call: Call): Promise<number> {
       throw error
     }
     release()
-    if (detach) return 0
+    if (!exited) return 0
     const stopForwarding = forwardSignals(pid)
     const { exitCode, signal } = await exited
     stopForwarding()

@@ -7,7 +7,8 @@ import { Children } from '../runtime/launcher/children.ts'
 import type { OciCapabilities, OciProcess } from '../runtime/spec/types.ts'
 import { type Call, idOf, usage, type Verb } from './oci-act.ts'
 import { preservedDescriptors } from './oci-preserved.ts'
-import { checkConsole, forwardSignals, type Relay, relayTerminal, sendMaster } from './oci-terminal.ts'
+import { checkConsole, forwardSignals } from './oci-streams.ts'
+import type { Relay } from './oci-terminal.ts'
 
 export const verbs: Readonly<Record<string, Verb>> = {
   exec: {
@@ -58,15 +59,18 @@ async function executing(call: Call): Promise<number> {
     ...(subgroup === undefined ? {} : { subgroup }),
     ...(trace ? { trace } : {}),
   }
-  // Detached, its end is for our parent to see: whoever reaps it here would take the exit code away.
+  // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.
   const children = detach ? undefined : new Children()
   let relay: Relay | undefined
   const born = async () => {
     const made = await execHere(root, id, options)
     for (const warning of made.warnings) call.warn(warning)
     const exited = children?.wait(made.pid)
-    if (terminal && socket !== undefined) sendMaster(made.pid, made.master, socket)
-    else if (terminal) relay = relayTerminal(made.pid, made.master)
+    if (terminal) {
+      const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
+      if (socket === undefined) relay = relayTerminal(made.pid, made.master)
+      else sendMaster(made.pid, made.master, socket)
+    }
     const pidFile = flags.text('pid-file')
     if (pidFile !== undefined) writeFileSync(pidFile, String(made.pid))
     await made.open()

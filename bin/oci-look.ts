@@ -13,10 +13,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     flags: [],
     takes: [1, 1],
     act(call) {
-      const state = stateOf(call.root, idOf(call))
-      const { annotations } = state
-      const more = Object.keys(annotations).length > 0 ? { annotations } : {}
-      print(JSON.stringify({ ...rowOf(call.root, state), owner: '', ...more }, null, 2))
+      print(JSON.stringify({ ...rowOf(call.root, stateOf(call.root, idOf(call))), owner: '' }, null, 2))
     },
   },
   list: {
@@ -54,11 +51,13 @@ export const verbs: Readonly<Record<string, Verb>> = {
         .pids(cgroupPath)
         .toSorted((a, b) => a - b)
       if (format === 'json') return print(JSON.stringify(pids))
-      const { processTable } = await import('../runtime/linux/process-table.ts')
-      print('UID          PID    PPID  C STIME TTY          TIME CMD')
+      const { pidWidth, processTable } = await import('../runtime/linux/process-table.ts')
+      const width = pidWidth()
+      print(`UID      ${'PID'.padStart(width)} ${'PPID'.padStart(width)}  C STIME TTY          TIME CMD`)
       for (const { UID, PID, PPID, C, STIME, TTY, TIME, CMD } of processTable(pids)) {
         const [user, start, terminal] = [UID.padEnd(8), STIME.padEnd(5), TTY.padEnd(8)]
-        print(`${user} ${PID.padStart(7)} ${PPID.padStart(7)} ${C.padStart(2)} ${start} ${terminal} ${TIME} ${CMD}`)
+        const [pid, parent] = [PID.padStart(width), PPID.padStart(width)]
+        print(`${user} ${pid} ${parent} ${C.padStart(2)} ${start} ${terminal} ${TIME} ${CMD}`)
       }
     },
   },
@@ -73,12 +72,15 @@ interface Row {
   bundle: string
   rootfs: string
   created: string
+  annotations?: Record<string, string>
   owner: string
 }
 
-function rowOf(root: string, { id, status, pid = 0, bundle = '', createdAt }: ContainerState): Row {
+function rowOf(root: string, { id, status, pid = 0, bundle = '', createdAt, annotations }: ContainerState): Row {
   const owner = statSync(`${root}/${id}`, { throwIfNoEntry: false })?.uid === 0 ? 'root' : ''
-  return { ociVersion: '1.3.0', id, pid, status, bundle, rootfs: rootfsOf(root, id, bundle), created: createdAt, owner }
+  const more = Object.keys(annotations).length > 0 ? { annotations } : {}
+  const rootfs = rootfsOf(root, id, bundle)
+  return { ociVersion: '1.3.0', id, pid, status, bundle, rootfs, created: createdAt, ...more, owner }
 }
 
 function rootfsOf(root: string, id: string, bundle: string): string {

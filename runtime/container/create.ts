@@ -1,25 +1,21 @@
-import { existsSync, mkdirSync } from 'node:fs'
-import { isAbsolute, resolve } from 'node:path'
-import { CoracleError, errnoOf, hasCode, messageOf, runAll } from '../base/errors.ts'
+import { CoracleError, hasCode } from '../base/errors.ts'
 import { keptByCopyUp } from '../birth/gate.ts'
 import { type Birth, recordBirth } from '../birth/order.ts'
 import type { BirthWishes } from '../birth/plan.ts'
 import { preservedDescriptor } from '../birth/preserved.ts'
 import type { Overlay } from '../birth/rootfs.ts'
-import { recordSandbox } from '../birth/sandbox.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import type { AtGate } from '../launcher/gates.ts'
 import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../launcher/protocol.ts'
-import { emptyFolderOf, folderOf, writeRecord } from '../launcher/records.ts'
-import { checkMappings } from '../spec/id-mappings.ts'
-import type { LinuxResources, OciIdMapping, OciSpec } from '../spec/types.ts'
+import { emptyFolderOf, writeRecord } from '../launcher/records.ts'
+import type { LinuxResources, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
+import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
-import { containerError } from './errors.ts'
 import { explainBirth } from './explain-step.ts'
-import { foreignStep, isForeign, noMarks, type Owned, recordForeignCreate, removeForeign } from './foreign.ts'
 import { withHome } from './home.ts'
+import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
 import { type ContainerState, stateFrom } from './state.ts'
@@ -39,21 +35,6 @@ export interface CreateOptions {
   stdin?: boolean
   /** End it when the first client that attached to it goes. */
   stdinOnce?: boolean
-}
-
-export interface SandboxOptions {
-  id: string
-  hostname: string
-  /** Relative to the root of the hierarchies. The sandbox' own process lives in a group below it. */
-  cgroupPath: string
-  resources?: LinuxResources
-  sysctls?: Record<string, string>
-  hostNetwork?: boolean
-  hostPid?: boolean
-  hostIpc?: boolean
-  /** The pod gets a user namespace, to which its other new namespaces belong; containers join it by path. */
-  userNamespace?: { uidMappings: OciIdMapping[]; gidMappings: OciIdMapping[] }
-  annotations?: Record<string, string>
 }
 
 /**
@@ -76,7 +57,8 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     ...(handler ? { handler } : {}),
     ...(!handler && Object.values(spec.hooks ?? {}).some((hooks) => hooks.length > 0) ? { hasHooks: true } : {}),
   }
-  if (isForeign(record)) return createForeign(place, record, { spec, bundle, rootfs })
+  if (isForeign(record))
+    return (await import('./create-foreign.ts')).createForeign(place, record, { spec, bundle, rootfs })
   const config: SavedConfig = { spec, rootfs, bundle, ...(wishes ? { wishes } : {}) }
   let hooked = false
   const atGate: AtGate = async ({ name, pid, result }) => {
@@ -130,59 +112,8 @@ export function birthOf(
   })
 }
 
-/** Has another runtime make the container; its cgroup too is that runtime's to make. */
-async function createForeign(place: Workplace, record: Owned, config: SavedConfig): Promise<ContainerState> {
-  const { root, player } = place
-  makeFolder(place, record.id, config.rootfs !== undefined)
-  try {
-    saveConfig(root, record.id, config)
-    const { tape, marks } = recordForeignCreate(root, record, {
-      ...config,
-      rootPath: rootPath(root, record.id, config),
-    })
-    try {
-      const born = await player.create(record, {
-        tape: tape.encode(),
-        marks: noMarks,
-        foreign: marks,
-        atGate: async () => {},
-      })
-      return stateFrom(born, { status: 'created' })
-    } catch (error) {
-      throw foreignStep(error, tape)
-    }
-  } catch (error) {
-    await runAll(`undo create ${record.id}`, [
-      () => removeForeign(root, record),
-      () => removeTraces(place, record.id, record.cgroupPath),
-    ]).catch((undo) => place.warn(messageOf(undo)))
-    throw error
-  }
-}
-
-/** Starts a pod's own process, which holds its namespaces; they are `/proc/<pid>/ns/*`. */
-export async function createSandbox(place: Workplace, options: SandboxOptions): Promise<ContainerState> {
-  const { id, resources = {}, annotations = {}, hostname, sysctls = {} } = options
-  const { hostNetwork = false, hostPid = false, hostIpc = false } = options
-  for (const [kind, mappings] of Object.entries(options.userNamespace ?? {})) checkMappings(kind, mappings)
-  const cgroupPath = `${cgroupPathOf(options.cgroupPath, id)}/${id}`
-  const record = { ...emptyRecord(id, 'sandbox', place), annotations, cgroupPath }
-  const recordTape = () =>
-    recordSandbox({
-      hostname,
-      sysctls,
-      hostNetwork,
-      hostPid,
-      hostIpc,
-      userNamespace: options.userNamespace,
-      cgroup: cgroups().membership(cgroupPath),
-      emptyFolder: emptyFolderOf(place.root),
-    })
-  const atGate = () => Promise.reject(containerError('WRONG_STATE', `create ${id}: a sandbox has no such gate`))
-  return bear(place, record, { resources, hasOverlay: false, recordTape, atGate })
-}
-
-interface BearPlan {
+/** What makes one birth differ from another. */
+export interface BearPlan {
   resources: LinuxResources | undefined
   hasOverlay: boolean
   save?: () => void
@@ -199,7 +130,8 @@ function inBirth(error: unknown, trace: Workplace['trace']): unknown {
   return new CoracleError(message, { code, cause, facts: { ...facts, index: trace.entryOf(Number(facts.index)) } })
 }
 
-async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): Promise<ContainerState> {
+/** Makes the folder and the cgroup and plays the tape up to its gate; whatever fails, nothing is left. */
+export async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): Promise<ContainerState> {
   makeFolder(place, record.id, plan.hasOverlay)
   try {
     plan.save?.()
@@ -249,38 +181,9 @@ export function marksOf({ clone, ready, gates, userNamespaces }: Birth): TapeMar
   }
 }
 
-function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace): ContainerRecord {
+/** What is the same for all that is born. */
+export function emptyRecord(id: string, kind: ContainerRecord['kind'], place: Workplace): ContainerRecord {
   const createdAt = new Date().toISOString()
   const plain = { terminal: false, stdin: false, stdinOnce: false, annotations: {}, cgroupPath: '' }
   return { id, kind, createdAt, keeper: place.player.keeper, ...plain }
-}
-
-/** `<root>/<id>`, and in it the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
-function makeFolder({ root, claim }: Workplace, id: string, hasOverlay: boolean): void {
-  if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
-    throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
-  }
-  const folder = folderOf(root, id)
-  const empty = emptyFolderOf(root)
-  if (!existsSync(empty)) {
-    mkdirSync(root, { recursive: true, mode: 0o700 })
-    mkdirSync(empty, { recursive: true, mode: 0o555 })
-  }
-  try {
-    mkdirSync(folder, { mode: 0o700 })
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error
-    throw containerError('ALREADY_EXISTS', `create ${id}: a container with this id exists already`, { id })
-  }
-  claim?.(folder)
-  if (hasOverlay) mkdirSync(`${folder}/rootfs`)
-}
-
-/** Where the root is, or where the overlay that it is made of gets mounted. */
-function rootPath(root: string, id: string, { spec, bundle, rootfs }: SavedConfig): string {
-  if (rootfs) return `${folderOf(root, id)}/rootfs`
-  const path = spec.root?.path ?? ''
-  if (isAbsolute(path)) return path
-  if (bundle === undefined) throw containerError('INVALID_ID', `create: root.path ${path} is not absolute`)
-  return resolve(bundle, path)
 }

@@ -4,7 +4,7 @@ import { cgroups } from '../cgroups/driver.ts'
 import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { containerError } from './errors.ts'
-import { isForeign, removeForeign } from './foreign.ts'
+import { isForeign } from './is-foreign.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
 import { savedConfig } from './saved-config.ts'
@@ -30,7 +30,7 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
     // By its pid too: somebody may have moved it out of its cgroup.
     if (record.pid !== undefined) signalProcess(record.pid, 9, record.startTime)
   }
-  if (isForeign(record)) await removeForeign(place.root, record)
+  if (isForeign(record)) await (await import('./foreign.ts')).removeForeign(place.root, record)
   const spec = record.hasHooks ? savedConfig(place.root, id).spec : undefined
   await removeTraces(place, id, record.cgroupPath)
   if (!spec) return

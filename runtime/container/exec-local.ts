@@ -4,6 +4,7 @@ import { recordExec, targetDescriptor } from '../birth/exec.ts'
 import { type Birth, gateDescriptor } from '../birth/order.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { playBirth } from '../launcher/birth-play.ts'
+import { reapLater } from '../launcher/children.ts'
 import { makePipe, pidfdOpen } from '../linux/process.ts'
 import type { OciProcess } from '../spec/types.ts'
 import { validateProcess } from '../spec/validate.ts'
@@ -52,12 +53,14 @@ export async function execHere(root: string, id: string, options: LocalExecOptio
   const pidfd = pidfdOpen(target)
   const own = [...ownStreams, [gateDescriptor, gate.read], [targetDescriptor, pidfd]] as const
   const inherit = new Map<number, number>([...own, ...preservedOf({ preserveFds }), ...played.descriptors])
+  const left: Promise<unknown>[] = []
   const play = {
     tape: played.tape.encode(),
     marks: played.marks,
     reportRead: report.read,
     reportWrite: report.write,
     inherit,
+    onChild: (pid: number) => void left.push(reapLater(pid)),
   }
   const explained = (error: unknown) => {
     if (!hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) return error
@@ -70,6 +73,7 @@ export async function execHere(root: string, id: string, options: LocalExecOptio
       for (const fd of [gate.read, pidfd, report.write]) closeSync(fd)
       played.onStarted()
     })
+    await Promise.all(left)
     const open = async () => {
       closeSync(gate.write)
       await running.catch((error) => Promise.reject(explained(error)))

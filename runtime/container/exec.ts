@@ -8,7 +8,7 @@ import type { OciCapabilities, OciProcess, OciSpec } from '../spec/types.ts'
 import { validateProcess } from '../spec/validate.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { explainExec } from './explain-exec.ts'
-import { execForeign, isForeign } from './foreign.ts'
+import { isForeign } from './is-foreign.ts'
 import { savedConfig } from './saved-config.ts'
 import { requireState } from './state.ts'
 
@@ -30,7 +30,8 @@ export async function exec(place: LauncherPlace, id: string, options: ExecOption
   const config = savedConfig(place.root, id)
   const process = validateProcess(execProcess(config.spec, options))
   const own = readRecord(place.root, id)
-  if (isForeign(own)) return execForeign(place, own, { process, stdin: options.stdin ?? false })
+  if (isForeign(own))
+    return (await import('./foreign.ts')).execForeign(place, own, { process, stdin: options.stdin ?? false })
   const cgroup = cgroups().membership(cgroupPath)
   const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, ownsStdio: true })
   for (const warning of warnings) place.log.warn(warning, { id })

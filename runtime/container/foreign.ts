@@ -5,12 +5,13 @@ import { hasCode } from '../base/errors.ts'
 import { recordProgram } from '../birth/program.ts'
 import type { LauncherPlace } from '../launcher/client.ts'
 import { openSession, type Session } from '../launcher/client-session.ts'
-import type { ContainerRecord, ForeignMarks, RuntimeHandler } from '../launcher/protocol.ts'
+import type { ForeignMarks } from '../launcher/protocol.ts'
 import { folderOf } from '../launcher/records.ts'
 import type { LinuxResources, OciProcess } from '../spec/types.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
 import { containerError } from './errors.ts'
+import type { Owned } from './is-foreign.ts'
 import type { SavedConfig } from './saved-config.ts'
 
 /*
@@ -26,14 +27,6 @@ export interface ForeignCall {
 }
 
 const commandMilliseconds = 60_000
-
-/** A container that belongs to another runtime. */
-export type Owned = ContainerRecord & { handler: RuntimeHandler }
-
-/** True for a container that another runtime has made. */
-export function isForeign(record: ContainerRecord | undefined): record is Owned {
-  return record?.handler !== undefined
-}
 
 /** Writes the bundle, in which the root and the cgroup have absolute paths; the tape makes the container of it. */
 export function recordForeignCreate(

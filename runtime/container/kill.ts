@@ -5,7 +5,7 @@ import { readRecord } from '../launcher/records.ts'
 import { signalNumber } from '../linux/constants.ts'
 import { pidfdOpen, pidfdSignal, startTimeOf } from '../linux/process.ts'
 import { containerError } from './errors.ts'
-import { askForeign, isForeign } from './foreign.ts'
+import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
 import { requireState, stateOf } from './state.ts'
 
@@ -23,6 +23,7 @@ export async function kill(
   const record = readRecord(place.root, id)
   if (isForeign(record)) {
     requireState(place.root, id, { verb: 'kill', states: ['created', 'running', 'paused'] })
+    const { askForeign } = await import('./foreign.ts')
     return askForeign(place.root, record, 'kill', ...(options.all ? ['--all'] : []), id, String(number))
   }
   if (options.all) {

@@ -1,5 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import { playBirth, readRunning } from '../launcher/birth-play.ts'
+import { reapLater } from '../launcher/children.ts'
 import { openGate } from '../launcher/gates.ts'
 import { folderOf, readRecord, writeRecord } from '../launcher/records.ts'
 import { makeFifo, pidfdOpen, pollReadable, startTimeOf } from '../linux/process.ts'
@@ -32,8 +33,10 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       const reportRead = openSync(`${folder}/report`, O_RDONLY | O_NONBLOCK)
       const reportWrite = openSync(`${folder}/report`, O_WRONLY)
       const inherit = new Map<number, number>([...ownStreams, [playerDescriptors.firstFree, gate], ...descriptors])
+      const left: Promise<unknown>[] = []
+      const onChild = (pid: number) => void left.push(reapLater(pid))
       const gates = { fifo: `${folder}/gate`, atGate }
-      const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit, gates }, () => {
+      const played = await playBirth({ tape, marks, reportRead, reportWrite, inherit, gates, onChild }, () => {
         closeSync(gate)
         closeSync(reportWrite)
         onStarted?.()
@@ -42,6 +45,8 @@ export function localPlayer({ root, onReady = () => {} }: LocalPlayerOptions): P
       const alive = { ...record, pid: played.pid, ...(startTime === undefined ? {} : { startTime }) }
       writeRecord(root, alive)
       running.set(record.id, played.running)
+      // Until it is reaped, what is left of the player counts in the container's cgroup.
+      await Promise.all(left)
       await onReady(played.pid, played.result)
       return alive
     },

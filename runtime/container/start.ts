@@ -3,7 +3,6 @@ import { readRecord } from '../launcher/records.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { birthOf } from './create.ts'
 import { containerError } from './errors.ts'
-import { explainExec } from './explain-exec.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
 import { savedConfig } from './saved-config.ts'
@@ -25,7 +24,10 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
     const { tape } = birthOf(place, id, config)
     // Counted from the end, where the two tapes are the same.
     const index = played + tape.entries.length - (readRecord(place.root, id)?.steps ?? tape.entries.length)
-    throw explainExec(stepError(tape, { ...error.facts, index } as unknown as Report), config)
+    throw (await import('./explain-exec.ts')).explainExec(
+      stepError(tape, { ...error.facts, index } as unknown as Report),
+      config,
+    )
   }
 }
 

@@ -19,6 +19,11 @@ export async function waitForChild(pid: number): Promise<Exit> {
   }
 }
 
+/** Has a child reaped for whose exit nobody asks: until then it counts in its cgroup. */
+export async function reapLater(pid: number): Promise<void> {
+  await waitForChild(pid).catch(() => {})
+}
+
 /** Far more than births that are under way at once. */
 const mostUnasked = 4096
 

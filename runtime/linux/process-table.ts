@@ -28,6 +28,11 @@ export function processTable(pids: readonly number[], now = new Date()): Process
   })
 }
 
+/** How many digits a pid can have here: what ps(1) makes its columns of. */
+export function pidWidth(): number {
+  return String(Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1')) - 1).length
+}
+
 interface Moment {
   now: Date
   uptimeSeconds: number
