@@ -93,12 +93,16 @@ function spawn(folder: string, program: string, args: string[]) {
 /** runc leaves the groups above its containers, in hierarchies that are not ours as well. */
 export function removeGroups(name: string): void {
   for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const group = join('/sys/fs/cgroup', hierarchy, 'coracle', name)
+    const above = join('/sys/fs/cgroup', hierarchy, 'coracle')
+    const group = join(above, name)
     if (!existsSync(group)) continue
     for (const inner of readdirSync(group, { withFileTypes: true })) {
       if (inner.isDirectory()) rmdirSync(join(group, inner.name))
     }
     rmdirSync(group)
+    // Our own runtime never makes a group there.
+    if (hierarchy === 'systemd' && readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile()))
+      rmdirSync(above)
   }
 }
 
