@@ -77,8 +77,15 @@ let count = 0
 function makeBundle(on: Fixture, spec: OciSpec): string {
   const bundle = join(on.folder, `bundle${count++}`)
   mkdirSync(bundle)
-  writeFileSync(join(bundle, 'config.json'), specText(spec))
+  writeFileSync(join(bundle, 'config.json'), specText(rootedGroup(spec)))
   return bundle
+}
+
+/** For runc a relative path begins at the group that it runs in itself: its groups would lie among the machine's own. */
+function rootedGroup(spec: OciSpec): OciSpec {
+  const path = spec.linux?.cgroupsPath
+  if (path === undefined || path === '' || path.startsWith('/')) return spec
+  return { ...spec, linux: { ...spec.linux, cgroupsPath: `/${path}` } }
 }
 
 /** By files, not pipes: a container that stays holds its streams, and a pipe would be waited for until it ends. */
