@@ -8,6 +8,7 @@ import { checkMappings, hostIdOf } from '../spec/id-mappings.ts'
 import type { OciMount, OciSpec } from '../spec/types.ts'
 import {
   here,
+  longestValue,
   makeFileInRoot,
   makeFolderInRoot,
   mountSetattr,
@@ -65,11 +66,10 @@ export function recordMounts(tape: SyscallTape, plan: MountPlan): Result[] {
     tape.because(`mount ${mount.type ?? (options.bind ? 'bind' : 'none')} on ${mount.destination}`)
     if (options.remount) changeMount(tape, plan, mount, options)
     else if (options.bind) bindMount(tape, plan, mount, options)
-    else if (mount.type === 'cgroup' || mount.type === 'cgroup2') mountCgroups(tape, plan, mount)
+    else if (mount.type === 'cgroup' || mount.type === 'cgroup2') late.push(...mountCgroups(tape, plan, mount))
     else {
       checkFilesystem(mount, options, plan.maps)
-      const made = mountFilesystem(tape, plan, mount, options)
-      if (made) late.push(made)
+      late.push(...mountFilesystem(tape, plan, mount, options))
     }
   }
   return late
@@ -154,12 +154,7 @@ function mapIds(
 }
 
 /** Returns the mount if it must become read-only later: a tmpfs in which targets of other mounts are made. */
-function mountFilesystem(
-  tape: SyscallTape,
-  plan: MountPlan,
-  mount: OciMount,
-  options: MountOptions,
-): Result | undefined {
+function mountFilesystem(tape: SyscallTape, plan: MountPlan, mount: OciMount, options: MountOptions): Result[] {
   const { type = '', source = '', destination } = mount
   const { root, fromHost } = plan
   let set = options.attributes.set | options.recursive.set
@@ -168,7 +163,8 @@ function mountFilesystem(
   if (isLate) set &= ~MOUNT_ATTR_RDONLY
   // A device must not be written to at all, not even to replay its journal.
   const device = isReadonly && source.startsWith('/') ? ['ro'] : []
-  const data = [...device, ...options.filesystemFlags, ...options.data, ...labelOption(mount, plan.spec)]
+  const own = type === 'overlay' ? oneByOne(options.data) : options.data
+  const data = [...device, ...options.filesystemFlags, ...own, ...labelOption(mount, plan.spec)]
   if (type === 'tmpfs' && !options.data.some((option) => option.startsWith('mode='))) {
     const mode = plan.modeOf(destination)
     if (mode !== undefined) data.push(`mode=${mode.toString(8)}`)
@@ -184,7 +180,16 @@ function mountFilesystem(
     plan.copyUp(target, made, { mode: says('mode'), owner: says('uid', 'gid') })
   }
   moveMount(tape, made, target)
-  return isLate ? made : undefined
+  return isLate ? [made] : []
+}
+
+/** Layers that are too long together for one value of fsconfig(2), each by itself (`lowerdir+`, Linux 6.5). */
+function oneByOne(data: readonly string[]): string[] {
+  return data.flatMap((option) => {
+    if (!option.startsWith('lowerdir=') || Buffer.byteLength(option) <= longestValue) return [option]
+    const layers = option.slice('lowerdir='.length).match(/(?:\\.|[^:\\])+/g) ?? []
+    return layers.map((layer) => `lowerdir+=${layer.replaceAll('\\:', ':')}`)
+  })
 }
 
 /** mount(8)'s `remount`: flags and options of what is mounted there already; with `bind` the flags of the mount alone. */
@@ -204,7 +209,7 @@ function changeMount(tape: SyscallTape, { root }: MountPlan, mount: OciMount, op
 }
 
 /** Each hierarchy by a bind of the container's own group: the same view with and without a cgroup namespace. */
-function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan, mount: OciMount): void {
+function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan, mount: OciMount): Result[] {
   const { attributes } = mountOptions(mount)
   const target = targetOf(tape, root, mount.destination, { isFolder: true, nofollow: false })
   const unified = cgroups.length === 1 && cgroups[0]?.name === '' ? cgroups[0] : undefined
@@ -218,7 +223,7 @@ function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan,
   }
   if (unified) {
     bind(unified.folder, target)
-    return
+    return []
   }
   const safe = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
   const top = newMount(tape, { type: 'tmpfs', source: 'cgroup', data: ['mode=755', 'size=64k'], attributes: safe })
@@ -226,7 +231,8 @@ function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan,
   for (const { name, folder } of cgroups) {
     bind(folder, makeFolderInRoot(tape, root, `${mount.destination}/${name}`))
   }
-  if (attributes.set & MOUNT_ATTR_RDONLY) mountSetattr(tape, top, { set: MOUNT_ATTR_RDONLY, clear: 0 })
+  // Engines mount hierarchies of their own beside these.
+  return attributes.set & MOUNT_ATTR_RDONLY ? [top] : []
 }
 
 function targetOf(

@@ -10,6 +10,7 @@ import {
   configureByDescriptor,
   flags,
   here,
+  longestValue,
   mountFilesystem,
   mountSetattr,
   moveMount,
@@ -106,9 +107,6 @@ function propagationOf(propagation: string | undefined): number {
   if (mode === undefined) throw specInvalid('linux.rootfsPropagation', `${propagation} is not a propagation`)
   return mode
 }
-
-/** Longer strings fsconfig(2) does not take. */
-const longestValue = 255
 
 /**
  * An overlay of any number of layers (`lowerdir+`, Linux 6.5). In a user namespace the layers, which belong to the ids of the

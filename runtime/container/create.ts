@@ -141,13 +141,16 @@ export async function bear(place: Workplace, record: ContainerRecord, plan: Bear
     for (const warning of birth.warnings) place.warn(`${record.id}: ${warning}`)
     try {
       const traced = place.trace?.interleave(birth)
-      const born = await place.player.create(record, {
-        tape: (traced?.tape ?? tape).encode(),
-        marks: traced?.marks ?? marksOf(birth),
-        atGate: plan.atGate,
-        ...descriptorsOf(plan.descriptors, traced?.descriptors),
-        ...(traced ? { onStarted: traced.onStarted } : {}),
-      })
+      const born = await place.player.create(
+        { ...record, steps: tape.entries.length },
+        {
+          tape: (traced?.tape ?? tape).encode(),
+          marks: traced?.marks ?? marksOf(birth),
+          atGate: plan.atGate,
+          ...descriptorsOf(plan.descriptors, traced?.descriptors),
+          ...(traced ? { onStarted: traced.onStarted } : {}),
+        },
+      )
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
       throw explainBirth(inBirth(error, place.trace), tape, plan.resources?.memory?.limit)

@@ -15,6 +15,7 @@ export function launcherPlayer(client: LauncherClient): Player {
     keeper: 'launcher',
     async create(record, { tape, atGate, ...request }) {
       let failed: unknown
+      let atWork: Promise<void> = Promise.resolve()
       const onGate = async (gate: GateNotice) => {
         await atGate(gate).catch((error) => {
           failed = error
@@ -23,9 +24,14 @@ export function launcherPlayer(client: LauncherClient): Player {
         await client.call({ op: 'open-gate', id: record.id, failed: failed !== undefined }).catch(() => {})
       }
       try {
-        return (await client.call({ op: 'create', record, ...request }, tape, (gate) => void onGate(gate)))
-          .record as ContainerRecord
+        return (
+          await client.call({ op: 'create', record, ...request }, tape, (gate) => {
+            atWork = onGate(gate)
+          })
+        ).record as ContainerRecord
       } catch (error) {
+        // Hooks may still run when the launcher is gone, and nothing is undone under their feet.
+        await atWork
         throw failed ?? error
       }
     },

@@ -20,9 +20,12 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
   } catch (error) {
     if (!hasCode(error, 'PLAY_FAILED') || error.facts.index === undefined) throw error
     const config = savedConfig(place.root, id)
-    const index = place.trace?.entryOf(Number(error.facts.index)) ?? error.facts.index
-    const failed = stepError(birthOf(place, id, config).tape, { ...error.facts, index } as unknown as Report)
-    throw (await import('./explain-exec.ts')).explainExec(failed, config)
+    const played = place.trace?.entryOf(Number(error.facts.index)) ?? Number(error.facts.index)
+    const { tape } = birthOf(place, id, config)
+    // Counted from the end, where the two tapes are the same.
+    const index = played + tape.entries.length - (readRecord(place.root, id)?.steps ?? tape.entries.length)
+    const { explainExec } = await import('./explain-exec.ts')
+    throw explainExec(stepError(tape, { ...error.facts, index } as unknown as Report), config)
   }
 }
 

@@ -71,6 +71,8 @@ export interface ContainerRecord {
   handler?: RuntimeHandler
   /** config.json has hooks: whoever starts or deletes it runs them. */
   hasHooks?: true
+  /** How many entries its tape had: recorded again, it may begin otherwise, for its birth has left folders in the root. */
+  steps?: number
   /** Who plays and waits: `none` leaves the process to itself, with the caller's own streams. */
   keeper: 'launcher' | 'none'
 }

@@ -1,9 +1,9 @@
 import { specInvalid, specUnsupported } from './errors.ts'
 import { checkUserNamespace } from './id-mappings.ts'
 import { hookNames } from './names.ts'
-import { processShape, specShape } from './schema.ts'
+import { processShape, resourcesShape, specShape } from './schema.ts'
 import { shaped } from './shape.ts'
-import type { OciProcess, OciSpec } from './types.ts'
+import type { LinuxResources, OciProcess, OciSpec } from './types.ts'
 
 /** Looks at one thing in a config.json of which every field has its type, and throws if it makes no sense. */
 type Check = (spec: OciSpec) => void
@@ -24,6 +24,11 @@ export function validateProcess(value: unknown): OciProcess {
   process({ process: made })
   processLimits({ process: made })
   return made
+}
+
+/** The same for limits alone: what update takes. */
+export function validateResources(value: unknown): LinuxResources {
+  return shaped('linux.resources', value, resourcesShape) as LinuxResources
 }
 
 function version({ ociVersion }: OciSpec): void {

@@ -157,6 +157,9 @@ export function openFilesystem(tape: SyscallTape, type: string): Result {
   return tape.call('fsopen', [type, flags(FSOPEN_CLOEXEC, { FSOPEN_CLOEXEC })])
 }
 
+/** Longer strings fsconfig(2) does not take. */
+export const longestValue = 255
+
 /** fsconfig(2): `key` or `key=value`, one call for each. */
 export function configure(tape: SyscallTape, context: Arg, data: readonly string[]): void {
   for (const option of data) {

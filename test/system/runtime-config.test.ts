@@ -325,6 +325,23 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect(processesWith('sleep\x004711')).toEqual([])
     })
 
+    it('the launcher is killed while a hook runs: create fails, and nothing is left', async () => {
+      const file = join(on.folder, 'killed')
+      const slow: OciHook = { path: '/bin/sh', args: ['sh', '-c', `sleep 1; echo done >> ${file}`], env: ['PATH=/bin'] }
+      const creating = create('killed', { createRuntime: [slow], poststop: [telling('poststop', file)] })
+      creating.catch(() => {})
+      await expect
+        .poll(() => on.runtime.state('killed').catch(() => ({ status: '' })))
+        .toMatchObject({ status: 'creating' })
+      process.kill(on.launcherPid(), 'SIGKILL')
+      await expect(creating).rejects.toMatchObject({ code: 'LAUNCHER_LOST' })
+      const [first, second] = readFileSync(file, 'utf8').split('\n')
+      expect(first).toBe('done')
+      expect(second).toMatch(/^poststop /)
+      expect(await on.runtime.list()).toEqual([])
+      expect((await on.run(['true'])).exitCode).toBe(0)
+    })
+
     it('its output is read however much it is', async () => {
       const noisy: OciHook = {
         path: '/bin/sh',

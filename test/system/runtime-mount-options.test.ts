@@ -193,6 +193,18 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       await expect(refused).rejects.toThrow(/openat2\(.*"proc".*O_NOFOLLOW.* failed: (ELOOP|ENOTDIR)/)
     })
 
+    it('a program that is missing is named, though the birth has changed what its tape was recorded from', async () => {
+      const missing = on.run(['/bin/none'], (spec) => {
+        spec.root = { path: on.rootfs }
+        spec.mounts.push({ destination: '/fresh/folder', type: 'tmpfs' })
+      })
+      await expect(missing).rejects.toMatchObject({
+        code: 'EXEC_FAILED',
+        message: expect.stringContaining('/bin/none'),
+      })
+      for (const { id } of await on.runtime.list()) await on.runtime.delete(id, { force: true })
+    })
+
     it('what is wrong is named', async () => {
       const wrong = async (mount: OciMount, reason: RegExp) => {
         await expect(withMounts('true', [mount])).rejects.toThrow(reason)
@@ -272,6 +284,24 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       expect(logText(log)).toBe('0\n0\n0')
       expect(statSync(join(overlay.upper, 'made')).uid).toBe(100_000)
     })
+  })
+
+  it('an overlay as a mount of config.json, with more layers than one value of fsconfig holds', async () => {
+    const top = join(on.folder, 'volume')
+    const layers = Array.from({ length: 5 }, (_, at) => join(top, `${at}:${'x'.repeat(90)}`))
+    for (const [at, path] of layers.entries()) {
+      mkdirSync(path, { recursive: true })
+      writeFileSync(join(path, `f${at}`), '')
+    }
+    const [upper, work] = [join(top, 'upper'), join(top, 'work')]
+    for (const path of [upper, work]) mkdirSync(path)
+    const lowerdir = layers.map((path) => path.replaceAll(':', '\\:')).join(':')
+    const options = [`lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`]
+    const { output } = await withMounts('ls /o; touch /o/new', [
+      { destination: '/o', type: 'overlay', source: 'overlay', options },
+    ])
+    expect(output.split('\n')).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+    expect(readdirSync(upper)).toEqual(['new'])
   })
 
   it('an overlay of 128 layers with long paths', async () => {
