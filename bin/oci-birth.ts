@@ -98,7 +98,7 @@ async function creating(call: Call): Promise<void> {
   }
   const onReady = async (pid: number, master: number) => {
     checkProgram(pid, birth)
-    if (birth.terminal) (await import('./oci-terminal.ts')).sendMaster(pid, master, birth.socket ?? '')
+    if (birth.terminal) await (await import('./oci-terminal.ts')).sendMaster(pid, master, birth.socket ?? '')
   }
   try {
     const { pid } = await create(workplace(call, birth, { onReady }), birth.options)
@@ -135,7 +135,7 @@ async function running(call: Call): Promise<number> {
     if (!birth.terminal) return
     const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
     if (birth.socket === undefined) relay = relayTerminal(pid, master)
-    else sendMaster(pid, master, birth.socket)
+    else await sendMaster(pid, master, birth.socket)
   }
   const claim = (folder: string) => {
     release = claimFolder(folder)

@@ -69,7 +69,7 @@ async function executing(call: Call): Promise<number> {
     if (terminal) {
       const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
       if (socket === undefined) relay = relayTerminal(made.pid, made.master)
-      else sendMaster(made.pid, made.master, socket)
+      else await sendMaster(made.pid, made.master, socket)
     }
     const pidFile = flags.text('pid-file')
     if (pidFile !== undefined) writeFileSync(pidFile, String(made.pid))

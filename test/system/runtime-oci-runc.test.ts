@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { descriptorInbox } from '../../runtime/linux/receive-descriptor.ts'
+import { descriptorInbox } from '../../runtime/linux/pass-descriptors.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci, has } from '../peers/engine/sandbox.ts'
