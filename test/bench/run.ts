@@ -2,6 +2,7 @@
 import type { Bench, BenchRow, Sample } from './rows.ts'
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+  images: () => import('./images.ts'),
   pods: () => import('./pods.ts'),
   up: () => import('./up.ts'),
   runtime: () => import('./runtime.ts'),

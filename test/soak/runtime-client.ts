@@ -1,10 +1,19 @@
 /** A client that makes containers until it is killed: ROOT ROOTFS CGROUP PREFIX AT-ONCE. Tells its parent of each that ended well. */
 import { silentLog } from '../../runtime/base/log.ts'
-import { openRuntime } from '../../runtime/index.ts'
+import { openRuntime, type Runtime } from '../../runtime/index.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 
 const [root = '', rootfs = '', group = '', prefix = '', atOnce = '1'] = process.argv.slice(2)
-const runtime = await openRuntime({ root, log: silentLog })
+const runtime = await opened()
+
+/** The launcher may be killed while it is being asked for the first time. */
+async function opened(): Promise<Runtime> {
+  try {
+    return await openRuntime({ root, log: silentLog })
+  } catch {
+    return opened()
+  }
+}
 
 async function lives(at: number): Promise<void> {
   for (let count = 0; ; count++) {

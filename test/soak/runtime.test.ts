@@ -123,9 +123,9 @@ describe.skipIf(process.getuid?.() !== 0)('runtime, for long (needs root)', () =
         kills.launcher++
         await sleep(300 + Math.random() * 700)
       }
-      client.kill('SIGKILL')
       kills.client++
-      await once(client, 'exit')
+      const gone = once(client, 'exit')
+      if (client.exitCode === null && client.kill('SIGKILL')) await gone
       await on.reopen()
       for (const { id } of await on.runtime.list()) await on.runtime.delete(id, { force: true })
       for (const name of readdirSync(on.root)) if (name.startsWith('r')) await on.runtime.delete(name, { force: true })

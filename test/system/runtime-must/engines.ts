@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { OciSpec } from '../../../runtime/index.ts'
 import { specText } from '../../../runtime/spec/exact-json.ts'
@@ -40,7 +49,7 @@ export function ours(on: Fixture): Engine {
         return { output: '', exitCode: 1, error: (error as Error).message }
       }
     },
-    command: (...args) => spawn(coracle, ['oci', '--root', root, ...args]),
+    command: (...args) => spawn(on.folder, coracle, ['oci', '--root', root, ...args]),
     bundle: (spec) => makeBundle(on, spec),
   }
 }
@@ -49,7 +58,7 @@ export function ours(on: Fixture): Engine {
 export function runc(on: Fixture): Engine {
   const root = join(on.folder, 'runc')
   const command = (...args: string[]) =>
-    spawn('unshare', ['-m', '--propagation', 'private', 'runc', '--root', root, ...args])
+    spawn(on.folder, 'unshare', ['-m', '--propagation', 'private', 'runc', '--root', root, ...args])
   return {
     name: 'runc',
     async run(spec) {
@@ -68,24 +77,39 @@ let count = 0
 function makeBundle(on: Fixture, spec: OciSpec): string {
   const bundle = join(on.folder, `bundle${count++}`)
   mkdirSync(bundle)
-  writeFileSync(join(bundle, 'config.json'), specText(spec))
+  writeFileSync(join(bundle, 'config.json'), specText(rootedGroup(spec)))
   return bundle
 }
 
-function spawn(program: string, args: string[]) {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 20_000, input: '' })
-  return { status, stdout, stderr }
+/** For runc a relative path begins at the group that it runs in itself: its groups would lie among the machine's own. */
+function rootedGroup(spec: OciSpec): OciSpec {
+  const path = spec.linux?.cgroupsPath
+  if (path === undefined || path === '' || path.startsWith('/')) return spec
+  return { ...spec, linux: { ...spec.linux, cgroupsPath: `/${path}` } }
+}
+
+/** By files, not pipes: a container that stays holds its streams, and a pipe would be waited for until it ends. */
+function spawn(folder: string, program: string, args: string[]) {
+  const [out, err] = ['out', 'err'].map((name) => join(folder, `${name}${count++}`)) as [string, string]
+  const [outFd, errFd] = [openSync(out, 'w'), openSync(err, 'w')]
+  const { status } = spawnSync(program, args, { timeout: 20_000, stdio: ['ignore', outFd, errFd] })
+  for (const fd of [outFd, errFd]) closeSync(fd)
+  return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') }
 }
 
 /** runc leaves the groups above its containers, in hierarchies that are not ours as well. */
 export function removeGroups(name: string): void {
   for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const group = join('/sys/fs/cgroup', hierarchy, 'coracle', name)
+    const above = join('/sys/fs/cgroup', hierarchy, 'coracle')
+    const group = join(above, name)
     if (!existsSync(group)) continue
     for (const inner of readdirSync(group, { withFileTypes: true })) {
       if (inner.isDirectory()) rmdirSync(join(group, inner.name))
     }
     rmdirSync(group)
+    // Our own runtime never makes a group there.
+    if (hierarchy === 'systemd' && readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile()))
+      rmdirSync(above)
   }
 }
 
