@@ -164,6 +164,7 @@ async function running(call: Call): Promise<number> {
     else writeExit(call.root, id, { exitCode, ...(signal ? { signal } : {}), oomKilled: false, finishedAt })
     return exitCode
   } finally {
+    children?.close()
     relay?.finish()
     await tellTrace(birth.trace)
   }

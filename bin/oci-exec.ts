@@ -85,6 +85,7 @@ async function executing(call: Call): Promise<number> {
     stopForwarding()
     return exitCode
   } finally {
+    children?.close()
     relay?.finish()
     if (trace) writeFileSync(2, await trace.text())
   }

@@ -51,6 +51,8 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
     for (const hierarchy of ['*'])
       spawnSync('sh', ['-c', `find /sys/fs/cgroup/${hierarchy}/${cgroup} -depth -type d -exec rmdir {} \\;`])
     await on[Symbol.asyncDispose]()
+    // Processes that were killed a moment ago may still be on their way out.
+    for (let tries = 0; traces('ocirunc-').length > 0 && tries < 50; tries++) await sleep(100)
     expect(traces('ocirunc-')).toEqual([])
   })
 
