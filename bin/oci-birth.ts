@@ -42,6 +42,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       ...birthFlags,
       '-d, --detach  leave it running',
       '--keep  do not delete it when it has ended',
+      launcherFlag,
       '--no-subreaper  as it is: this runtime needs no subreaper',
     ],
     takes: [1, 1],
@@ -126,6 +127,9 @@ async function running(call: Call): Promise<number> {
   const detach = call.flags.has('detach')
   const birth = await birthCall(call, detach)
   const { id } = birth.options
+  if (call.flags.has('launcher')) {
+    return (await import('./oci-launcher.ts')).runByLauncher(call, birth.options, (pid) => pidFile(call, pid))
+  }
   // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.
   const children = detach ? undefined : new Children()
   let relay: Relay | undefined

@@ -252,6 +252,27 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
     await on.runtime.delete('l')
   })
 
+  it('--launcher: run and exec with our streams, as if it were not there', async () => {
+    configure(['sh', '-c', 'read line; echo "got $line"; echo err >&2; exit 7'])
+    const run = spawnSync(coracleOci, ['run', '--launcher', on.root, '-b', bundle, 'm'], {
+      input: 'word\n',
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    expect(run).toMatchObject({ status: 7, stdout: 'got word\n', stderr: 'err\n' })
+    expect(await on.runtime.list()).toEqual([])
+    configure(['sleep', '600'])
+    expect(oci('run', '-d', '--launcher', on.root, '-b', bundle, 'm')).toMatchObject({ status: 0, stderr: '' })
+    const args = ['exec', '--launcher', on.root, 'm', 'sh', '-c', 'cat; pwd; exit 3']
+    const exec = spawnSync(coracleOci, args, { input: 'in\n', encoding: 'utf8', timeout: 20_000 })
+    expect(exec).toMatchObject({ status: 3, stdout: 'in\n/\n', stderr: '' })
+    expect(oci('exec', '--launcher', on.root, '-d', 'm', 'true')).toMatchObject({
+      status: 255,
+      stderr: expect.stringContaining('--launcher: not together with --detach'),
+    })
+    await on.runtime.delete('m', { force: true })
+  })
+
   it('the program runs through links, from any folder and without a PATH', () => {
     const link = join(on.folder, 'runtime')
     spawnSync('ln', ['-s', coracleOci, join(on.folder, 'first')])
