@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NamespaceType, OciDevice, OciMount, OciSpec } from '../../runtime/index.ts'
+import { hostFacts } from '../../runtime/linux/host.ts'
 import { isAtLeast } from '../../runtime/linux/kernel-features.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
@@ -397,10 +398,15 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       expect(allowed).toBe(own)
     })
 
-    it('labels without their security module, a scheduler that the kernel refuses: errors that name it', async () => {
+    it('labels that cannot be had, a scheduler that the kernel refuses: errors that name it', async () => {
       const wrong = (more: object) => withMounts('true', [], (spec) => void Object.assign(spec.process ?? {}, more))
-      await expect(wrong({ apparmorProfile: 'x' })).rejects.toThrow(/process\.apparmorProfile: AppArmor is not active/)
-      await expect(wrong({ selinuxLabel: 'x' })).rejects.toThrow(/process\.selinuxLabel: SELinux is not active/)
+      const { apparmor, selinux } = hostFacts().modules
+      // With the module there the kernel says whether it has such a profile.
+      const noProfile = apparmor ? /write.* failed: ENOENT/ : /process\.apparmorProfile: AppArmor is not active/
+      await expect(wrong({ apparmorProfile: 'no-such-profile' })).rejects.toThrow(noProfile)
+      if (apparmor) await wrong({ apparmorProfile: 'unconfined' })
+      const noLabel = selinux ? /write.* failed/ : /process\.selinuxLabel: SELinux is not active/
+      await expect(wrong({ selinuxLabel: 'x' })).rejects.toThrow(noLabel)
       await expect(wrong({ scheduler: { policy: 'SCHED_FIFO', priority: 1000 } })).rejects.toThrow(
         /sched_setattr.* failed|process\.scheduler/,
       )
