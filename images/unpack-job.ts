@@ -77,18 +77,24 @@ function uncompressed({ blob, compression }: UnpackJob): AsyncIterable<Buffer> {
   }
 }
 
+/** Folders of one layer to complete, and the layers below it. */
+export interface InheritStep {
+  directory: string
+  /** Those that the layer does not name itself. */
+  folders: readonly Uint8Array[]
+  /** Paths of the layers below, the topmost first. */
+  lower: readonly string[]
+}
+
 /**
  * Gives folders that a layer has only made on the way the looks of the topmost layer below that has them: overlayfs shows
- * those of the uppermost, and a layer with `tmp/x` must not take the sticky bit from /tmp. `lower` begins at the top.
+ * those of the uppermost, and a layer with `tmp/x` must not take the sticky bit from /tmp.
  */
-export function inheritFolders(
-  directory: string,
-  o: { folders: readonly Uint8Array[]; lower: readonly string[] },
-): void {
-  const roots = [directory, ...o.lower].map((path) => openSync(path, O_RDONLY | O_DIRECTORY))
+export function inheritFolders({ directory, folders, lower }: InheritStep): void {
+  const roots = [directory, ...lower].map((path) => openSync(path, O_RDONLY | O_DIRECTORY))
   const [own = -1, ...below] = roots
   try {
-    for (const folder of o.folders) {
+    for (const folder of folders) {
       const path = folder.length === 0 ? Buffer.from('.') : folder
       const found = below.map((root) => openFolder(root, path)).find((fd) => fd !== undefined)
       const target = openFolder(own, path)

@@ -134,7 +134,12 @@ function notYet({ linux }: OciSpec): void {
   if (found) throw specUnsupported(found[0])
 }
 
+function annotationKeys({ annotations }: OciSpec): void {
+  if (annotations && Object.hasOwn(annotations, '')) throw specInvalid('annotations', 'a key is the empty string')
+}
+
 const checks: readonly Check[] = [
+  annotationKeys,
   version,
   process,
   processLimits,

@@ -219,24 +219,6 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
         return { change, log }
       }
 
-      // runc 1.1 runs poststart before the program and with create, and starts the program although startContainer has failed.
-      const asTheSpecSays = it.skipIf(name !== 'ours')
-
-      asTheSpecSays('MUST be called in their order, each in its operation, with the state', async () => {
-        const { change, log } = hooked()
-        const { id } = created(['sh', '-c', 'echo program >> /data/log; sleep 60'], change)
-        const [prestart, ...creating] = log()
-        expect(prestart).toMatch(/^prestart creat/)
-        expect(creating.map((line) => line.split(' ')[0])).toEqual(['createRuntime', 'createContainer'])
-        ok('start', id)
-        await expect.poll(() => log().length).toBe(6)
-        const [startContainer, ...rest] = log().slice(3)
-        expect(startContainer).toBe('startContainer inside')
-        expect(rest.map((line) => line.split(' ')[0]).toSorted()).toEqual(['poststart', 'program'])
-        await away(id)
-        expect(log().at(-1)).toBe('poststop stopped')
-      })
-
       it.each(['prestart', 'createRuntime', 'createContainer'])(
         '%s fails: create MUST generate an error, and nothing is left',
         (kind) => {
@@ -246,20 +228,6 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
           refused('create', '-b', bundle, id)
           refused('state', id)
           expect(existsSync(join('/sys/fs/cgroup/pids', cgroupPath))).toBe(false)
-          expect(log().some((line) => line.startsWith(kind))).toBe(true)
-        },
-      )
-
-      asTheSpecSays.each(['startContainer', 'poststart'])(
-        '%s fails: start MUST generate an error and stop the container',
-        async (kind) => {
-          const { change, log } = hooked(kind)
-          const { id } = created(['sh', '-c', 'sleep 60'], change)
-          refused('start', id)
-          await expect
-            .poll(() => engine.command('state', id).stdout === '' || state(id).status === 'stopped', { timeout: 5000 })
-            .toBe(true)
-          engine.command('delete', '--force', id)
           expect(log().some((line) => line.startsWith(kind))).toBe(true)
         },
       )
@@ -276,6 +244,38 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
         expect(performance.now() - before).toBeLessThan(6000)
         refused('state', id)
       })
+
+      // runc 1.1 runs poststart before the program and with create, and starts the program although startContainer has failed.
+      if (name !== 'ours') return
+
+      it('MUST be called in their order, each in its operation, with the state', async () => {
+        const { change, log } = hooked()
+        const { id } = created(['sh', '-c', 'echo program >> /data/log; sleep 60'], change)
+        const [prestart, ...creating] = log()
+        expect(prestart).toMatch(/^prestart creat/)
+        expect(creating.map((line) => line.split(' ')[0])).toEqual(['createRuntime', 'createContainer'])
+        ok('start', id)
+        await expect.poll(() => log().length).toBe(6)
+        const [startContainer, ...rest] = log().slice(3)
+        expect(startContainer).toBe('startContainer inside')
+        expect(rest.map((line) => line.split(' ')[0]).toSorted()).toEqual(['poststart', 'program'])
+        await away(id)
+        expect(log().at(-1)).toBe('poststop stopped')
+      })
+
+      it.each(['startContainer', 'poststart'])(
+        '%s fails: start MUST generate an error and stop the container',
+        async (kind) => {
+          const { change, log } = hooked(kind)
+          const { id } = created(['sh', '-c', 'sleep 60'], change)
+          refused('start', id)
+          await expect
+            .poll(() => engine.command('state', id).stdout === '' || state(id).status === 'stopped', { timeout: 5000 })
+            .toBe(true)
+          engine.command('delete', '--force', id)
+          expect(log().some((line) => line.startsWith(kind))).toBe(true)
+        },
+      )
     })
   })
 })

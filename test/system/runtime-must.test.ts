@@ -11,8 +11,9 @@ import { mountMusts } from './runtime-must/mounts.ts'
 import type { Expected, FullSpec, Must } from './runtime-must/must.ts'
 import { newerMusts } from './runtime-must/newer.ts'
 import { processMusts } from './runtime-must/process.ts'
+import { refusalMusts } from './runtime-must/refusals.ts'
 
-const musts = [...processMusts, ...mountMusts, ...linuxMusts, ...newerMusts]
+const musts = [...processMusts, ...mountMusts, ...linuxMusts, ...newerMusts, ...refusalMusts]
 
 const named = (must: Must): [string, Must] => {
   const differs = must.runcDiffers === undefined ? '' : ` (runc differs: ${must.runcDiffers})`

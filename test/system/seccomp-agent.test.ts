@@ -101,6 +101,21 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('seccomp agent (needs 
     expect(readdirSync(on.root).filter((name) => name.startsWith('run'))).toEqual([])
   })
 
+  it('by the command line, without a launcher and traced, the agent is told as well', async () => {
+    const agent = await anAgent()
+    const engine = ours(on)
+    const bundle = engine.bundle(specWith(profile(agent.path, 'getpriority'), true))
+    const { status, stdout, stderr } = engine.command('run', '--trace', '-b', bundle, 'traced')
+    expect([status, parseAnswers(stdout)[0]]).toEqual([0, { result: -1, errno: 123 }])
+    expect(stderr).toMatch(/SECCOMP_SET_MODE_FILTER/)
+    await agent.end
+    expect(JSON.parse((await agent.said).split('\n')[1] ?? '').state).toMatchObject({
+      id: 'traced',
+      bundle,
+      status: 'creating',
+    })
+  })
+
   it('what cannot work is refused: write, the default, and exec', async () => {
     const agent = await anAgent()
     await expect(on.runtime.create({ id: 'w', spec: specWith(profile(agent.path, 'write'), true) })).rejects.toThrow(

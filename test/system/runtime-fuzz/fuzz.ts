@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import { CoracleError } from '../../../runtime/base/errors.ts'
+import { recordExec } from '../../../runtime/birth/exec.ts'
 import { recordBirth } from '../../../runtime/birth/order.ts'
 import type { OciSpec } from '../../../runtime/index.ts'
 import { parseSpec } from '../../../runtime/spec/exact-json.ts'
-import { validateSpec } from '../../../runtime/spec/validate.ts'
+import { validateProcess, validateSpec } from '../../../runtime/spec/validate.ts'
 import { fillSpec } from '../../fixtures/full-spec.ts'
 import { mutate, mutations } from '../../fixtures/mutated-spec.ts'
 import type { Fixture } from '../runtime-fixture.ts'
@@ -45,6 +46,32 @@ export async function fuzz(
   }
   const seed = options.seed === undefined ? {} : { seed: options.seed }
   await fc.assert(fc.asyncProperty(mutations(2), check), { numRuns: options.runs, endOnFailure: true, ...seed })
+  return counts
+}
+
+/** Some documents that are refused, as text, with what has been done to them. */
+export function refusedDocuments(on: Fixture, count: number): { text: string; fields: string[] }[] {
+  const base = on.spec(['/bin/true'], fillSpec)
+  const documents = fc.sample(mutations(1), 50 * count).map((changes) => mutate(base, changes))
+  return documents.filter(({ text, fields }) => take(text, fields) === undefined).slice(0, count)
+}
+
+/** The same for a process that is added to a container: what `exec --process` reads. */
+export function fuzzProcess(on: Fixture, runs: number): { accepted: number; refused: number } {
+  const counts = { accepted: 0, refused: 0 }
+  const base = on.spec(['/bin/true'], fillSpec)
+  const check = (changes: Parameters<typeof mutate>[1]) => {
+    const { text, fields } = mutate({ process: base.process } as OciSpec, changes)
+    try {
+      const process = validateProcess((JSON.parse(text) as { process?: unknown }).process)
+      recordExec({ spec: base, process, cgroup: { join: [] }, ownsStdio: true }).tape.encode()
+      counts.accepted++
+    } catch (error) {
+      expectClear(error, fields)
+      counts.refused++
+    }
+  }
+  fc.assert(fc.property(mutations(2), check), { numRuns: runs, endOnFailure: true })
   return counts
 }
 

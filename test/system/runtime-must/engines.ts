@@ -77,8 +77,15 @@ let count = 0
 function makeBundle(on: Fixture, spec: OciSpec): string {
   const bundle = join(on.folder, `bundle${count++}`)
   mkdirSync(bundle)
-  writeFileSync(join(bundle, 'config.json'), specText(spec))
+  writeFileSync(join(bundle, 'config.json'), specText(rootedGroup(spec)))
   return bundle
+}
+
+/** For runc a relative path begins at the group that it runs in itself: its groups would lie among the machine's own. */
+function rootedGroup(spec: OciSpec): OciSpec {
+  const path = spec.linux?.cgroupsPath
+  if (path === undefined || path === '' || path.startsWith('/')) return spec
+  return { ...spec, linux: { ...spec.linux, cgroupsPath: `/${path}` } }
 }
 
 /** By files, not pipes: a container that stays holds its streams, and a pipe would be waited for until it ends. */
@@ -93,12 +100,16 @@ function spawn(folder: string, program: string, args: string[]) {
 /** runc leaves the groups above its containers, in hierarchies that are not ours as well. */
 export function removeGroups(name: string): void {
   for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const group = join('/sys/fs/cgroup', hierarchy, 'coracle', name)
+    const above = join('/sys/fs/cgroup', hierarchy, 'coracle')
+    const group = join(above, name)
     if (!existsSync(group)) continue
     for (const inner of readdirSync(group, { withFileTypes: true })) {
       if (inner.isDirectory()) rmdirSync(join(group, inner.name))
     }
     rmdirSync(group)
+    // Our own runtime never makes a group there.
+    if (hierarchy === 'systemd' && readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile()))
+      rmdirSync(above)
   }
 }
 
