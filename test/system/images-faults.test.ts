@@ -12,8 +12,9 @@ import { aWorkshop, treeOf, type Workshop } from './images/store.ts'
 
 const isRoot = process.getuid?.() === 0
 const test = it.skipIf(!isRoot)
-/** How many processes are killed: 15, or as many as $CORACLE_SOAK says. */
-const kills = Number(process.env.CORACLE_SOAK ?? 15)
+/** How many processes are killed: 15, and for a soak 100 times as many as $CORACLE_SOAK says. */
+const soak = process.env.CORACLE_SOAK
+const kills = soak === undefined ? 15 : Math.ceil(Number(soak) * 100)
 const library = join(import.meta.dirname, '../../images/index.ts')
 const name = 'faults.test/app:1'
 
