@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command } from 'commander'
-import { type Credentials, type Images, type ImageUsage, openImages, type PullProgress } from '../images/index.ts'
+import { type Images, type ImageUsage, openImages } from '../images/index.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
-import type { Log } from '../runtime/base/log.ts'
+import { consoleLog } from './console-log.ts'
 import { bytes, type DiskUse, diskTable, historyTable, imageTable } from './images-print.ts'
+import { addRemote } from './images-remote.ts'
 
 const defaultDataDir = '/var/lib/coracle'
 
@@ -24,20 +24,7 @@ export function imagesCommand(): Command {
       await withImages(options, async (store) => console.log(imageTable(await store.load(file), Date.now())))
     },
   )
-  const remote = (usage: string, description: string) =>
-    add(usage, description)
-      .option('--user <name:password>', 'user of the registry, or $CORACLE_REGISTRY_USER')
-      .option('--password-file <file>', 'file with the password, instead of writing it behind the name')
-      .option('--insecure-registry <host...>', 'registries that may be spoken to without TLS', [])
-  remote('pull <image>', 'fetches an image from its registry').action(async (image: string, options: RemoteOptions) => {
-    const request = { ...credentialsOf(options), onProgress: progressLine() }
-    await withImages(options, async (store) => console.log(imageTable([await store.pull(image, request)], Date.now())))
-  })
-  remote('push <image>', 'sends an image to the registry that its name says').action(
-    async (image: string, options: RemoteOptions) => {
-      await withImages(options, (store) => store.push(image, credentialsOf(options)))
-    },
-  )
+  addRemote(add)
   add('inspect <image>', 'prints what is known of an image, as JSON').action(
     async (image: string, options: Options) => {
       await withImages(options, async (store) => {
@@ -99,52 +86,13 @@ function asDiskUse({ total, active, size, reclaimable }: ImageUsage): DiskUse {
 
 interface Options {
   dataDir: string
-  insecureRegistry?: string[]
-}
-
-interface RemoteOptions extends Options {
-  user?: string
-  passwordFile?: string
 }
 
 async function withImages(options: Options, act: (images: Images) => Promise<void>): Promise<void> {
-  const images = await openImages({
-    root: join(options.dataDir, 'images'),
-    log: consoleLog,
-    insecureRegistries: options.insecureRegistry ?? [],
-  })
+  const images = await openImages({ root: join(options.dataDir, 'images'), log: consoleLog })
   try {
     await act(images)
   } finally {
     await images.close()
   }
-}
-
-function credentialsOf({ user, passwordFile }: RemoteOptions): { auth?: Credentials } {
-  const given = user ?? process.env.CORACLE_REGISTRY_USER
-  if (given === undefined) return {}
-  if (passwordFile !== undefined) {
-    return { auth: { username: given, password: readFileSync(passwordFile, 'utf8').trimEnd() } }
-  }
-  const colon = given.indexOf(':')
-  if (colon < 0) throw new CoracleError('read --user: the password is missing', { code: 'IMAGE_UNAUTHORIZED' })
-  return { auth: { username: given.slice(0, colon), password: given.slice(colon + 1) } }
-}
-
-/** One line that is written over, on a terminal only. */
-function progressLine(): (progress: PullProgress) => void {
-  const blobs = new Map<string, PullProgress>()
-  return (progress) => {
-    if (!process.stderr.isTTY) return
-    blobs.set(progress.digest, progress)
-    const sum = (key: 'received' | 'total') => [...blobs.values()].reduce((all, one) => all + one[key], 0) / 1e6
-    process.stderr.write(`\r${sum('received').toFixed(1)} of ${sum('total').toFixed(1)} MB`)
-  }
-}
-
-const consoleLog: Log = {
-  debug() {},
-  info() {},
-  warn: (message, facts) => console.error(`warning: ${message}`, facts ?? ''),
-  error: (message, facts) => console.error(message, facts ?? ''),
 }

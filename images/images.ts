@@ -1,9 +1,10 @@
-import type { Credentials } from './auth.ts'
 import type { BuildOptions } from './build.ts'
 import type { HistoryStep } from './history.ts'
 import type { ImageRecord } from './image-record.ts'
 import type { ImageConfig } from './manifest.ts'
 import type { PullProgress } from './pull.ts'
+import type { Credentials } from './registry/auth.ts'
+import type { PushProgress } from './registry/push.ts'
 import type { Overlay } from './snapshot.ts'
 
 export interface ImageUsage {
@@ -18,6 +19,14 @@ export interface PullRequest {
   auth?: Credentials
   signal?: AbortSignal
   onProgress?: (progress: PullProgress) => void
+  /** `linux/arm64`, `linux/arm/v7`; this machine's when left out. */
+  platform?: string
+}
+
+export interface PushRequest {
+  auth?: Credentials
+  signal?: AbortSignal
+  onProgress?: (progress: PushProgress) => void
 }
 
 /** The images of this host, and the writable layers of its containers. Errors carry the codes of `errors.ts`. */
@@ -25,7 +34,7 @@ export interface Images {
   /** Fetches and unpacks an image; what is there is not fetched again. */
   pull(ref: string, request?: PullRequest): Promise<ImageRecord>
   /** Sends an image to the registry that its name says; what is there already is not sent again. */
-  push(ref: string, request?: Omit<PullRequest, 'onProgress'>): Promise<void>
+  push(ref: string, request?: PushRequest): Promise<void>
   /** All images of an archive: OCI or Docker's, also packed with gzip or zstd. */
   load(file: string): Promise<ImageRecord[]>
   /** Composes an image from files of this host. */

@@ -8,12 +8,13 @@ import { imageError } from './errors.ts'
 import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
 import { type HistoryStep, historyOf } from './history.ts'
 import { type Image, type ImageRecord, readImage, recordOf } from './image-record.ts'
-import type { Images, ImageUsage, PullRequest } from './images.ts'
+import type { Images, ImageUsage, PullRequest, PushRequest } from './images.ts'
 import type { Entry, IndexFile } from './index-file.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
+import { hostPlatform, parsePlatform } from './platform.ts'
 import { type Puller, pullImage } from './pull.ts'
-import { pushImage } from './push.ts'
 import { formatReference, parseReference } from './reference.ts'
+import { pushImage } from './registry/push.ts'
 import { saveArchive } from './save.ts'
 import type { Overlay, Snapshots } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
@@ -41,9 +42,10 @@ export class ImageLibrary implements Images {
   pull(ref: string, request: PullRequest = {}): Promise<ImageRecord> {
     const reference = parseReference(ref)
     const { auth, signal, onProgress } = request
+    const platform = request.platform === undefined ? hostPlatform : parsePlatform(request.platform)
     return this.#work(async () => {
       const started = performance.now()
-      const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress })
+      const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress, platform })
       const record = await this.#add(pulled)
       const milliseconds = Math.round(performance.now() - started)
       this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
@@ -51,11 +53,13 @@ export class ImageLibrary implements Images {
     })
   }
 
-  push(ref: string, { auth, signal }: Omit<PullRequest, 'onProgress'> = {}): Promise<void> {
+  push(ref: string, { auth, signal, onProgress }: PushRequest = {}): Promise<void> {
     const reference = parseReference(ref)
     return this.#work(async () => {
-      const { image, digest } = await this.#require('push', ref)
-      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, { auth, signal })
+      const { image, digest, entries } = await this.#require('push', ref)
+      const names = entries.flatMap((entry) => (entry.reference ? [parseReference(entry.reference)] : []))
+      const options = { auth, signal, onProgress, names }
+      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, options)
     })
   }
 
@@ -197,6 +201,7 @@ export class ImageLibrary implements Images {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#working)
+    this.#parts.puller.registry.close()
   }
 
   async #require(verb: string, ref: string) {
