@@ -60,8 +60,12 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   // The first failure stops the rest, and nothing goes on behind the caller's back.
   const stop = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
-  const fetchBlob = (descriptor: Descriptor) =>
-    download(puller, { repository, descriptor, options: { ...options, signal } })
+  const fetches: Promise<void>[] = []
+  const fetchBlob = (descriptor: Descriptor) => {
+    const fetched = download(puller, { repository, descriptor, options: { ...options, signal } })
+    fetches.push(fetched)
+    return fetched
+  }
   await fetchBlob(manifest.config)
   const document = parseImageDocument(await puller.blobs.readDocument(manifest.config.digest), where)
   requirePlatform(document, where, options.platform)
@@ -79,7 +83,8 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
     await Promise.all(work)
   } catch (error) {
     stop.abort(error)
-    await Promise.allSettled(work)
+    // Unpacking does not wait for the other layers when one has failed.
+    await Promise.allSettled([...work, ...fetches])
     throw error
   }
   for (const { descriptor } of layers) tell(options, descriptor, 'complete')

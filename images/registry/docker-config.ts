@@ -64,6 +64,8 @@ function fits(key: Key, { domain, path }: { domain: string; path: string }): boo
 }
 
 function isSameHost(pattern: string, host: string): boolean {
+  // An address of IPv6 in its brackets is no class of characters.
+  if (host.startsWith('[')) return pattern === host
   const [patterns, labels] = [pattern.split('.'), host.split('.')]
   if (patterns.length !== labels.length || host === '') return false
   return patterns.every((part, at) => glob(part).test(labels[at] ?? ''))
@@ -78,7 +80,7 @@ function glob(part: string): RegExp {
   try {
     return new RegExp(`^${source}$`)
   } catch {
-    // An address of IPv6 or a broken class is meant literally.
+    // A broken class is meant literally.
     return new RegExp(`^${part.replaceAll(/\W/g, '\\$&')}$`)
   }
 }
