@@ -1,26 +1,158 @@
 /** Tables as docker and podman print them. */
-import type { HistoryStep, ImageRecord } from '../images/index.ts'
+import type { DiskUsage, HistoryStep, ImageRecord } from '../images/index.ts'
+import { CoracleError } from '../runtime/base/errors.ts'
 
-export function imageTable(records: readonly ImageRecord[], now: number): string {
-  const rows = records.flatMap(({ id, references, size, created }) => {
-    const names = references.filter((name) => !name.includes('@'))
-    return (names.length > 0 ? names : ['<none>:<none>']).map((name) => {
-      const colon = name.lastIndexOf(':')
-      return [name.slice(0, colon), name.slice(colon + 1), shortId(id), ago(created, now), bytes(size)]
-    })
-  })
-  return table(['REPOSITORY', 'TAG', 'IMAGE ID', 'CREATED', 'SIZE'], rows)
+/** A line of `ls`, with docker's names for its columns. */
+export interface ImageRow {
+  Repository: string
+  Tag: string
+  Digest: string
+  ID: string
+  CreatedSince: string
+  CreatedAt: string
+  Size: string
 }
 
-export function historyTable(id: string, steps: readonly HistoryStep[], now: number): string {
+export type ImageFilter = { key: 'dangling' | 'label' | 'reference' | 'before' | 'since'; value: string }
+const filterKeys = ['dangling', 'label', 'reference', 'before', 'since'] as const
+
+/** `key=value`. Throws `BAD_FLAG` for others than docker's. */
+export function parseFilter(text: string): ImageFilter {
+  const equals = text.indexOf('=')
+  const [name, value] = [text.slice(0, Math.max(equals, 0)), text.slice(equals + 1)]
+  const key = filterKeys.find((one) => one === name)
+  if (!key || (key === 'dangling' && !['true', 'false'].includes(value))) {
+    throw new CoracleError(`--filter ${text}: it is one of ${filterKeys.join(', ')}`, { code: 'BAD_FLAG' })
+  }
+  return { key, value }
+}
+
+/** A line for each name, newest image first. */
+export function imageRows(
+  records: readonly ImageRecord[],
+  o: { filters: readonly ImageFilter[]; now: number; trunc: boolean },
+): ImageRow[] {
+  const newest = records.toSorted((one, other) => timeOf(other) - timeOf(one))
+  return newest.flatMap((record) => {
+    if (!o.filters.every((filter) => fitsImage(record, { filter, records }))) return []
+    const tagged = namesOf(record).filter((name) => o.filters.every((filter) => fitsName(name, filter)))
+    if (tagged.length === 0 && (namesOf(record).length > 0 || o.filters.some(({ key }) => key === 'reference')))
+      return []
+    const digest = record.references.find((name) => name.includes('@'))?.split('@')[1] ?? '<none>'
+    return (tagged.length > 0 ? tagged : ['<none>:<none>']).map((name): ImageRow => {
+      const colon = name.lastIndexOf(':')
+      return {
+        Repository: name.slice(0, colon),
+        Tag: name.slice(colon + 1),
+        Digest: digest,
+        ID: o.trunc ? shortId(record.id) : record.id,
+        CreatedSince: ago(record.created, o.now),
+        CreatedAt: record.created ?? '',
+        Size: bytes(record.size),
+      }
+    })
+  })
+}
+
+const namesOf = ({ references }: ImageRecord) => references.filter((name) => !name.includes('@'))
+const timeOf = ({ created }: ImageRecord) => Date.parse(created ?? '') || 0
+
+function fitsImage(
+  record: ImageRecord,
+  { filter: { key, value }, records }: { filter: ImageFilter; records: readonly ImageRecord[] },
+): boolean {
+  switch (key) {
+    case 'dangling':
+      return (namesOf(record).length === 0) === (value === 'true')
+    case 'label': {
+      const [name = '', wanted] = [
+        value.split('=')[0],
+        value.includes('=') ? value.slice(value.indexOf('=') + 1) : undefined,
+      ]
+      const label = record.config.Labels?.[name]
+      return label !== undefined && (wanted === undefined || label === wanted)
+    }
+    case 'before':
+    case 'since': {
+      const other = records.find(({ id, references }) => references.includes(value) || shortId(id).startsWith(value))
+      if (!other) throw new CoracleError(`--filter ${key}=${value}: there is no such image`, { code: 'BAD_FLAG' })
+      return key === 'before' ? timeOf(record) < timeOf(other) : timeOf(record) > timeOf(other)
+    }
+    case 'reference':
+      return true
+  }
+}
+
+/** Docker's pattern: `*` within a part of the name; a short name means the one on Docker Hub. */
+function fitsName(name: string, { key, value }: ImageFilter): boolean {
+  if (key !== 'reference') return true
+  const text = value
+    .replaceAll(/[.+^${}()|\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]')
+  const pattern = new RegExp(`^${text}$`)
+  const short = name.replace(/^docker\.io\/(library\/)?/, '')
+  return [name, short].some((one) => pattern.test(one) || pattern.test(one.slice(0, one.lastIndexOf(':'))))
+}
+
+export function imageTable(rows: readonly ImageRow[], { digests }: { digests: boolean }): string {
+  const head = ['REPOSITORY', 'TAG', ...(digests ? ['DIGEST'] : []), 'IMAGE ID', 'CREATED', 'SIZE']
+  return table(
+    head,
+    rows.map((row) => [row.Repository, row.Tag, ...(digests ? [row.Digest] : []), row.ID, row.CreatedSince, row.Size]),
+  )
+}
+
+/** The fields of `docker inspect` that an image has here; ours are `Digest` and `RepoTags` with complete names. */
+export function dockerInspect(record: ImageRecord): Record<string, unknown> {
+  const { id, references, created, size, config, digest, platform, diffIds, author } = record
+  return {
+    Id: id,
+    Digest: digest,
+    RepoTags: namesOf(record),
+    RepoDigests: references.filter((name) => name.includes('@')),
+    Created: created ?? '',
+    Author: author ?? '',
+    Architecture: platform.architecture,
+    ...(platform.variant === undefined ? {} : { Variant: platform.variant }),
+    Os: platform.os,
+    Size: size,
+    RootFS: { Type: 'layers', Layers: diffIds },
+    Config: config,
+  }
+}
+
+export function historyTable(
+  steps: readonly HistoryStep[],
+  { id, now, trunc, quiet }: { id: string; now: number; trunc: boolean; quiet: boolean },
+): string {
   const rows = steps.map(({ created, createdBy, size, comment }, index) => [
-    index === 0 ? shortId(id) : '<missing>',
+    index > 0 ? '<missing>' : trunc ? shortId(id) : id,
     ago(created, now),
-    cut(createdBy.replaceAll(/\s+/g, ' '), 60),
+    trunc ? cut(createdBy.replaceAll(/\s+/g, ' '), 45) : createdBy,
     bytes(size),
     comment ?? '',
   ])
+  if (quiet) return rows.map(([first]) => first).join('\n')
   return table(['IMAGE', 'CREATED', 'CREATED BY', 'SIZE', 'COMMENT'], rows)
+}
+
+/** `df -v`: what each image and container takes on the disk. */
+export function diskDetails({ images, containers }: DiskUsage): string {
+  const imageLines = images.map(({ image, size, shared, unique, containers: users }) => {
+    const name = namesOf(image)[0] ?? '<none>:<none>'
+    const colon = name.lastIndexOf(':')
+    const names = [name.slice(0, colon), name.slice(colon + 1), shortId(image.id)]
+    return [...names, bytes(size), bytes(shared), bytes(unique), String(users.length)]
+  })
+  const head = ['REPOSITORY', 'TAG', 'IMAGE ID', 'SIZE', 'SHARED SIZE', 'UNIQUE SIZE', 'CONTAINERS']
+  const containerLines = containers.map(({ id, image, size, files }) => [id, image, bytes(size), String(files)])
+  return [
+    'Images space usage:\n',
+    table(head, imageLines),
+    '\nContainers space usage:\n',
+    table(['CONTAINER ID', 'IMAGE', 'SIZE', 'FILES'], containerLines),
+  ].join('\n')
 }
 
 export interface DiskUse {

@@ -1,7 +1,6 @@
 /** The commands of `coracle images` that speak to registries. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from 'commander'
 import {
   type Credentials,
   formatReference,
@@ -13,6 +12,7 @@ import {
 } from '../images/index.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
 import { consoleLog } from './console-log.ts'
+import type { Add } from './images-open.ts'
 import { bytes } from './images-print.ts'
 import { type ProgressBoard, progressBoard } from './progress.ts'
 import { registryAccess } from './registry-access.ts'
@@ -29,9 +29,7 @@ interface Access {
   signal: AbortSignal
 }
 
-type Add = (usage: string, description: string) => Command
-
-export function addRemote(add: Add): void {
+export function addRemoteCommands(add: Add): void {
   const remote = (usage: string, description: string) =>
     add(usage, description)
       .option('--user <name:password>', 'user of the registry, or $CORACLE_REGISTRY_USER')

@@ -42,6 +42,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       ...birthFlags,
       '-d, --detach  leave it running',
       '--keep  do not delete it when it has ended',
+      launcherFlag,
       '--no-subreaper  as it is: this runtime needs no subreaper',
     ],
     takes: [1, 1],
@@ -98,7 +99,7 @@ async function creating(call: Call): Promise<void> {
   }
   const onReady = async (pid: number, master: number) => {
     checkProgram(pid, birth)
-    if (birth.terminal) (await import('./oci-terminal.ts')).sendMaster(pid, master, birth.socket ?? '')
+    if (birth.terminal) await (await import('./oci-terminal.ts')).sendMaster(pid, master, birth.socket ?? '')
   }
   try {
     const { pid } = await create(workplace(call, birth, { onReady }), birth.options)
@@ -126,6 +127,9 @@ async function running(call: Call): Promise<number> {
   const detach = call.flags.has('detach')
   const birth = await birthCall(call, detach)
   const { id } = birth.options
+  if (call.flags.has('launcher')) {
+    return (await import('./oci-launcher.ts')).runByLauncher(call, birth.options, (pid) => pidFile(call, pid))
+  }
   // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.
   const children = detach ? undefined : new Children()
   let relay: Relay | undefined
@@ -135,7 +139,7 @@ async function running(call: Call): Promise<number> {
     if (!birth.terminal) return
     const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
     if (birth.socket === undefined) relay = relayTerminal(pid, master)
-    else sendMaster(pid, master, birth.socket)
+    else await sendMaster(pid, master, birth.socket)
   }
   const claim = (folder: string) => {
     release = claimFolder(folder)
@@ -164,6 +168,7 @@ async function running(call: Call): Promise<number> {
     else writeExit(call.root, id, { exitCode, ...(signal ? { signal } : {}), oomKilled: false, finishedAt })
     return exitCode
   } finally {
+    children?.close()
     relay?.finish()
     await tellTrace(birth.trace)
   }

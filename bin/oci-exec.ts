@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { execProcess } from '../runtime/container/exec.ts'
 import { execHere } from '../runtime/container/exec-local.ts'
 import { exclusively } from '../runtime/container/lock.ts'
@@ -31,6 +32,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       '--preserve-fds <n>  pass on so many descriptors from 3 on, after those of $LISTEN_FDS',
       '--cgroup <path>  an existing group below the container’s own',
       '--ignore-paused  also in a paused container; it runs when that is resumed',
+      '--launcher <root>  in a container that the launcher of this root keeps',
       '--trace  print the tape with results and microseconds on standard error',
     ],
     takes: [1, Number.POSITIVE_INFINITY],
@@ -44,7 +46,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
 async function executing(call: Call): Promise<number> {
   const { flags, root } = call
   const id = idOf(call)
-  const process_ = processOf(call)
+  const launcher = flags.text('launcher')
+  const process_ = processOf(launcher === undefined ? call : { ...call, root: resolve(launcher) })
+  if (launcher !== undefined) return (await import('./oci-launcher.ts')).execByLauncher(call, id, process_)
   const detach = flags.has('detach')
   const socket = flags.text('console-socket')
   const terminal = process_.terminal === true
@@ -69,7 +73,7 @@ async function executing(call: Call): Promise<number> {
     if (terminal) {
       const { relayTerminal, sendMaster } = await import('./oci-terminal.ts')
       if (socket === undefined) relay = relayTerminal(made.pid, made.master)
-      else sendMaster(made.pid, made.master, socket)
+      else await sendMaster(made.pid, made.master, socket)
     }
     const pidFile = flags.text('pid-file')
     if (pidFile !== undefined) writeFileSync(pidFile, String(made.pid))
@@ -85,6 +89,7 @@ async function executing(call: Call): Promise<number> {
     stopForwarding()
     return exitCode
   } finally {
+    children?.close()
     relay?.finish()
     if (trace) writeFileSync(2, await trace.text())
   }

@@ -1,14 +1,14 @@
 import { closeSync, writeFileSync } from 'node:fs'
 import { terminalInput } from '../runtime/launcher/input.ts'
 import { Output } from '../runtime/launcher/output.ts'
-import { descriptorOf, pidfdOpen, setNonblocking, setWindowSize } from '../runtime/linux/process.ts'
-import { sendDescriptor } from '../runtime/linux/send-descriptor.ts'
+import { sendDescriptors } from '../runtime/linux/pass-descriptors.ts'
+import { descriptorIn, setNonblocking, setWindowSize } from '../runtime/linux/process.ts'
 
 /** Sends the terminal's master, which waits in process `pid`, to the engine that listens at `socket`. */
-export function sendMaster(pid: number, descriptor: number, socket: string): void {
-  const master = masterOf(pid, descriptor)
+export async function sendMaster(pid: number, descriptor: number, socket: string): Promise<void> {
+  const master = descriptorIn(pid, descriptor)
   try {
-    sendDescriptor(socket, master, '/dev/ptmx')
+    await sendDescriptors(socket, Buffer.from('/dev/ptmx'), [master])
   } finally {
     closeSync(master)
   }
@@ -20,7 +20,7 @@ export interface Relay {
 
 /** Our terminal, in raw mode, before the terminal of the container. */
 export function relayTerminal(pid: number, descriptor: number): Relay {
-  const master = masterOf(pid, descriptor)
+  const master = descriptorIn(pid, descriptor)
   setNonblocking(master)
   const output = new Output(master, 'terminal', (chunk) => writeFileSync(1, chunk))
   const input = terminalInput(master)
@@ -39,14 +39,5 @@ export function relayTerminal(pid: number, descriptor: number): Relay {
       if (process.stdin.isTTY) process.stdin.setRawMode(false)
       process.stdin.pause()
     },
-  }
-}
-
-function masterOf(pid: number, descriptor: number): number {
-  const pidfd = pidfdOpen(pid)
-  try {
-    return descriptorOf(pidfd, descriptor)
-  } finally {
-    closeSync(pidfd)
   }
 }

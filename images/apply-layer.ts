@@ -21,7 +21,7 @@ import { chmodSpecial, type Found, lookUp, makeOpaque, remove, withChild } from 
 import { LayerFolders } from './layer-folders.ts'
 import type { TarHeader, TarSink } from './tar-reader.ts'
 import { isOpaqueMarker, splitPath, whiteoutTarget } from './whiteouts.ts'
-import { translateXattr } from './xattr-policy.ts'
+import { plainXattr, translateXattr } from './xattr-policy.ts'
 
 /** What was left out, for the log. */
 export interface LayerReport {
@@ -47,10 +47,13 @@ export class LayerWriter implements TarSink {
   readonly #skippedXattrs = new Set<string>()
   /** Times of folders are set at the end: every file that is created in one changes them. */
   readonly #folderTimes: { path: Buffer; mtime: bigint }[] = []
+  readonly #form: 'layer' | 'plain'
   #open: { fd: number; header: TarHeader } | undefined
 
-  constructor(root: number) {
+  /** `plain`: any tar archive, into a folder that has files already; names of whiteouts mean nothing then. */
+  constructor(root: number, form: 'layer' | 'plain' = 'layer') {
     this.#folders = new LayerFolders(root)
+    this.#form = form
   }
 
   entry(header: TarHeader): void {
@@ -62,6 +65,10 @@ export class LayerWriter implements TarSink {
       return
     }
     const folder = this.#folders.open(path)
+    if (this.#form === 'plain') {
+      this.#create(folder, name, { header, path })
+      return
+    }
     const hidden = isOpaqueMarker(name) ? undefined : whiteoutTarget(name)
     if (isOpaqueMarker(name)) makeOpaque(folder, Buffer.from('.'))
     else if (hidden) this.#whiteout(folder, hidden)
@@ -130,6 +137,7 @@ export class LayerWriter implements TarSink {
       const there = errnoOf(error) === 'EEXIST' ? lookUp(folder, name) : undefined
       if (!there) throw error
       if (header.type === 'link' && this.#isSameFile(folder, name, header)) return
+      if (this.#form === 'plain' && there.kind === 'directory') throw invalid(header.name, 'a folder is in its place')
       remove(folder, name, there.kind)
       this.#make(folder, name, header)
     }
@@ -172,6 +180,7 @@ export class LayerWriter implements TarSink {
       there = errnoOf(error) === 'EEXIST' ? lookUp(folder, name) : undefined
       if (!there) throw error
       if (there.kind !== 'directory') {
+        if (this.#form === 'plain') throw invalid(header.name, 'a file is in the place of the folder')
         remove(folder, name, there.kind)
         this.#make(folder, name, header)
       }
@@ -225,7 +234,7 @@ export class LayerWriter implements TarSink {
 
   #xattrs(header: TarHeader): [string, Buffer][] {
     return [...header.xattrs].flatMap(([name, value]): [string, Buffer][] => {
-      const translated = translateXattr(name)
+      const translated = this.#form === 'plain' ? plainXattr(name) : translateXattr(name)
       if (translated === undefined) this.#skippedXattrs.add(name)
       return translated === undefined ? [] : [[translated, value]]
     })

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
-import { mkdir, open, rm, stat } from 'node:fs/promises'
+import { closeSync, constants, createWriteStream, fstatSync, openSync, statSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
+import { O_DIRECTORY, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
+import { compressionIn, uncompressedFile } from './compression.ts'
 import { imageError } from './errors.ts'
 import type { Compression } from './manifest.ts'
 import { fileSource } from './store.ts'
 import { type TarHeader, TarReader } from './tar-reader.ts'
 import { splitPath } from './whiteouts.ts'
-import { unpackZstd } from './zstd.ts'
 
 /** The files of an archive, wherever they are. */
 export interface ArchiveFiles {
@@ -28,30 +28,88 @@ interface Range {
   end: number
 }
 
+const { O_NONBLOCK } = constants
 const maximumDocumentBytes = 8 * 1024 * 1024
 const maximumLinks = 8
 
 /**
- * Runs `act` with the files of a tar archive, which may be packed with gzip or zstd; then it is unpacked into `scratch`
- * meanwhile. Nothing of the archive becomes a path of this host. Throws `IMAGE_ARCHIVE_INVALID`.
+ * Runs `act` with the files of a folder or of a tar archive, which may be packed with gzip or zstd; then it is unpacked
+ * into `scratch` meanwhile. Nothing of the archive becomes a path of this host. Throws `IMAGE_ARCHIVE_INVALID`.
  */
 export async function withArchive<Result>(
   file: string,
   scratch: string,
   act: (files: ArchiveFiles) => Promise<Result>,
 ): Promise<Result> {
+  if (isFolder(file)) return withFolder(file, act)
   const compression = await compressionIn(file, 0)
   if (compression === 'none') return act(await filesOf(file))
   const plain = join(scratch, randomUUID())
   try {
     await mkdir(scratch, { recursive: true })
-    const source = createReadStream(file)
-    const unpacked = compression === 'gzip' ? source.pipe(createGunzip()) : unpackZstd(source)
-    await pipeline(unpacked, createWriteStream(plain, { flags: 'wx', mode: 0o600 }))
+    await unpackTo(plain, uncompressedFile(file, compression), file)
     return await act(await filesOf(plain))
   } finally {
     await rm(plain, { force: true })
   }
+}
+
+async function unpackTo(plain: string, source: AsyncIterable<Uint8Array>, shownAs: string): Promise<void> {
+  try {
+    await pipeline(source, createWriteStream(plain, { flags: 'wx', mode: 0o600 }))
+  } catch (error) {
+    // Our own disk being full is no fault of the archive.
+    if (error instanceof CoracleError || errnoOf(error) !== undefined) throw error
+    throw imageError('IMAGE_ARCHIVE_INVALID', `read ${shownAs}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+const isFolder = (file: string) => statSync(file, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/** Files are opened below the folder, whatever links somebody has put into it. */
+async function withFolder<Result>(folder: string, act: (files: ArchiveFiles) => Promise<Result>): Promise<Result> {
+  const root = openSync(folder, O_RDONLY | O_DIRECTORY)
+  const opened = new Map<string, number>()
+  const find = (name: string): string | undefined => {
+    const known = opened.get(name)
+    if (known !== undefined) return `/proc/self/fd/${known}`
+    try {
+      const fd = openBelow(root, Buffer.from(name), { flags: O_RDONLY | O_NONBLOCK })
+      opened.set(name, fd)
+      return fstatSync(fd).isFile() ? `/proc/self/fd/${fd}` : undefined
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined
+      throw error
+    }
+  }
+  const need = (name: string) => find(name) ?? missing(folder, name)
+  try {
+    return await act({
+      has: (name) => find(name) !== undefined,
+      read: (name) => readSmall(folder, name, { path: need(name), size: statSync(need(name)).size }),
+      stream: (name) => fileSource(need(name), undefined),
+      compressionOf: (name) => compressionIn(need(name), 0),
+    })
+  } finally {
+    for (const fd of [root, ...opened.values()]) closeSync(fd)
+  }
+}
+
+async function readSmall(
+  archive: string,
+  name: string,
+  o: { path: string; size: number; range?: Range },
+): Promise<Buffer> {
+  if (o.size > maximumDocumentBytes) {
+    throw imageError('IMAGE_ARCHIVE_INVALID', `read ${archive}: ${name} has ${o.size} bytes`)
+  }
+  const chunks: Uint8Array[] = []
+  for await (const chunk of fileSource(o.path, o.range)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+function missing(archive: string, name: string): never {
+  throw imageError('IMAGE_ARCHIVE_INVALID', `read ${archive}: ${JSON.stringify(name)} is missing in it`)
 }
 
 async function filesOf(archive: string): Promise<ArchiveFiles> {
@@ -68,22 +126,12 @@ async function filesOf(archive: string): Promise<ArchiveFiles> {
     }
     return undefined
   }
-  const need = (name: string): Range => {
-    const range = find(name)
-    if (range) return range
-    throw imageError('IMAGE_ARCHIVE_INVALID', `read ${archive}: ${JSON.stringify(name)} is missing in it`)
-  }
+  const need = (name: string): Range => find(name) ?? missing(archive, name)
   return {
     has: (name) => find(name) !== undefined,
-    async read(name) {
+    read: async (name) => {
       const range = need(name)
-      const size = range.end - range.start
-      if (size > maximumDocumentBytes) {
-        throw imageError('IMAGE_ARCHIVE_INVALID', `read ${archive}: ${name} has ${size} bytes`)
-      }
-      const chunks: Uint8Array[] = []
-      for await (const chunk of fileSource(archive, range)) chunks.push(chunk)
-      return Buffer.concat(chunks)
+      return readSmall(archive, name, { path: archive, size: range.end - range.start, range })
     },
     stream: (name) => fileSource(archive, need(name)),
     compressionOf: (name) => compressionIn(archive, need(name).start),
@@ -116,18 +164,3 @@ const clean = (name: Buffer) =>
   splitPath(name)
     .map((part) => part.toString('latin1'))
     .join('/')
-
-async function compressionIn(file: string, offset: number): Promise<Compression> {
-  const magic = Buffer.alloc(4)
-  try {
-    if ((await stat(file)).isDirectory()) throw imageError('IMAGE_ARCHIVE_INVALID', `read ${file}: it is a folder`)
-    await using handle = await open(file)
-    await handle.read(magic, 0, 4, offset)
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
-    throw imageError('IMAGE_ARCHIVE_INVALID', `read ${file}: there is no such file`, { cause: error })
-  }
-  if (magic.readUInt16BE(0) === 0x1f8b) return 'gzip'
-  const isZstd = magic.readUInt32LE(0) === 0xfd2fb528 || (magic.readUInt32LE(0) & 0xfffffff0) >>> 0 === 0x184d2a50
-  return isZstd ? 'zstd' : 'none'
-}

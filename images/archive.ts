@@ -4,9 +4,9 @@ import { imageError } from './errors.ts'
 import { asManifest, describe, layersOf } from './image-record.ts'
 import { referenceName } from './index-file.ts'
 import {
-  type Compression,
   type Descriptor,
   type Index,
+  layerMediaTypes,
   mediaTypes,
   parseImageDocument,
   parseManifest,
@@ -125,12 +125,6 @@ function parseDocker(bytes: Buffer, where: string): DockerImage[] {
   })
 }
 
-const layerTypes: Readonly<Record<Compression, string>> = {
-  none: mediaTypes.ociLayer,
-  gzip: `${mediaTypes.ociLayer}+gzip`,
-  zstd: `${mediaTypes.ociLayer}+zstd`,
-}
-
 /** Docker's archive has no manifest in our sense; one is written for it. Layers are checked when they are unpacked. */
 async function storeDocker(
   files: ArchiveFiles,
@@ -146,7 +140,7 @@ async function storeDocker(
   }
   const layers: Descriptor[] = []
   for (const name of image.Layers) {
-    const mediaType = layerTypes[await files.compressionOf(name)]
+    const mediaType = layerMediaTypes[await files.compressionOf(name)]
     layers.push({ mediaType, ...(await blobs.add(files.stream(name))) })
   }
   const text = JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers })

@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Pack, pack } from 'tar-stream'
 import { imageError } from './errors.ts'
-import { describe } from './image-record.ts'
 import { librariesOf } from './libraries.ts'
-import { type Descriptor, type ImageConfig, type Manifest, mediaTypes } from './manifest.ts'
+import { type Descriptor, type ImageConfig, mediaTypes } from './manifest.ts'
+import { writeImage } from './new-image.ts'
 import { hostPlatform } from './platform.ts'
 import { formatReference, parseReference } from './reference.ts'
 import type { BlobStore } from './store.ts'
@@ -52,23 +52,12 @@ export async function buildImage(
     created: new Date(0).toISOString(),
     ...hostPlatform,
     config: options.config,
-    rootfs: { type: 'layers', diff_ids: [layer.digest] },
     history: [{ created: new Date(0).toISOString(), created_by: 'coracle images build' }],
   }
-  const configBytes = Buffer.from(JSON.stringify(document))
-  const manifest: Manifest = {
-    kind: 'manifest',
-    mediaType: mediaTypes.ociManifest,
-    config: {
-      mediaType: mediaTypes.ociConfig,
-      digest: await blobs.writeDocument(configBytes),
-      size: configBytes.length,
-    },
-    layers: [{ mediaType: mediaTypes.ociLayer, ...layer }],
-  }
-  const { kind: _, ...rest } = manifest
-  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, ...rest }))
-  const descriptor = describe(await blobs.writeDocument(bytes), bytes.length, manifest)
+  const descriptor = await writeImage(blobs, {
+    document,
+    layers: [{ descriptor: { mediaType: mediaTypes.ociLayer, ...layer }, diffId: layer.digest }],
+  })
   return { descriptor, references: [formatReference(parseReference(options.ref))] }
 }
 

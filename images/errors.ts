@@ -1,4 +1,4 @@
-import { CoracleError, type Facts } from '../runtime/base/errors.ts'
+import { CoracleError, errnoOf, type Facts } from '../runtime/base/errors.ts'
 
 /** Errors of this folder, each with what it means to the reader. */
 export const imageErrors = {
@@ -17,7 +17,10 @@ export const imageErrors = {
   IMAGE_BUILD: 'an image cannot be composed from the given files',
   IMAGE_CONFIG: 'a file that says how to use registries cannot be understood',
   IMAGE_CREDENTIALS: 'the user of a registry cannot be found out',
-  IMAGE_IN_USE: 'a container uses it',
+  IMAGE_IN_USE: 'a container uses it, or it has other names',
+  IMAGE_PATH: 'a path in a container or on this host cannot be copied from or to',
+  IMAGE_STORE: 'the store cannot be written: its disk is full, read-only or broken',
+  IMAGE_SETTING: 'a setting of the image store makes no sense',
 } as const
 
 export type ImageErrorCode = keyof typeof imageErrors
@@ -32,4 +35,11 @@ interface Details {
 /** A CoracleError with a code of this folder. `message` reads `verb object: reason`. */
 export function imageError(code: ImageErrorCode, message: string, details: Details = {}): CoracleError {
   return new CoracleError(message, { code, ...details })
+}
+
+const ownFaults = ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'EACCES']
+
+/** True for what is the fault of this host, not of the image: it can be tried again when that has been mended. */
+export function isHostFault(error: unknown): boolean {
+  return ownFaults.includes(errnoOf(error) ?? '')
 }

@@ -4,6 +4,7 @@ import { lockFile, tryLockFile } from '../runtime/linux/flock.ts'
 import { chainIds, type Digest } from './digest.ts'
 import { readImage } from './image-record.ts'
 import type { Entry } from './index-file.ts'
+import type { LastUses } from './last-use.ts'
 import type { Snapshots } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
 
@@ -40,18 +41,29 @@ export async function collectGarbage(o: {
   entries: readonly Entry[]
   blobs: BlobStore
   snapshots: Snapshots
+  uses: LastUses
 }): Promise<void> {
   const blobs = new Set<Digest>()
   const layers = new Set<Digest>()
-  for (const { digest } of o.entries) {
-    const image = await readImage(o.blobs, digest)
+  const manifests = new Set<Digest>()
+  const keep = async (digest: Digest) => {
+    if (manifests.has(digest)) return
+    manifests.add(digest)
+    blobs.add(digest)
+    // Of an image that cannot be read, nobody can use the rest.
+    const image = await readImage(o.blobs, digest).catch(() => undefined)
+    if (!image) return
     for (const { digest: one } of [image.manifest.config, ...image.manifest.layers]) blobs.add(one)
     for (const id of chainIds(image.document.diffIds)) layers.add(id)
-    blobs.add(digest)
   }
+  for (const { digest } of o.entries) await keep(digest)
   for (const containerId of await o.snapshots.containers()) {
-    for (const id of (await o.snapshots.container(containerId))?.chain ?? []) layers.add(id)
+    const record = await o.snapshots.container(containerId)
+    for (const id of record?.chain ?? []) layers.add(id)
+    // An image whose names were taken by force can still be committed on.
+    if (record && (await o.blobs.has(record.manifest))) await keep(record.manifest)
   }
   for (const digest of await o.blobs.list()) if (!blobs.has(digest)) await o.blobs.remove(digest)
   for (const id of await o.snapshots.list()) if (!layers.has(id)) await o.snapshots.remove(id)
+  await o.uses.keepOnly(manifests)
 }

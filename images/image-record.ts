@@ -7,6 +7,7 @@ import {
   type ImageDocument,
   isImageConfig,
   type Manifest,
+  type Platform,
   parseImageDocument,
   parseManifest,
 } from './manifest.ts'
@@ -25,7 +26,11 @@ export interface ImageRecord {
   size: number
   /** When it was made, RFC 3339, if it says so. */
   created?: string
+  author?: string
   config: ImageConfig
+  platform: Platform
+  /** Digests of its layers without compression, the lowest first. */
+  diffIds: readonly Digest[]
 }
 
 /** An image's documents, read and checked against each other. */
@@ -79,7 +84,14 @@ export function recordOf(image: Image, entries: readonly Entry[]): ImageRecord {
     digest: entries[0]?.digest ?? manifest.config.digest,
     size: manifest.layers.reduce((sum, { size }) => sum + size, manifest.config.size),
     ...(document.created === undefined ? {} : { created: document.created }),
+    ...(document.author === undefined ? {} : { author: document.author }),
     config: document.config,
+    platform: {
+      os: document.os,
+      architecture: document.architecture,
+      ...(document.variant === undefined ? {} : { variant: document.variant }),
+    },
+    diffIds: document.diffIds,
   }
 }
 

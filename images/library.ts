@@ -1,38 +1,53 @@
-import { messageOf } from '../runtime/base/errors.ts'
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { Clock } from '../runtime/base/clock.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { loadArchive } from './archive.ts'
 import { withArchive } from './archive-files.ts'
 import { type BuildOptions, buildImage } from './build.ts'
-import { chainIds, type Digest, isDigest } from './digest.ts'
+import type { Catalog } from './catalog.ts'
+import { checkStore, type StoreCheck } from './check.ts'
+import { type CommitOptions, commitContainer } from './commit.ts'
+import { withContainerRoot } from './container-root.ts'
+import { type Change, changesOf } from './diff.ts'
+import { chainIds } from './digest.ts'
+import { type Reclaimed, type ReclaimOptions, reclaimDisk } from './disk-pressure.ts'
 import { imageError } from './errors.ts'
 import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
 import { type HistoryStep, historyOf } from './history.ts'
-import { type Image, type ImageRecord, readImage, recordOf } from './image-record.ts'
-import type { Images, ImageUsage, PullRequest, PushRequest } from './images.ts'
-import type { Entry, IndexFile } from './index-file.ts'
+import { type ImageRecord, recordOf } from './image-record.ts'
+import type { Images, PullRequest, PushRequest } from './images.ts'
+import { type ImportOptions, importRoot } from './import.ts'
+import type { LastUses } from './last-use.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
 import { hostPlatform, parsePlatform } from './platform.ts'
 import { type Puller, pullImage } from './pull.ts'
 import { formatReference, parseReference } from './reference.ts'
 import { pushImage } from './registry/push.ts'
-import { saveArchive } from './save.ts'
+import { pruneImages, type Removal, removeImage } from './remove.ts'
+import { type SaveFormat, saveImages } from './save.ts'
 import type { Overlay, Snapshots } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
+import { containersByImage, type DiskUsage, diskUsage, type ImageUsage, imageUsage } from './usage.ts'
 
 export interface Parts {
   root: string
   log: Log
+  clock: Clock
   blobs: BlobStore
-  index: IndexFile
+  catalog: Catalog
   snapshots: Snapshots
   puller: Puller
+  uses: LastUses
 }
 
 /** The verbs of `Images`, over the parts that do the work. */
 export class ImageLibrary implements Images {
   readonly #parts: Parts
-  /** Documents never change, so each is read and checked once. */
-  readonly #read = new Map<Digest, Image>()
   readonly #working = new Set<Promise<unknown>>()
 
   constructor(parts: Parts) {
@@ -46,7 +61,7 @@ export class ImageLibrary implements Images {
     return this.#work(async () => {
       const started = performance.now()
       const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress, platform })
-      const record = await this.#add(pulled)
+      const record = await this.#parts.catalog.add(pulled)
       const milliseconds = Math.round(performance.now() - started)
       this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
       return record
@@ -56,120 +71,134 @@ export class ImageLibrary implements Images {
   push(ref: string, { auth, signal, onProgress }: PushRequest = {}): Promise<void> {
     const reference = parseReference(ref)
     return this.#work(async () => {
-      const { image, digest, entries } = await this.#require('push', ref)
+      const { image, digest, entries } = await this.#parts.catalog.require('push', ref)
       const names = entries.flatMap((entry) => (entry.reference ? [parseReference(entry.reference)] : []))
       const options = { auth, signal, onProgress, names }
       await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, options)
     })
   }
 
-  load(file: string): Promise<ImageRecord[]> {
+  load(source: string | AsyncIterable<Uint8Array>): Promise<ImageRecord[]> {
     const { root, blobs } = this.#parts
     return this.#work(() =>
-      withArchive(file, `${root}/ingest`, async (files) => {
-        const records: ImageRecord[] = []
-        for (const loaded of await loadArchive(files, blobs, file)) records.push(await this.#addUnpacked(loaded))
-        return records
-      }),
+      this.#asFile(source, (file, shownAs) =>
+        withArchive(file, `${root}/ingest`, async (files) => {
+          const records: ImageRecord[] = []
+          for (const loaded of await loadArchive(files, blobs, shownAs)) records.push(await this.#addUnpacked(loaded))
+          return records
+        }),
+      ),
     )
+  }
+
+  import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<ImageRecord> {
+    const { blobs, clock } = this.#parts
+    return this.#work(() =>
+      this.#asFile(source, async (file, shownAs) =>
+        this.#addUnpacked(await importRoot(blobs, file, { ...options, shownAs, now: clock.now() })),
+      ),
+    )
+  }
+
+  commit(containerId: string, options: Omit<CommitOptions, 'now'> = {}): Promise<ImageRecord> {
+    const now = this.#parts.clock.now()
+    return this.#work(async () =>
+      this.#addUnpacked(await commitContainer(this.#parts, containerId, { ...options, now })),
+    )
+  }
+
+  async diff(containerId: string): Promise<Change[]> {
+    return changesOf((await this.overlay(containerId)).overlay)
   }
 
   build(options: BuildOptions): Promise<ImageRecord> {
     return this.#work(async () => this.#addUnpacked(await buildImage(this.#parts.blobs, options)))
   }
 
-  async list(): Promise<ImageRecord[]> {
-    const byDigest = Map.groupBy(await this.#parts.index.read(), ({ digest }) => digest)
-    const records: ImageRecord[] = []
-    for (const [digest, entries] of byDigest) {
-      try {
-        records.push(recordOf(await this.#image(digest), entries))
-      } catch (error) {
-        // One damaged image must not hide the others; using it tells the reason.
-        this.#parts.log.warn('image cannot be read', { digest, reason: messageOf(error) })
-      }
-    }
-    return records
+  withRoot<Result>(
+    containerId: string,
+    pid: number | undefined,
+    act: (root: number) => Promise<Result>,
+  ): Promise<Result> {
+    return this.#work(async () => withContainerRoot({ ...(await this.overlay(containerId)), pid }, act))
+  }
+
+  list(): Promise<ImageRecord[]> {
+    return this.#parts.catalog.list()
   }
 
   async inspect(ref: string): Promise<ImageRecord | undefined> {
-    const found = await this.#find(ref)
+    const found = await this.#parts.catalog.find(ref)
     return found && recordOf(found.image, found.entries)
   }
 
-  async remove(ref: string): Promise<void> {
-    const found = await this.#find(ref)
-    if (!found) throw imageError('IMAGE_NOT_FOUND', `remove image ${ref}: this host does not have it`)
-    const name = isDigest(ref) ? undefined : formatReference(parseReference(ref))
-    await this.#parts.index.change((entries) => {
-      const left = entries.filter(
-        ({ digest, reference }) => !(digest === found.digest && (!name || reference === name)),
-      )
-      // The name with the digest came along with a tag, and goes with the last one.
-      const named = left.some(({ digest, reference }) => digest === found.digest && !reference?.includes('@'))
-      return named ? left : left.filter(({ digest }) => digest !== found.digest)
-    })
+  async remove(ref: string, { force = false }: { force?: boolean } = {}): Promise<Removal> {
+    const { catalog, snapshots } = this.#parts
+    const used = new Set((await containersByImage(snapshots)).keys())
+    const removal = await removeImage(catalog, ref, { force, used })
     await this.collect()
+    return removal
   }
 
   tag(ref: string, name: string): Promise<ImageRecord> {
+    const { catalog } = this.#parts
     const reference = formatReference(parseReference(name))
     return this.#work(async () => {
-      const { entries, image } = await this.#require('tag', ref)
-      const [{ reference: _, ...descriptor } = imageMissing('tag', ref)] = entries
-      await this.#add({ descriptor, references: [reference] })
-      return recordOf(image, [...entries, { ...descriptor, reference }])
+      const { digest, image } = await catalog.require('tag', ref)
+      const descriptor = { mediaType: image.manifest.mediaType, digest, size: await this.#sizeOf(digest) }
+      return catalog.add({ descriptor, references: [reference] })
     })
   }
 
   async history(ref: string): Promise<HistoryStep[]> {
-    return historyOf((await this.#require('history', ref)).image)
+    return historyOf((await this.#parts.catalog.require('history', ref)).image)
   }
 
-  save(refs: readonly string[], file: string): Promise<void> {
+  save(refs: readonly string[], to: string | Writable, { format = 'oci-archive' }: { format?: SaveFormat } = {}) {
+    const { blobs, catalog, root } = this.#parts
     return this.#work(async () => {
       const saved = await Promise.all(
         refs.map(async (ref) => {
-          const { entries, image } = await this.#require('save', ref)
-          const name = isDigest(ref) ? undefined : formatReference(parseReference(ref))
+          const { entries, image, byId } = await catalog.require('save', ref)
+          const name = byId ? undefined : formatReference(parseReference(ref))
           return { image, entries: entries.filter(({ reference }) => name === undefined || reference === name) }
         }),
       )
-      await saveArchive(this.#parts.blobs, saved, file)
+      await saveImages(blobs, saved, { format, to, scratch: join(root, 'ingest') })
     })
   }
 
   async prune({ all = false }: { all?: boolean } = {}): Promise<ImageRecord[]> {
-    const used = await this.#usedByContainers()
-    const unwanted = (await this.list()).filter(
-      ({ references, digest }) => !used.has(digest) && (all || references.every((name) => name.includes('@'))),
-    )
-    const gone = new Set(unwanted.map(({ digest }) => digest))
-    await this.#parts.index.change((entries) => entries.filter(({ digest }) => !gone.has(digest)))
+    const { catalog, snapshots } = this.#parts
+    const used = new Set((await containersByImage(snapshots)).keys())
+    const removed = await pruneImages(catalog, { all, used })
     await this.collect()
-    return unwanted
+    return removed
   }
 
-  async usage(): Promise<ImageUsage> {
-    const used = await this.#usedByContainers()
-    const records = await this.list()
-    const images = await Promise.all(
-      records.map(async ({ digest }) => ({ image: await this.#image(digest), active: used.has(digest) })),
-    )
-    const bytesOf = (some: typeof images) => {
-      const blobs = some.flatMap(({ image: { manifest } }) => [manifest.config, ...manifest.layers])
-      const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]))
-      return [...sizes.values()].reduce((sum, size) => sum + size, 0)
-    }
-    const active = images.filter((each) => each.active)
-    const size = bytesOf(images)
-    return { total: images.length, active: active.length, size, reclaimable: size - bytesOf(active) }
+  async reclaim(options: ReclaimOptions = {}): Promise<Reclaimed> {
+    const reclaimed = await reclaimDisk(this.#parts, options, this.#parts.clock.now())
+    if (!options.dryRun && reclaimed.removed.length > 0) await this.collect()
+    return reclaimed
+  }
+
+  usage(): Promise<ImageUsage> {
+    return imageUsage(this.#parts)
+  }
+
+  diskUsage(): Promise<DiskUsage> {
+    return diskUsage(this.#parts)
+  }
+
+  check(): Promise<StoreCheck> {
+    const { blobs, catalog, snapshots } = this.#parts
+    return this.#work(async () => checkStore({ entries: await catalog.entries(), blobs, snapshots }))
   }
 
   prepare(containerId: string, ref: string): Promise<{ overlay: Overlay; config: ImageConfig }> {
-    const { snapshots } = this.#parts
+    const { catalog, snapshots, uses, clock } = this.#parts
     return this.#work(async () => {
-      const found = await this.#find(ref)
+      const found = await catalog.find(ref)
       if (!found) {
         throw imageError('IMAGE_NOT_FOUND', `prepare container ${containerId}: this host has no image ${ref}`, {
           hint: 'pull or load it first',
@@ -179,12 +208,26 @@ export class ImageLibrary implements Images {
       await snapshots.ensure(layers, async () => {})
       const chain = chainIds(document.diffIds)
       const overlay = await snapshots.prepare(containerId, { reference: ref, manifest: found.digest, chain })
+      await uses.note(found.digest, clock.now())
       return { overlay, config: document.config }
     })
   }
 
+  async overlay(containerId: string): Promise<{ overlay: Overlay; reference: string; digest: string }> {
+    const { snapshots } = this.#parts
+    const record = await snapshots.container(containerId)
+    if (!record) throw imageError('IMAGE_NOT_FOUND', `find container ${containerId}: it has no layer here`)
+    const { reference, manifest: digest } = record
+    return { overlay: snapshots.overlayOf(containerId, record), reference, digest }
+  }
+
   discard(containerId: string): Promise<void> {
-    return this.#work(() => this.#parts.snapshots.discard(containerId))
+    const { snapshots, uses, clock } = this.#parts
+    return this.#work(async () => {
+      const record = await snapshots.container(containerId)
+      if (record) await uses.note(record.manifest, clock.now())
+      await snapshots.discard(containerId)
+    })
   }
 
   containers(): Promise<string[]> {
@@ -192,26 +235,18 @@ export class ImageLibrary implements Images {
   }
 
   async collect(): Promise<boolean> {
-    const { root, index, blobs, snapshots, log } = this.#parts
-    const done = await ifIdle(root, async () => collectGarbage({ entries: await index.read(), blobs, snapshots }))
+    const { root, catalog, blobs, snapshots, uses, log } = this.#parts
+    const done = await ifIdle(root, async () =>
+      collectGarbage({ entries: await catalog.entries(), blobs, snapshots, uses }),
+    )
     if (!done) log.debug('images: removal of unused layers is put off, work is in progress')
-    this.#read.clear()
+    catalog.forget()
     return done
   }
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#working)
     this.#parts.puller.registry.close()
-  }
-
-  async #require(verb: string, ref: string) {
-    return (await this.#find(ref)) ?? imageMissing(verb, ref)
-  }
-
-  async #usedByContainers(): Promise<Set<Digest>> {
-    const { snapshots } = this.#parts
-    const records = await Promise.all((await snapshots.containers()).map((id) => snapshots.container(id)))
-    return new Set(records.flatMap((record) => record?.manifest ?? []))
   }
 
   /** Guards against removal of what `act` is about to use, also by other processes. */
@@ -224,57 +259,28 @@ export class ImageLibrary implements Images {
   }
 
   async #addUnpacked(added: { descriptor: Descriptor; references: string[] }): Promise<ImageRecord> {
-    const { layers } = await this.#image(added.descriptor.digest)
-    await this.#parts.snapshots.ensure(layers, async () => {})
-    return this.#add(added)
+    const { catalog, snapshots } = this.#parts
+    const { layers } = await catalog.image(added.descriptor.digest)
+    await snapshots.ensure(layers, async () => {})
+    return catalog.add(added)
   }
 
-  /** From here on the image is visible. A name means one image: it is taken from the one that had it. */
-  async #add({ descriptor, references }: { descriptor: Descriptor; references: string[] }): Promise<ImageRecord> {
-    const names: (string | undefined)[] = references.length === 0 ? [undefined] : references
-    let mine: Entry[] = []
-    await this.#parts.index.change((entries) => {
-      const others = entries.filter(({ digest, reference }) =>
-        reference === undefined ? digest !== descriptor.digest : !names.includes(reference),
-      )
-      const all = [...others, ...names.map((reference) => ({ ...descriptor, reference }))]
-      mine = all.filter(({ digest }) => digest === descriptor.digest)
-      return all
-    })
-    return recordOf(await this.#image(descriptor.digest), mine)
+  async #sizeOf(digest: Descriptor['digest']): Promise<number> {
+    return (await this.#parts.blobs.readDocument(digest)).length
   }
 
-  async #image(digest: Digest): Promise<Image> {
-    const known = this.#read.get(digest)
-    if (known) return known
-    const image = await readImage(this.#parts.blobs, digest)
-    this.#read.set(digest, image)
-    return image
-  }
-
-  async #find(ref: string): Promise<{ digest: Digest; entries: Entry[]; image: Image } | undefined> {
-    const entries = await this.#parts.index.read()
-    const digest = isDigest(ref) ? await this.#byId(ref, entries) : byName(ref, entries)
-    if (!digest) return undefined
-    return { digest, entries: entries.filter((entry) => entry.digest === digest), image: await this.#image(digest) }
-  }
-
-  async #byId(id: Digest, entries: readonly Entry[]): Promise<Digest | undefined> {
-    for (const { digest } of entries) {
-      if (digest === id || (await this.#image(digest)).manifest.config.digest === id) return digest
+  /** What comes as a stream is put down first: archives are read here and there. */
+  async #asFile<Result>(
+    source: string | AsyncIterable<Uint8Array>,
+    act: (file: string, shownAs: string) => Promise<Result>,
+  ): Promise<Result> {
+    if (typeof source === 'string') return act(source, source)
+    const file = join(this.#parts.root, 'ingest', randomUUID())
+    try {
+      await pipeline(source, createWriteStream(file, { flags: 'wx', mode: 0o600 }))
+      return await act(file, 'standard input')
+    } finally {
+      await rm(file, { force: true })
     }
-    return undefined
   }
-}
-
-/** With a digest, the tag does not matter: that is how such names are pulled. */
-function byName(ref: string, entries: readonly Entry[]): Digest | undefined {
-  const wanted = parseReference(ref)
-  const names = [formatReference(wanted)]
-  if (wanted.digest) names.push(formatReference({ ...wanted, tag: undefined }))
-  return entries.find(({ reference }) => reference !== undefined && names.includes(reference))?.digest
-}
-
-function imageMissing(verb: string, ref: string): never {
-  throw imageError('IMAGE_NOT_FOUND', `${verb} image ${ref}: this host does not have it`)
 }

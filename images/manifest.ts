@@ -56,6 +56,7 @@ export interface ImageDocument {
   os: string
   variant?: string
   created?: string
+  author?: string
   config: ImageConfig
   diffIds: Digest[]
   history: HistoryEntry[]
@@ -142,7 +143,7 @@ function platformOf(value: unknown): { platform?: Platform } {
 /** The configuration document of an image. Throws `IMAGE_MANIFEST_INVALID`. */
 export function parseImageDocument(bytes: Uint8Array, where: string): ImageDocument {
   const value = parseJson(bytes, where)
-  const { rootfs, config = {}, architecture, os, variant, created } = value
+  const { rootfs, config = {}, architecture, os, variant, created, author } = value
   const diffIds = isObject(rootfs) ? rootfs.diff_ids : undefined
   if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) throw broken(where, 'rootfs.diff_ids is no list of digests')
   if (typeof os !== 'string' || typeof architecture !== 'string') throw broken(where, 'it names no platform')
@@ -151,6 +152,7 @@ export function parseImageDocument(bytes: Uint8Array, where: string): ImageDocum
     architecture,
     ...(typeof variant === 'string' ? { variant } : {}),
     ...(typeof created === 'string' ? { created } : {}),
+    ...(typeof author === 'string' && author !== '' ? { author } : {}),
     config: checkConfig(config, where),
     diffIds,
     history: historyEntries(value.history),
@@ -194,6 +196,13 @@ function checkConfig(config: unknown, where: string): ImageConfig {
 }
 
 export type Compression = 'none' | 'gzip' | 'zstd'
+
+/** The media types of layers that we write. */
+export const layerMediaTypes: Readonly<Record<Compression, string>> = {
+  none: mediaTypes.ociLayer,
+  gzip: `${mediaTypes.ociLayer}+gzip`,
+  zstd: `${mediaTypes.ociLayer}+zstd`,
+}
 
 /**
  * How a layer of that media type is packed. The specification lets tools call a compressed layer by Docker's types too.

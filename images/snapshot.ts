@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { errnoOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { syncFilesystem } from '../runtime/linux/at-files.ts'
+import type { LayerReport } from './apply-layer.ts'
 import { chainIds, type Digest, hexOf } from './digest.ts'
 import { imageError } from './errors.ts'
 import { type Compression, compressionOf, type Descriptor } from './manifest.ts'
-import { Slots } from './slots.ts'
-import { startUnpacking, type Unpacking } from './unpack.ts'
+import { UnpackThreads } from './unpack.ts'
+import type { InheritStep } from './unpack-job.ts'
 
 /** A layer of an image: its blob, and the digest of what is in it. */
 export interface Layer {
@@ -47,7 +48,7 @@ export interface SnapshotOptions {
  */
 export class Snapshots {
   readonly #options: SnapshotOptions
-  readonly #slots = new Slots(Math.max(2, availableParallelism()))
+  readonly #threads = new UnpackThreads(Math.max(2, availableParallelism()))
   /** Layers that are being unpacked by this process. */
   readonly #flights = new Map<Digest, Promise<void>>()
 
@@ -105,48 +106,54 @@ export class Snapshots {
     o: { layers: readonly Layer[]; chain: readonly Digest[]; ready: (layer: Layer) => Promise<void> },
   ): Promise<void> {
     const staged = new Map<Digest, string>(mine.map(({ id }) => [id, this.#temporary('snapshots')]))
-    const running: Unpacking[] = []
+    const stop = new AbortController()
+    const started: Promise<unknown>[] = []
+    const unpacked = mine.map(async ({ id, at }) => {
+      const layer = o.layers[at]
+      if (!layer) throw new RangeError(`no layer ${at}`)
+      await o.ready(layer)
+      const unpacking = this.#unpack(layer, staged.get(id) ?? '', stop.signal)
+      started.push(unpacking)
+      return unpacking
+    })
+    for (const promise of unpacked) promise.catch(() => {})
     try {
-      const unpacked = mine.map(async ({ id, at }) => {
-        const layer = o.layers[at]
-        if (!layer) throw new RangeError(`no layer ${at}`)
-        const directory = staged.get(id) ?? ''
-        await o.ready(layer)
-        return this.#slots.run(() => this.#unpack(layer, directory, running))
-      })
-      for (const promise of unpacked) promise.catch(() => {})
+      const steps: InheritStep[] = []
       for (const [n, { id, at }] of mine.entries()) {
-        const unpacking = await unpacked[n]
+        const report = await unpacked[n]
         const below = o.chain.slice(0, at).toReversed()
         for (const other of below) if (!staged.has(other)) await this.#flights.get(other)
-        await unpacking?.inherit(below.map((other) => staged.get(other) ?? this.#folderOf(other)))
+        const lower = below.map((other) => staged.get(other) ?? this.#folderOf(other))
+        steps.push({ directory: staged.get(id) ?? '', folders: report?.implicitFolders ?? [], lower })
         this.#options.log.debug('layer unpacked', { chainId: id })
       }
+      await this.#threads.completeFolders(steps, stop.signal)
       await this.#publish(mine.map(({ id }) => ({ from: staged.get(id) ?? '', to: this.#folderOf(id) })))
     } finally {
-      await Promise.all(running.map((one) => one.stop()))
+      stop.abort(new Error('unpacking was given up'))
+      await Promise.allSettled(started)
       await Promise.all([...staged.values()].map((path) => rm(path, { recursive: true, force: true })))
     }
   }
 
-  async #unpack(layer: Layer, directory: string, running: Unpacking[]): Promise<Unpacking> {
+  async #unpack(layer: Layer, directory: string, signal: AbortSignal): Promise<LayerReport> {
     const compression: Compression = compressionOf(layer.descriptor)
+    signal.throwIfAborted()
     await mkdir(directory)
     await chmod(directory, 0o755)
-    const unpacking = startUnpacking({
+    const job = {
       blob: this.#options.pathOf(layer.descriptor.digest),
       compression,
       diffId: layer.diffId,
       directory,
       maximumBytes: this.#options.maximumLayerBytes,
-    })
-    running.push(unpacking)
-    const report = await unpacking.unpacked
+    }
+    const report = await this.#threads.unpack(job, signal)
     if (report.skippedXattrs.length > 0) {
       const { digest } = layer.descriptor
       this.#options.log.warn('extended attributes left out', { layer: digest, attributes: report.skippedXattrs })
     }
-    return unpacking
+    return report
   }
 
   /** Flushed before they get their names: after a power failure a layer is either whole or not there. */
@@ -182,14 +189,15 @@ export class Snapshots {
     if (existing && existing.manifest !== record.manifest) {
       throw imageError('IMAGE_IN_USE', `prepare container ${containerId}: it already runs ${existing.reference}`)
     }
-    const lower = this.lowerOf(record.chain)
+    const overlay = this.overlayOf(containerId, record)
     if (!existing) {
       const temporary = this.#temporary('containers')
       const upper = join(temporary, 'upper')
       await mkdir(upper, { recursive: true })
       await mkdir(join(temporary, 'work'))
       // Of merged folders overlayfs shows the uppermost: the root must look as the image wants it.
-      const looks = lower[0] === undefined ? undefined : await stat(lower[0])
+      const top = overlay.lower[0]
+      const looks = top === undefined ? undefined : await stat(top)
       if (looks) {
         await chown(upper, looks.uid, looks.gid)
         await chmod(upper, looks.mode & 0o7777)
@@ -197,7 +205,13 @@ export class Snapshots {
       await writeFile(join(temporary, 'image.json'), JSON.stringify(record))
       await rename(temporary, folder)
     }
-    return { lower, upper: join(folder, 'upper'), work: join(folder, 'work') }
+    return overlay
+  }
+
+  /** The folders of a container that was prepared. */
+  overlayOf(containerId: string, { chain }: ContainerRecord): Overlay {
+    const folder = this.#containerFolder(containerId)
+    return { lower: this.lowerOf(chain), upper: join(folder, 'upper'), work: join(folder, 'work') }
   }
 
   /** What a container was prepared for; undefined if there is no such container. */

@@ -34,6 +34,20 @@ function read(archive: Buffer, chunkBytes = archive.length || 1): Seen[] {
 const names = (archive: Buffer) => read(archive).map(({ header }) => header.name.toString())
 
 describe('TarReader', () => {
+  it('attributes: those of star are bytes, those of libarchive are decoded, star wins', () => {
+    const pax = {
+      'LIBARCHIVE.xattr.user.a%20b': Buffer.from([1, 0xff]).toString('base64'),
+      'LIBARCHIVE.xattr.user.both': Buffer.from('one').toString('base64'),
+      'SCHILY.xattr.user.both': 'two',
+    }
+    const xattrs = read(aTar([{ name: 'a', pax }]))[0]?.header.xattrs
+    expect(xattrs).toEqual(
+      new Map([
+        ['user.a b', Buffer.from([1, 0xff])],
+        ['user.both', Buffer.from('two')],
+      ]),
+    )
+  })
   it('chunks of any size give the same', () => {
     const entries: TarEntry[] = [
       { name: 'a', content: 'x'.repeat(700) },

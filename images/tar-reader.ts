@@ -215,12 +215,24 @@ export class TarReader {
 const paddingOf = (size: number) => (blockBytes - (size % blockBytes)) % blockBytes
 const nonEmpty = (bytes: Buffer | undefined) => (bytes && bytes.length > 0 ? bytes : undefined)
 
+/**
+ * Extended attributes: star's records, whose values are bytes, and those of libarchive, with names encoded as in URLs and
+ * values in base64. Where both are there, as bsdtar writes them, they say the same.
+ */
 function xattrsOf(pax: PaxRecords): Map<string, Buffer> {
-  const prefix = 'SCHILY.xattr.'
-  return new Map(
-    [...pax].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
-  )
+  const [star, libarchive] = ['SCHILY.xattr.', 'LIBARCHIVE.xattr.']
+  const found = new Map<string, Buffer>()
+  for (const [key, value] of pax) {
+    if (key.startsWith(libarchive)) {
+      const name = percentDecoded(key.slice(libarchive.length))
+      if (!found.has(name)) found.set(name, Buffer.from(value.toString('latin1'), 'base64'))
+    } else if (key.startsWith(star)) found.set(key.slice(star.length), value)
+  }
+  return found
 }
+
+const percentDecoded = (text: string) =>
+  text.replaceAll(/%([0-9a-fA-F]{2})/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
 
 /** The sum of the header's bytes, with its own field as spaces; some old tools summed signed bytes. */
 function checkSum(block: Buffer): void {

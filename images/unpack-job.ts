@@ -4,7 +4,7 @@ import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
 import { type LayerReport, LayerWriter } from './apply-layer.ts'
 import { type Digest, finish, newHash } from './digest.ts'
-import { imageError } from './errors.ts'
+import { imageError, isHostFault } from './errors.ts'
 import type { Compression } from './manifest.ts'
 import { TarReader } from './tar-reader.ts'
 import { unpackZstd } from './zstd.ts'
@@ -26,7 +26,7 @@ const chunkBytes = 1 << 18
 
 /**
  * Unpacks a layer; the folder is good only if this returns. Throws `IMAGE_LAYER_INVALID`, `IMAGE_DIGEST_MISMATCH`,
- * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`.
+ * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`, `IMAGE_STORE`.
  */
 export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise<LayerReport> {
   const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
@@ -54,7 +54,8 @@ export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise
   } catch (error) {
     if (error instanceof CoracleError && error.code !== 'KERNEL') throw error
     const facts = errnoOf(error) === undefined ? {} : { errno: errnoOf(error) ?? '' }
-    throw imageError('IMAGE_LAYER_INVALID', `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
+    const code = isHostFault(error) ? 'IMAGE_STORE' : 'IMAGE_LAYER_INVALID'
+    throw imageError(code, `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
   } finally {
     writer.close()
     closeSync(root)
@@ -76,18 +77,24 @@ function uncompressed({ blob, compression }: UnpackJob): AsyncIterable<Buffer> {
   }
 }
 
+/** Folders of one layer to complete, and the layers below it. */
+export interface InheritStep {
+  directory: string
+  /** Those that the layer does not name itself. */
+  folders: readonly Uint8Array[]
+  /** Paths of the layers below, the topmost first. */
+  lower: readonly string[]
+}
+
 /**
  * Gives folders that a layer has only made on the way the looks of the topmost layer below that has them: overlayfs shows
- * those of the uppermost, and a layer with `tmp/x` must not take the sticky bit from /tmp. `lower` begins at the top.
+ * those of the uppermost, and a layer with `tmp/x` must not take the sticky bit from /tmp.
  */
-export function inheritFolders(
-  directory: string,
-  o: { folders: readonly Uint8Array[]; lower: readonly string[] },
-): void {
-  const roots = [directory, ...o.lower].map((path) => openSync(path, O_RDONLY | O_DIRECTORY))
+export function inheritFolders({ directory, folders, lower }: InheritStep): void {
+  const roots = [directory, ...lower].map((path) => openSync(path, O_RDONLY | O_DIRECTORY))
   const [own = -1, ...below] = roots
   try {
-    for (const folder of o.folders) {
+    for (const folder of folders) {
       const path = folder.length === 0 ? Buffer.from('.') : folder
       const found = below.map((root) => openFolder(root, path)).find((fd) => fd !== undefined)
       const target = openFolder(own, path)

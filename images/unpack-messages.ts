@@ -1,20 +1,24 @@
 import type { ErrorRecord } from '../runtime/base/errors.ts'
 import type { LayerReport } from './apply-layer.ts'
+import type { InheritStep, UnpackJob } from './unpack-job.ts'
 
 /**
- * A thread for each layer, so that unpacking never holds up this one.
- *
  *   this thread                        worker
- *   workerData: UnpackJob        ──▶   unpacks
+ *   work: one layer              ──▶   unpacks
  *                                ◀──   unpacked: report      (or failed: error)
- *   inherit: folders, lower      ──▶   completes folders, once all layers below are there
- *                                ◀──   inherited             (or failed: error), and ends
- *   stop, at any time            ──▶   closes its files and ends
+ *   stop, meanwhile              ──▶   closes its files
+ *                                ◀──   failed: error
+ *   work: folders of all layers  ──▶   completes them
+ *                                ◀──   inherited             (or failed: error)
+ *   end                          ──▶   ends
+ *
+ * One piece of work at a time, and one answer to each.
  */
+export type Work = { kind: 'unpack'; job: UnpackJob } | { kind: 'inherit'; steps: readonly InheritStep[] }
+
 export type FromWorker =
   | { kind: 'unpacked'; report: LayerReport }
   | { kind: 'inherited' }
   | { kind: 'failed'; error: ErrorRecord }
 
-/** `lower`: paths of the layers below, the topmost first. `folders`: those that the layer does not name itself. */
-export type ToWorker = { kind: 'inherit'; folders: readonly Uint8Array[]; lower: readonly string[] } | { kind: 'stop' }
+export type ToWorker = { kind: 'work'; work: Work } | { kind: 'stop' } | { kind: 'end' }

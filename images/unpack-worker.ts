@@ -1,33 +1,28 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { toRecord } from '../runtime/base/errors.ts'
-import { inheritFolders, type UnpackJob, unpackLayer } from './unpack-job.ts'
-import type { FromWorker, ToWorker } from './unpack-messages.ts'
+import { inheritFolders, unpackLayer } from './unpack-job.ts'
+import type { FromWorker, ToWorker, Work } from './unpack-messages.ts'
 
 // Entry point of a worker thread; the messages are drawn in unpack-messages.ts.
-const job = workerData as UnpackJob
-const stop = new AbortController()
+let stop = new AbortController()
 const say = (message: FromWorker) => parentPort?.postMessage(message)
-/** With its port closed, the thread ends when nothing is left to do. */
-const leave = () => parentPort?.close()
 
 parentPort?.on('message', (message: ToWorker) => {
-  if (message.kind === 'stop') stop.abort(new Error('unpacking was stopped'))
-  else inherit(message)
-  leave()
+  if (message.kind === 'work') void perform(message.work)
+  else if (message.kind === 'stop') stop.abort(new Error('unpacking was stopped'))
+  // With its port closed, the thread ends when nothing is left to do.
+  else parentPort?.close()
 })
 
-function inherit({ folders, lower }: Extract<ToWorker, { kind: 'inherit' }>): void {
+async function perform(work: Work): Promise<void> {
+  stop = new AbortController()
   try {
-    inheritFolders(job.directory, { folders, lower })
-    say({ kind: 'inherited' })
+    if (work.kind === 'unpack') say({ kind: 'unpacked', report: await unpackLayer(work.job, stop.signal) })
+    else {
+      for (const step of work.steps) inheritFolders(step)
+      say({ kind: 'inherited' })
+    }
   } catch (error) {
     say({ kind: 'failed', error: toRecord(error) })
   }
-}
-
-try {
-  say({ kind: 'unpacked', report: await unpackLayer(job, stop.signal) })
-} catch (error) {
-  say({ kind: 'failed', error: toRecord(error) })
-  leave()
 }

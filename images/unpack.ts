@@ -2,54 +2,95 @@ import { Worker } from 'node:worker_threads'
 import { fromRecord } from '../runtime/base/errors.ts'
 import type { LayerReport } from './apply-layer.ts'
 import { imageError } from './errors.ts'
-import type { UnpackJob } from './unpack-job.ts'
-import type { FromWorker, ToWorker } from './unpack-messages.ts'
+import { Slots } from './slots.ts'
+import type { InheritStep, UnpackJob } from './unpack-job.ts'
+import type { FromWorker, ToWorker, Work } from './unpack-messages.ts'
 
-/** A layer that is being unpacked. `stop` must be awaited in every case before the folder is moved or removed. */
-export interface Unpacking {
-  unpacked: Promise<LayerReport>
-  /** Gives folders that the layer does not name the looks of those below; only after `unpacked`. */
-  inherit(lower: readonly string[]): Promise<void>
-  stop(): Promise<void>
+/**
+ * Threads that unpack, so that this one is never held up: at most so many, each started when it is needed, used again for
+ * the next layer, and ended when there is nothing more to do.
+ */
+export class UnpackThreads {
+  readonly #slots: Slots
+  readonly #idle: UnpackThread[] = []
+  #wanted = 0
+
+  constructor(most: number) {
+    this.#slots = new Slots(most)
+  }
+
+  /** Unpacks a layer. When this has settled, nobody writes to its folder any more. Throws what `unpackLayer` throws. */
+  async unpack(job: UnpackJob, signal: AbortSignal): Promise<LayerReport> {
+    const message = await this.#run({ kind: 'unpack', job }, signal)
+    if (message.kind !== 'unpacked') throw new TypeError(`a thread answered ${message.kind}`)
+    return message.report
+  }
+
+  /** Gives folders that layers do not name the looks of those below, the lowest layer first. */
+  async completeFolders(steps: readonly InheritStep[], signal: AbortSignal): Promise<void> {
+    const needed = steps.filter(({ folders }) => folders.length > 0)
+    if (needed.length > 0) await this.#run({ kind: 'inherit', steps: needed }, signal)
+  }
+
+  async #run(work: Work, signal: AbortSignal): Promise<FromWorker> {
+    this.#wanted++
+    try {
+      return await this.#slots.run(async () => {
+        signal.throwIfAborted()
+        const thread = this.#idle.pop() ?? new UnpackThread()
+        const message = await thread.perform(work, signal)
+        if (thread.isAlive) this.#idle.push(thread)
+        if (message.kind === 'failed') throw fromRecord(message.error)
+        return message
+      })
+    } finally {
+      if (--this.#wanted === 0) for (const thread of this.#idle.splice(0)) thread.end()
+    }
+  }
 }
 
-/** Begins to unpack. Errors are those of `unpackLayer`. */
-export function startUnpacking(job: UnpackJob): Unpacking {
-  // Descriptors of the worker are its own calls of open(2), which Node knows nothing of; it closes them itself.
-  const worker = new Worker(new URL('./unpack-worker.ts', import.meta.url), {
-    workerData: job,
-    trackUnmanagedFds: false,
-  })
-  const unpacked = Promise.withResolvers<LayerReport>()
-  const inherited = Promise.withResolvers<void>()
-  const ended = Promise.withResolvers<void>()
-  const fail = (error: unknown) => {
-    unpacked.reject(error)
-    inherited.reject(error)
+class UnpackThread {
+  isAlive = true
+  readonly #worker: Worker
+  readonly #ended: Promise<number>
+
+  constructor() {
+    // Descriptors of the worker are its own calls of open(2), which Node knows nothing of; it closes them itself.
+    this.#worker = new Worker(new URL('./unpack-worker.ts', import.meta.url), { trackUnmanagedFds: false })
+    this.#ended = new Promise((resolve) => this.#worker.once('exit', resolve))
+    // An error is told before the end, and nobody may be given this thread in between.
+    for (const event of ['error', 'exit']) {
+      this.#worker.once(event, () => {
+        this.isAlive = false
+      })
+    }
   }
-  // Whoever waits for the first sees the error; nobody may be waiting for the second yet.
-  unpacked.promise.catch(() => {})
-  inherited.promise.catch(() => {})
-  worker.on('message', (message: FromWorker) => {
-    if (message.kind === 'unpacked') unpacked.resolve(message.report)
-    else if (message.kind === 'inherited') inherited.resolve()
-    else fail(fromRecord(message.error))
-  })
-  worker.on('error', fail)
-  worker.on('exit', (code) => {
-    fail(imageError('IMAGE_LAYER_INVALID', `unpack layer ${job.diffId}: its thread ended (${code})`))
-    ended.resolve()
-  })
-  const say = (message: ToWorker) => worker.postMessage(message)
-  return {
-    unpacked: unpacked.promise,
-    async inherit(lower) {
-      say({ kind: 'inherit', folders: (await unpacked.promise).implicitFolders, lower })
-      await inherited.promise
-    },
-    stop() {
-      say({ kind: 'stop' })
-      return ended.promise
-    },
+
+  /** One piece of work at a time. */
+  async perform(work: Work, signal: AbortSignal): Promise<FromWorker> {
+    const answer = Promise.withResolvers<FromWorker>()
+    const stop = () => this.#say({ kind: 'stop' })
+    this.#worker.once('message', answer.resolve)
+    this.#worker.once('error', answer.reject)
+    void this.#ended.then((code) => {
+      answer.reject(imageError('IMAGE_LAYER_INVALID', `unpack: the thread ended (${code})`))
+    })
+    signal.addEventListener('abort', stop)
+    try {
+      this.#say({ kind: 'work', work })
+      return await answer.promise
+    } finally {
+      signal.removeEventListener('abort', stop)
+      this.#worker.off('message', answer.resolve)
+      this.#worker.off('error', answer.reject)
+    }
+  }
+
+  end(): void {
+    this.#say({ kind: 'end' })
+  }
+
+  #say(message: ToWorker): void {
+    this.#worker.postMessage(message)
   }
 }

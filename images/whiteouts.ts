@@ -1,7 +1,8 @@
 import { imageError } from './errors.ts'
 
 const prefix = Buffer.from('.wh.')
-const opaque = Buffer.from('.wh..wh..opq')
+/** Hides all that layers below have in its folder. */
+export const opaqueName: Buffer = Buffer.from('.wh..wh..opq')
 const slash = 0x2f
 
 /**
@@ -25,7 +26,7 @@ export function splitPath(name: Buffer): Buffer[] {
 
 /** `.wh..wh..opq` hides everything of the layers below in its folder. Image specification, layer.md. */
 export function isOpaqueMarker(name: Buffer): boolean {
-  return name.equals(opaque)
+  return name.equals(opaqueName)
 }
 
 /** The name that `.wh.<name>` hides; undefined for other names. Throws `IMAGE_LAYER_INVALID` for `.wh.` alone. */
@@ -37,4 +38,10 @@ export function whiteoutTarget(name: Buffer): Buffer | undefined {
   if (bad)
     throw imageError('IMAGE_LAYER_INVALID', `unpack whiteout ${JSON.stringify(name.toString())}: it hides nothing`)
   return hidden
+}
+
+/** The name in an archive that hides what is at this path. */
+export function whiteoutName(path: Buffer): Buffer {
+  const at = path.lastIndexOf(slash) + 1
+  return Buffer.concat([path.subarray(0, at), prefix, path.subarray(at)])
 }

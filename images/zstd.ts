@@ -26,6 +26,8 @@ const skippableMagic = 0x184d2a50
 const skippableMask = 0xfffffff0
 /** Frames up to this size are unpacked in one call, which is much faster for thousands of small ones. */
 const smallFrameBytes = 1 << 17
+/** What is handed to the decompressor, and taken from it, at a time. */
+const pieceBytes = 1 << 18
 
 async function* unpackFrame(pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const head: Buffer[] = []
@@ -59,10 +61,25 @@ async function* unpackPiecewise(head: readonly Buffer[], rest: AsyncGenerator<Bu
     yield* head
     yield* rest
   }
-  const decompress = createZstdDecompress()
-  const input = Readable.from(whole())
+  const decompress = createZstdDecompress({ chunkSize: pieceBytes })
+  const input = Readable.from(gathered(whole()), { objectMode: false })
   input.on('error', (error) => decompress.destroy(error))
   for await (const chunk of input.pipe(decompress)) yield chunk as Buffer
+}
+
+/** The same bytes in larger pieces: each goes to a thread of the pool and back, whatever its size. */
+async function* gathered(pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  let kept: Buffer[] = []
+  let size = 0
+  for await (const piece of pieces) {
+    kept.push(piece)
+    size += piece.length
+    if (size < pieceBytes) continue
+    yield Buffer.concat(kept)
+    kept = []
+    size = 0
+  }
+  if (size > 0) yield Buffer.concat(kept)
 }
 
 /** The bytes of one frame whose magic number has been read. */

@@ -2,7 +2,7 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import type { Network } from '../cni/index.ts'
-import type { Images } from '../images/index.ts'
+import type { Images, ReclaimOptions } from '../images/index.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../runtime/base/clock.ts'
@@ -13,6 +13,7 @@ import { apiConfigReader } from './config-reader.ts'
 import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
 import { inProcessImages } from './cri/in-process-images.ts'
+import { ImageGarbage, type ImageGarbageOptions } from './image-gc.ts'
 import { pruneMirrors } from './mirror-pods.ts'
 import { NodeStatus } from './node-status.ts'
 import { podsDirectory } from './pod-directory.ts'
@@ -28,6 +29,8 @@ export interface KubeletOptions {
   client: ApiClient
   runtime: Runtime
   images: Images
+  /** When images are removed to make room; the kubelet's defaults without it. */
+  imageGarbage?: ReclaimOptions
   network: Network
   nodeName: string
   nodeIP: string
@@ -87,10 +90,13 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await status.start()
   await sources.start()
   loop.start()
+  const garbage = new ImageGarbage(imageGarbageOf(options))
+  garbage.start()
   await pruneMirrors(pods)
   return {
     close: () =>
       runAll('stop kubelet', [
+        () => garbage.close(),
         () => loop.close(),
         () => sources.close(),
         () => prober.close(),
@@ -100,6 +106,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         () => events.close(),
       ]),
   }
+}
+
+function imageGarbageOf({ images, imageGarbage: settings, clock, log }: KubeletOptions): ImageGarbageOptions {
+  return { images, clock, log, ...(settings ? { settings } : {}) }
 }
 
 /** Secrets of pods and what they print are for root's eyes: containers reach them by mounts, past these folders. */

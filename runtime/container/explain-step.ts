@@ -1,6 +1,8 @@
+import { release } from 'node:os'
 import { CoracleError, hasCode } from '../base/errors.ts'
 import { FSCONFIG_CMD_CREATE, FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING } from '../linux/constants.ts'
 import { type FilesystemSetting, filesystemComplaint } from '../linux/filesystem-context.ts'
+import { isAtLeast } from '../linux/kernel-features.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { type Arg, type Entry, isResult, type SyscallTape } from '../tape/syscall-tape.ts'
 
@@ -21,13 +23,20 @@ export function explainBirth(error: unknown, tape: SyscallTape, memoryLimit: num
 export function explainStep(tape: SyscallTape, report: Report): CoracleError {
   const failed = stepError(tape, report)
   const entry = tape.entries[report.index]
-  const complaint = entry?.name === 'fsconfig' ? complaintOf(tape, report.index, entry) : undefined
+  const complaint = entry?.name === 'fsconfig' ? (tooOld(entry) ?? complaintOf(tape, report.index, entry)) : undefined
   if (complaint === undefined) return failed
   return new CoracleError(`${failed.message}: ${complaint}`, {
     code: failed.code,
     facts: { ...failed.facts, complaint },
     cause: failed,
   })
+}
+
+/** Layers of an overlay one by one are younger than our oldest kernel; it says only EINVAL or EOPNOTSUPP. */
+function tooOld({ args: [, command, key] }: Entry): string | undefined {
+  if (textOf(key) !== 'lowerdir+') return undefined
+  const [major, minor] = numberOf(command) === FSCONFIG_SET_STRING ? [6, 5] : [6, 13]
+  return isAtLeast(major, minor) ? undefined : `this overlay needs Linux ${major}.${minor}, here is ${release()}`
 }
 
 /** A birth needs less than this. */

@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs'
 import { messageOf } from '../base/errors.ts'
 import type { ContainerRecord } from '../launcher/protocol.ts'
+import { sendDescriptors } from '../linux/pass-descriptors.ts'
 import { descriptorOf, pidfdOpen } from '../linux/process.ts'
-import { sendDescriptors } from '../linux/send-descriptors.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { containerError } from './errors.ts'
 

@@ -24,10 +24,8 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
     const { tape } = birthOf(place, id, config)
     // Counted from the end, where the two tapes are the same.
     const index = played + tape.entries.length - (readRecord(place.root, id)?.steps ?? tape.entries.length)
-    throw (await import('./explain-exec.ts')).explainExec(
-      stepError(tape, { ...error.facts, index } as unknown as Report),
-      config,
-    )
+    const { explainExec } = await import('./explain-exec.ts')
+    throw explainExec(stepError(tape, { ...error.facts, index } as unknown as Report), config)
   }
 }
 

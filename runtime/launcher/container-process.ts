@@ -1,14 +1,6 @@
 import { closeSync, constants, openSync } from 'node:fs'
 import type { Log } from '../base/log.ts'
-import {
-  descriptorOf,
-  type Exit,
-  makeFifo,
-  pidfdOpen,
-  setNonblocking,
-  setWindowSize,
-  startTimeOf,
-} from '../linux/process.ts'
+import { descriptorIn, type Exit, makeFifo, setNonblocking, setWindowSize, startTimeOf } from '../linux/process.ts'
 import { playerDescriptors } from '../tape/play.ts'
 import { type Played, playBirth, readRunning } from './birth-play.ts'
 import type { Children } from './children.ts'
@@ -104,7 +96,7 @@ export class ContainerProcess {
       throw error
     }
     this.#running = played.running
-    const master = this.record.terminal ? masterOf(played.pid, played.result) : undefined
+    const master = this.record.terminal ? descriptorIn(played.pid, played.result) : undefined
     this.#keep(played.pid, { folder, since, master })
   }
 
@@ -264,16 +256,6 @@ export class ContainerProcess {
     this.#logWriter ??= this.record.log ? new LogWriter(this.record.log, this.#around.log) : undefined
     this.#outputs.push(new Output(master, 'terminal', (chunk) => this.#deliver('stdout', chunk)))
     this.#input = terminalInput(master)
-  }
-}
-
-/** Our copy of a descriptor in a process that waits at its gate. */
-function masterOf(pid: number, descriptor: number): number {
-  const pidfd = pidfdOpen(pid)
-  try {
-    return descriptorOf(pidfd, descriptor)
-  } finally {
-    closeSync(pidfd)
   }
 }
 

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, readFileSync, rmSync } from 'node:fs'
+import { type DescriptorInbox, descriptorInbox } from '../linux/pass-descriptors.ts'
 import { becomeSubreaper, makePipe } from '../linux/process.ts'
-import { type DescriptorInbox, descriptorInbox } from '../linux/receive-descriptor.ts'
 import { type Report, readReports, startPlayer } from '../tape/play.ts'
 import type { Children } from './children.ts'
 import { launcherError, playFailed } from './errors.ts'

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { hasCode } from '../base/errors.ts'
 import {
-  descriptorOf,
+  descriptorIn,
   type Exit,
   makePipe,
   pidfdOpen,
@@ -101,9 +101,7 @@ export async function exec(socket: Socket, container: ContainerProcess, request:
     const exited = children.wait(played.pid, since)
     let master: number | undefined
     if (request.terminal) {
-      const born = pidfdOpen(played.pid)
-      master = descriptorOf(born, played.result)
-      closeSync(born)
+      master = descriptorIn(played.pid, played.result)
       writeSync(gate.write, 'g')
       await played.running
     }

@@ -21,6 +21,9 @@ const fsetxattrCall = bind('int fsetxattr(int fd, const char *name, const void *
 const lsetxattrCall = bind(
   'int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)',
 )
+const readlinkatCall = bind('int64_t readlinkat(int fd, const void *name, void *target, size_t size)')
+const llistxattrCall = bind('int64_t llistxattr(const void *path, void *list, size_t size)')
+const lgetxattrCall = bind('int64_t lgetxattr(const void *path, const char *name, void *value, size_t size)')
 const syncfsCall = bind('int syncfs(int fd)')
 
 const SYS_openat2 = 437
@@ -33,6 +36,10 @@ const AT_REMOVEDIR = 0x200
 export const O_PATH = 0o10000000
 export const O_CLOEXEC = 0o2000000
 export const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants
+
+/** XATTR_LIST_MAX and XATTR_SIZE_MAX, linux/limits.h. */
+const xattrListMaximum = 65_536
+const xattrValueMaximum = 65_536
 
 const zero = Buffer.alloc(1)
 const terminated = (name: Uint8Array) => Buffer.concat([name, zero])
@@ -117,6 +124,30 @@ export function fsetxattr(fd: number, name: string, value: Uint8Array): void {
 export function setxattrAt(folder: number, name: Uint8Array, attribute: { name: string; value: Uint8Array }): void {
   const path = Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name, zero])
   lsetxattrCall(path, attribute.name, attribute.value, attribute.value.length, 0)
+}
+
+/** The target of a symbolic link that is open with O_PATH and O_NOFOLLOW. See readlink(2). */
+export function readOpenLink(fd: number): Buffer {
+  // PATH_MAX: longer ones cannot be made.
+  const target = Buffer.alloc(4096)
+  return Buffer.from(target.subarray(0, readlinkatCall(fd, zero, target, target.length)))
+}
+
+/** The extended attributes of the thing itself, by name; none on a filesystem that knows none. See listxattr(2). */
+export function xattrsAt(folder: number, name: Uint8Array): Map<string, Buffer> {
+  const path = Buffer.concat([Buffer.from(`/proc/self/fd/${folder}/`), name, zero])
+  const found = new Map<string, Buffer>()
+  const needed = llistxattrCall.probe(path, null, 0)
+  // Most files have none, and other answers than a length mean that there can be none.
+  if (needed <= 0) return found
+  const list = Buffer.alloc(xattrListMaximum)
+  const names = list.toString('utf8', 0, llistxattrCall(path, list, list.length)).split('\0')
+  for (const key of names.filter((each) => each !== '')) {
+    const value = Buffer.alloc(xattrValueMaximum)
+    const length = lgetxattrCall.probe(path, key, value, value.length)
+    if (length >= 0) found.set(key, Buffer.from(value.subarray(0, length)))
+  }
+  return found
 }
 
 /** Writes everything that is cached for the filesystem of `fd` to its disk, on a thread of the pool. */

@@ -163,6 +163,16 @@ export function descriptorOf(pidfd: number, descriptor: number): number {
   return pidfdGetfdC(pidfd, descriptor, 0)
 }
 
+/** Our own copy of a descriptor of the process `pid`, which is a child of ours or waits for us. Throws `KERNEL`. */
+export function descriptorIn(pid: number, descriptor: number): number {
+  const pidfd = pidfdOpen(pid)
+  try {
+    return descriptorOf(pidfd, descriptor)
+  } finally {
+    closeSync(pidfd)
+  }
+}
+
 /** Sends a signal to the process behind `pidfd`. Throws `KERNEL` (ESRCH when it is gone). */
 export function pidfdSignal(pidfd: number, signal: number): void {
   sendSignal(syscallNumber('pidfd_send_signal', architecture) ?? -1, pidfd, signal, null, 0)

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
+import { commandLineRow } from './command-line.ts'
 import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.ts'
 
 const rounds = 12
@@ -22,6 +23,7 @@ export const bench: Bench = {
     await on.runtime.start('host')
     for (let at = 0; at < rounds * batch; at++) execs.push(await oneExec(on))
     await on.runtime.delete('host', { force: true })
+    const commandLine = commandLineRow(on, peers, bundle)
     const parallel = await hundred(on)
     const many = await thousand(on, () => inTurn(on, peers, bundle))
     return [
@@ -33,6 +35,7 @@ export const bench: Bench = {
         goalIsRatio: true,
       }),
       rowOf({ name: 'exec of /bin/true', unit: 'ms', ours: sampleOf(execs), peers: {}, goal: 2 }),
+      commandLine,
       rowOf({ name: '100 created and started in parallel', unit: 'ms', ours: parallel.time, peers: {} }),
       rowOf({ name: 'launcher with 100 containers', unit: 'MB', ours: parallel.memory, peers: {}, goal: 60 }),
       rowOf({ name: 'create … delete beside 1,000 that live', unit: 'ms', ...many.lives }),

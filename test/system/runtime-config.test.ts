@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { HookName, OciHook, OciLinux, OciSpec } from '../../runtime/index.ts'
+import { isAtLeast } from '../../runtime/linux/kernel-features.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -136,7 +137,7 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       await on.runtime.removeGroup(group)
     })
 
-    it('an overlay of layers', async () => {
+    it.skipIf(!isAtLeast(6, 13))('an overlay of layers (needs Linux 6.13)', async () => {
       const layer = (name: string) => {
         const path = join(on.folder, name)
         mkdirSync(path)

@@ -14,6 +14,8 @@ import {
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { NamespaceType, OciDevice, OciMount, OciSpec } from '../../runtime/index.ts'
+import { hostFacts } from '../../runtime/linux/host.ts'
+import { isAtLeast } from '../../runtime/linux/kernel-features.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -261,50 +263,56 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       expect(output).toBe('0 0\nshared65534')
     })
 
-    it('an overlay in a user namespace: the image belongs to the container', async () => {
-      const layer = (name: string) => {
-        mkdirSync(join(on.folder, name))
-        return join(on.folder, name)
+    it.skipIf(!isAtLeast(6, 13))(
+      'an overlay in a user namespace: the image belongs to the container (needs Linux 6.13)',
+      async () => {
+        const layer = (name: string) => {
+          mkdirSync(join(on.folder, name))
+          return join(on.folder, name)
+        }
+        writeFileSync(join(on.rootfs, 'etc', 'motd'), 'm')
+        const overlay = { lower: [on.rootfs], upper: layer('iu'), work: layer('iw') }
+        const log = join(on.folder, 'io.log')
+        const spec = on.spec(
+          ['sh', '-c', 'stat -c %u / /bin/busybox; echo x >> /etc/motd; mkdir /made; stat -c %u /made'],
+          (made) => {
+            made.linux.namespaces?.push({ type: 'user' })
+            Object.assign(made.linux, { uidMappings: ranges(100_000), gidMappings: ranges(100_000) })
+            made.root = { path: '/unused' }
+          },
+        )
+        await on.runtime.create({ id: 'io', spec, rootfs: { overlay }, log: { path: log } })
+        await on.runtime.start('io')
+        await on.runtime.wait('io')
+        await on.runtime.delete('io')
+        expect(logText(log)).toBe('0\n0\n0')
+        expect(statSync(join(overlay.upper, 'made')).uid).toBe(100_000)
+      },
+    )
+  })
+
+  it.skipIf(!isAtLeast(6, 5))(
+    'an overlay as a mount of config.json, with more layers than one value of fsconfig holds (needs Linux 6.5)',
+    async () => {
+      const top = join(on.folder, 'volume')
+      const layers = Array.from({ length: 5 }, (_, at) => join(top, `${at}:${'x'.repeat(90)}`))
+      for (const [at, path] of layers.entries()) {
+        mkdirSync(path, { recursive: true })
+        writeFileSync(join(path, `f${at}`), '')
       }
-      writeFileSync(join(on.rootfs, 'etc', 'motd'), 'm')
-      const overlay = { lower: [on.rootfs], upper: layer('iu'), work: layer('iw') }
-      const log = join(on.folder, 'io.log')
-      const spec = on.spec(
-        ['sh', '-c', 'stat -c %u / /bin/busybox; echo x >> /etc/motd; mkdir /made; stat -c %u /made'],
-        (made) => {
-          made.linux.namespaces?.push({ type: 'user' })
-          Object.assign(made.linux, { uidMappings: ranges(100_000), gidMappings: ranges(100_000) })
-          made.root = { path: '/unused' }
-        },
-      )
-      await on.runtime.create({ id: 'io', spec, rootfs: { overlay }, log: { path: log } })
-      await on.runtime.start('io')
-      await on.runtime.wait('io')
-      await on.runtime.delete('io')
-      expect(logText(log)).toBe('0\n0\n0')
-      expect(statSync(join(overlay.upper, 'made')).uid).toBe(100_000)
-    })
-  })
+      const [upper, work] = [join(top, 'upper'), join(top, 'work')]
+      for (const path of [upper, work]) mkdirSync(path)
+      const lowerdir = layers.map((path) => path.replaceAll(':', '\\:')).join(':')
+      const options = [`lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`]
+      const { output } = await withMounts('ls /o; touch /o/new', [
+        { destination: '/o', type: 'overlay', source: 'overlay', options },
+      ])
+      expect(output.split('\n')).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
+      expect(readdirSync(upper)).toEqual(['new'])
+    },
+  )
 
-  it('an overlay as a mount of config.json, with more layers than one value of fsconfig holds', async () => {
-    const top = join(on.folder, 'volume')
-    const layers = Array.from({ length: 5 }, (_, at) => join(top, `${at}:${'x'.repeat(90)}`))
-    for (const [at, path] of layers.entries()) {
-      mkdirSync(path, { recursive: true })
-      writeFileSync(join(path, `f${at}`), '')
-    }
-    const [upper, work] = [join(top, 'upper'), join(top, 'work')]
-    for (const path of [upper, work]) mkdirSync(path)
-    const lowerdir = layers.map((path) => path.replaceAll(':', '\\:')).join(':')
-    const options = [`lowerdir=${lowerdir}`, `upperdir=${upper}`, `workdir=${work}`]
-    const { output } = await withMounts('ls /o; touch /o/new', [
-      { destination: '/o', type: 'overlay', source: 'overlay', options },
-    ])
-    expect(output.split('\n')).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
-    expect(readdirSync(upper)).toEqual(['new'])
-  })
-
-  it('an overlay of 128 layers with long paths', async () => {
+  it.skipIf(!isAtLeast(6, 5))('an overlay of 128 layers with long paths (needs Linux 6.5)', async () => {
     const top = join(on.folder, 'layers')
     const layers = Array.from({ length: 127 }, (_, at) => join(top, `${at}-${'x'.repeat(90)}`))
     for (const [at, path] of layers.entries()) {
@@ -390,10 +398,15 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       expect(allowed).toBe(own)
     })
 
-    it('labels without their security module, a scheduler that the kernel refuses: errors that name it', async () => {
+    it('labels that cannot be had, a scheduler that the kernel refuses: errors that name it', async () => {
       const wrong = (more: object) => withMounts('true', [], (spec) => void Object.assign(spec.process ?? {}, more))
-      await expect(wrong({ apparmorProfile: 'x' })).rejects.toThrow(/process\.apparmorProfile: AppArmor is not active/)
-      await expect(wrong({ selinuxLabel: 'x' })).rejects.toThrow(/process\.selinuxLabel: SELinux is not active/)
+      const { apparmor, selinux } = hostFacts().modules
+      // With the module there the kernel says whether it has such a profile.
+      const noProfile = apparmor ? /write.* failed: ENOENT/ : /process\.apparmorProfile: AppArmor is not active/
+      await expect(wrong({ apparmorProfile: 'no-such-profile' })).rejects.toThrow(noProfile)
+      if (apparmor) await wrong({ apparmorProfile: 'unconfined' })
+      const noLabel = selinux ? /write.* failed/ : /process\.selinuxLabel: SELinux is not active/
+      await expect(wrong({ selinuxLabel: 'x' })).rejects.toThrow(noLabel)
       await expect(wrong({ scheduler: { policy: 'SCHED_FIFO', priority: 1000 } })).rejects.toThrow(
         /sched_setattr.* failed|process\.scheduler/,
       )

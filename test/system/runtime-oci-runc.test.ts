@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { descriptorInbox } from '../../runtime/linux/receive-descriptor.ts'
+import { descriptorInbox } from '../../runtime/linux/pass-descriptors.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci, has } from '../peers/engine/sandbox.ts'
@@ -51,6 +51,8 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
     for (const hierarchy of ['*'])
       spawnSync('sh', ['-c', `find /sys/fs/cgroup/${hierarchy}/${cgroup} -depth -type d -exec rmdir {} \\;`])
     await on[Symbol.asyncDispose]()
+    // Processes that were killed a moment ago may still be on their way out.
+    for (let tries = 0; traces('ocirunc-').length > 0 && tries < 50; tries++) await sleep(100)
     expect(traces('ocirunc-')).toEqual([])
   })
 
@@ -248,6 +250,27 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
     expect(oci('start', '--launcher', on.root, 'l')).toMatchObject({ status: 0, stderr: '' })
     expect(await on.runtime.wait('l')).toMatchObject({ status: 'stopped', exitCode: 6 })
     await on.runtime.delete('l')
+  })
+
+  it('--launcher: run and exec with our streams, as if it were not there', async () => {
+    configure(['sh', '-c', 'read line; echo "got $line"; echo err >&2; exit 7'])
+    const run = spawnSync(coracleOci, ['run', '--launcher', on.root, '-b', bundle, 'm'], {
+      input: 'word\n',
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    expect(run).toMatchObject({ status: 7, stdout: 'got word\n', stderr: 'err\n' })
+    expect(await on.runtime.list()).toEqual([])
+    configure(['sleep', '600'])
+    expect(oci('run', '-d', '--launcher', on.root, '-b', bundle, 'm')).toMatchObject({ status: 0, stderr: '' })
+    const args = ['exec', '--launcher', on.root, 'm', 'sh', '-c', 'cat; pwd; exit 3']
+    const exec = spawnSync(coracleOci, args, { input: 'in\n', encoding: 'utf8', timeout: 20_000 })
+    expect(exec).toMatchObject({ status: 3, stdout: 'in\n/\n', stderr: '' })
+    expect(oci('exec', '--launcher', on.root, '-d', 'm', 'true')).toMatchObject({
+      status: 255,
+      stderr: expect.stringContaining('--launcher: not together with --detach'),
+    })
+    await on.runtime.delete('m', { force: true })
   })
 
   it('the program runs through links, from any folder and without a PATH', () => {

@@ -58,6 +58,14 @@ export function seenThroughOverlay(lower: readonly string[], scratch: string, co
 const listAttributes = bind('int64_t llistxattr(const char *path, void *list, size_t size)')
 const getAttribute = bind('int64_t lgetxattr(const char *path, const char *name, void *value, size_t size)')
 
+const setAttribute = bind(
+  'int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)',
+)
+
+export function putAttribute(path: string, name: string, value: string): void {
+  setAttribute(path, name, Buffer.from(value), Buffer.byteLength(value), 0)
+}
+
 /** The extended attributes of a file, values in hexadecimal digits. */
 export function attributesOf(path: string): Record<string, string> {
   const list = Buffer.alloc(65536)

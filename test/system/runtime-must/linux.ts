@@ -238,7 +238,7 @@ const kernelMusts: Must[] = [
       without(spec, 'cgroup')
       Object.assign(spec.linux, { cgroupsPath: `/${spec.linux.cgroupsPath}` })
     },
-    expect: [(answer) => expect(String(answer.cgroup)).toMatch(/:pids:\/coracle\/test-/)],
+    expect: [(answer) => expect(String(answer.cgroup)).toMatch(/(:pids|^0:):\/coracle\/test-/m)],
   },
   {
     section: 'config-linux.md#cgroups-path',

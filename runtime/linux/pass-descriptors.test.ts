@@ -2,16 +2,15 @@ import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { descriptorInbox } from './receive-descriptor.ts'
-import { sendDescriptor } from './send-descriptor.ts'
+import { descriptorInbox, sendDescriptors } from './pass-descriptors.ts'
 
-describe('sendDescriptor', () => {
+describe('sendDescriptors', () => {
   it('arrives as the same open file; a socket that nobody listens on is an error', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'coracle-send-'))
     writeFileSync(join(folder, 'file'), 'the very file')
     const fd = openSync(join(folder, 'file'), 'r')
     const inbox = descriptorInbox(join(folder, 'socket'))
-    sendDescriptor(join(folder, 'socket'), fd, '/dev/ptmx')
+    await sendDescriptors(join(folder, 'socket'), Buffer.from('/dev/ptmx'), [fd])
     closeSync(fd)
     const received = await inbox.receive(5000)
     expect(readFileSync(received, 'utf8')).toBe('the very file')
@@ -19,7 +18,7 @@ describe('sendDescriptor', () => {
     inbox.close()
     const long = join(folder, 'a'.repeat(100))
     mkdirSync(long)
-    expect(() => sendDescriptor(join(long, 'none'), 0, 'x')).toThrow('ENOENT')
+    await expect(sendDescriptors(join(long, 'none'), Buffer.from('x'), [0])).rejects.toThrow('ENOENT')
     rmSync(folder, { recursive: true })
   })
 })
