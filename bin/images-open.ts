@@ -2,11 +2,10 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { type Images, openImages } from '../images/index.ts'
-import type { Log } from '../runtime/base/log.ts'
+import { consoleLog } from './console-log.ts'
 
 export interface Options {
   dataDir: string
-  insecureRegistry?: string[]
 }
 
 /** Adds a command that has the options which all have. */
@@ -14,21 +13,10 @@ export type Add = (usage: string, description: string) => Command
 
 /** Opens the store while `act` runs. Works beside a running node. */
 export async function withImages(options: Options, act: (images: Images) => Promise<void>): Promise<void> {
-  const images = await openImages({
-    root: join(options.dataDir, 'images'),
-    log: consoleLog,
-    insecureRegistries: options.insecureRegistry ?? [],
-  })
+  const images = await openImages({ root: join(options.dataDir, 'images'), log: consoleLog })
   try {
     await act(images)
   } finally {
     await images.close()
   }
-}
-
-const consoleLog: Log = {
-  debug() {},
-  info() {},
-  warn: (message, facts) => console.error(`warning: ${message}`, facts ?? ''),
-  error: (message, facts) => console.error(message, facts ?? ''),
 }

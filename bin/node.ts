@@ -1,6 +1,6 @@
 /** One node, all in one process: server, scheduler, controllers and agent, put together. The only `new` of real things. */
 import { hostname } from 'node:os'
-import { openImages } from '../images/index.ts'
+import { type Images, openImages } from '../images/index.ts'
 import { controllers } from '../orchestrator/controllers/index.ts'
 import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../orchestrator/index.ts'
 import { Scheduler } from '../orchestrator/scheduler/index.ts'
@@ -11,6 +11,7 @@ import { openRuntime, type Runtime } from '../runtime/index.ts'
 import { primaryAddress, startAgent } from './agent.ts'
 import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
+import { registryAccess } from './registry-access.ts'
 import type { Steps } from './steps.ts'
 
 export interface NodeOptions {
@@ -68,7 +69,7 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
       steps.step('launcher', () => openRuntime({ root: directory.runtime, log })),
       leaveRuntime,
     ),
-    keep(openImages({ root: directory.images, log }), (images) => images.close()),
+    keep(openNodeImages(directory, log), (images) => images.close()),
   ] as const
   // When one fails, the others must not go on starting behind our back.
   await Promise.allSettled(parts)
@@ -86,6 +87,10 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
   )
   started.push(() => kubelet.close())
   return { server, runtime, admin }
+}
+
+async function openNodeImages(directory: DataDir, log: Log): Promise<Images> {
+  return openImages({ root: directory.images, log, access: await registryAccess(directory.root) })
 }
 
 /** The launcher stays for as long as it has containers to look after. */

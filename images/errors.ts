@@ -15,6 +15,8 @@ export const imageErrors = {
   IMAGE_TOO_LARGE: 'a layer is larger than allowed',
   IMAGE_ARCHIVE_INVALID: 'a file is no image archive',
   IMAGE_BUILD: 'an image cannot be composed from the given files',
+  IMAGE_CONFIG: 'a file that says how to use registries cannot be understood',
+  IMAGE_CREDENTIALS: 'the user of a registry cannot be found out',
   IMAGE_IN_USE: 'a container uses it, or it has other names',
   IMAGE_PATH: 'a path in a container or on this host cannot be copied from or to',
   IMAGE_STORE: 'the store cannot be written: its disk is full, read-only or broken',

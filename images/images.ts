@@ -1,5 +1,4 @@
 import type { Writable } from 'node:stream'
-import type { Credentials } from './auth.ts'
 import type { BuildOptions } from './build.ts'
 import type { StoreCheck } from './check.ts'
 import type { CommitOptions } from './commit.ts'
@@ -10,6 +9,8 @@ import type { ImageRecord } from './image-record.ts'
 import type { ImportOptions } from './import.ts'
 import type { ImageConfig } from './manifest.ts'
 import type { PullProgress } from './pull.ts'
+import type { Credentials } from './registry/auth.ts'
+import type { PushProgress } from './registry/push.ts'
 import type { Removal } from './remove.ts'
 import type { SaveFormat } from './save.ts'
 import type { Overlay } from './snapshot.ts'
@@ -19,6 +20,14 @@ export interface PullRequest {
   auth?: Credentials
   signal?: AbortSignal
   onProgress?: (progress: PullProgress) => void
+  /** `linux/arm64`, `linux/arm/v7`; this machine's when left out. */
+  platform?: string
+}
+
+export interface PushRequest {
+  auth?: Credentials
+  signal?: AbortSignal
+  onProgress?: (progress: PushProgress) => void
 }
 
 /** The images of this host, and the writable layers of its containers. Errors carry the codes of `errors.ts`. */
@@ -26,7 +35,7 @@ export interface Images {
   /** Fetches and unpacks an image; what is there is not fetched again. */
   pull(ref: string, request?: PullRequest): Promise<ImageRecord>
   /** Sends an image to the registry that its name says; what is there already is not sent again. */
-  push(ref: string, request?: Omit<PullRequest, 'onProgress'>): Promise<void>
+  push(ref: string, request?: PushRequest): Promise<void>
   /** All images of an archive (OCI or Docker's, also packed with gzip or zstd), or of the folder of an OCI layout. */
   load(source: string | AsyncIterable<Uint8Array>): Promise<ImageRecord[]>
   /** An image of one layer, from a tar archive of a root; also packed with gzip or zstd. */

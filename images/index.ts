@@ -10,13 +10,13 @@ import type { Images } from './images.ts'
 import { openIndexFile } from './index-file.ts'
 import { LastUses } from './last-use.ts'
 import { ImageLibrary } from './library.ts'
-import { RegistryClient } from './registry.ts'
+import { directAccess, type RegistryAccess } from './registry/access.ts'
+import { RegistryClient } from './registry/client.ts'
 import { SingleFlight } from './single-flight.ts'
 import { Slots } from './slots.ts'
 import { Snapshots } from './snapshot.ts'
-import { openBlobStore } from './store.ts'
+import { openBlobStore, sweepPartial } from './store.ts'
 
-export type { Credentials } from './auth.ts'
 export type { BuildOptions } from './build.ts'
 export type { StoreCheck, StoreFault } from './check.ts'
 export type { CommitOptions } from './commit.ts'
@@ -29,9 +29,16 @@ export { busyboxImage, nodeImage } from './host-images.ts'
 export type { ImageRecord } from './image-record.ts'
 export type { Images, PullRequest } from './images.ts'
 export type { ImportOptions } from './import.ts'
-export type { ImageConfig } from './manifest.ts'
+export type { Descriptor, ImageConfig } from './manifest.ts'
 export type { PullProgress } from './pull.ts'
 export { formatReference, parseReference, type Reference } from './reference.ts'
+export { directAccess, type RegistryAccess } from './registry/access.ts'
+export type { Credentials } from './registry/auth.ts'
+export { credentialsOf, lookUp } from './registry/docker-config.ts'
+export { fileKeychain } from './registry/keychain.ts'
+export type { PushProgress } from './registry/push.ts'
+export { readRegistries } from './registry/registries.ts'
+export { openRemoteImages, type RemoteImages } from './registry/remote.ts'
 export type { Removal } from './remove.ts'
 export { type SaveFormat, saveFormats } from './save.ts'
 export type { Overlay } from './snapshot.ts'
@@ -41,8 +48,8 @@ export interface ImagesOptions {
   /** Folder of the store, an OCI image layout; created if it is not there. Several processes may use it. */
   root: string
   log: Log
-  /** Registries (`host` or `host:port`) that may be spoken to without TLS; loopback always may. */
-  insecureRegistries?: readonly string[]
+  /** Registries, and how they are reached; without it directly, with TLS, and as nobody. */
+  access?: RegistryAccess
   /** Most bytes of one layer without compression; default 64 GiB. */
   maximumLayerBytes?: number
   clock?: Clock
@@ -67,7 +74,8 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const puller = {
     registry: new RegistryClient({
       clock: options.clock ?? systemClock,
-      insecureRegistries: options.insecureRegistries ?? [],
+      random: Math.random,
+      ...(options.access ?? directAccess),
     }),
     blobs,
     snapshots,
@@ -76,6 +84,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   }
   await ifIdle(root, async () => {
     await snapshots.sweep()
+    await sweepPartial(root, Date.now())
     await rm(join(root, 'ingest'), { recursive: true, force: true })
     await mkdir(join(root, 'ingest'))
   })

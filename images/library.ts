@@ -20,13 +20,14 @@ import { imageError } from './errors.ts'
 import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
 import { type HistoryStep, historyOf } from './history.ts'
 import { type ImageRecord, recordOf } from './image-record.ts'
-import type { Images, PullRequest } from './images.ts'
+import type { Images, PullRequest, PushRequest } from './images.ts'
 import { type ImportOptions, importRoot } from './import.ts'
 import type { LastUses } from './last-use.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
+import { hostPlatform, parsePlatform } from './platform.ts'
 import { type Puller, pullImage } from './pull.ts'
-import { pushImage } from './push.ts'
 import { formatReference, parseReference } from './reference.ts'
+import { pushImage } from './registry/push.ts'
 import { pruneImages, type Removal, removeImage } from './remove.ts'
 import { type SaveFormat, saveImages } from './save.ts'
 import type { Overlay, Snapshots } from './snapshot.ts'
@@ -56,9 +57,10 @@ export class ImageLibrary implements Images {
   pull(ref: string, request: PullRequest = {}): Promise<ImageRecord> {
     const reference = parseReference(ref)
     const { auth, signal, onProgress } = request
+    const platform = request.platform === undefined ? hostPlatform : parsePlatform(request.platform)
     return this.#work(async () => {
       const started = performance.now()
-      const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress })
+      const pulled = await pullImage(this.#parts.puller, reference, { auth, signal, onProgress, platform })
       const record = await this.#parts.catalog.add(pulled)
       const milliseconds = Math.round(performance.now() - started)
       this.#parts.log.info('image pulled', { image: formatReference(reference), digest: record.digest, milliseconds })
@@ -66,11 +68,13 @@ export class ImageLibrary implements Images {
     })
   }
 
-  push(ref: string, { auth, signal }: Omit<PullRequest, 'onProgress'> = {}): Promise<void> {
+  push(ref: string, { auth, signal, onProgress }: PushRequest = {}): Promise<void> {
     const reference = parseReference(ref)
     return this.#work(async () => {
-      const { image, digest } = await this.#parts.catalog.require('push', ref)
-      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, { auth, signal })
+      const { image, digest, entries } = await this.#parts.catalog.require('push', ref)
+      const names = entries.flatMap((entry) => (entry.reference ? [parseReference(entry.reference)] : []))
+      const options = { auth, signal, onProgress, names }
+      await pushImage({ ...this.#parts, ...this.#parts.puller }, { reference, image, digest }, options)
     })
   }
 
@@ -242,6 +246,7 @@ export class ImageLibrary implements Images {
 
   async close(): Promise<void> {
     await Promise.allSettled(this.#working)
+    this.#parts.puller.registry.close()
   }
 
   /** Guards against removal of what `act` is about to use, also by other processes. */

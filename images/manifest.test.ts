@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { chainIds, digestOf, isDigest } from './digest.ts'
-import { compressionOf, type Index, mediaTypes, parseImageDocument, parseManifest } from './manifest.ts'
-import { choosePlatform } from './platform.ts'
+import { compressionOf, mediaTypes, parseImageDocument, parseManifest } from './manifest.ts'
 
 const digest = (letter: string) => `sha256:${letter.repeat(64)}`
 const bytes = (value: unknown) => Buffer.from(JSON.stringify(value))
@@ -54,35 +53,6 @@ describe('parseImageDocument', () => {
 
   it.each([{ Env: 'A=b' }, { Cmd: [1] }, { User: 7 }, { Volumes: [] }])('%j: is refused', (config) => {
     expect(() => parseImageDocument(aDocument(config), 'x')).toThrow(/wrong type/)
-  })
-})
-
-describe('choosePlatform', () => {
-  const anIndex = (...platforms: ([string, string, string?] | undefined)[]): Index => ({
-    kind: 'index',
-    mediaType: mediaTypes.ociIndex,
-    manifests: platforms.map((platform, at) => {
-      const [os = '', architecture = '', variant] = platform ?? []
-      const descriptor = { mediaType: mediaTypes.ociManifest, digest: digestOf(String(at)), size: 1 }
-      return platform ? { ...descriptor, platform: { os, architecture, ...(variant ? { variant } : {}) } } : descriptor
-    }),
-  })
-  const choose = (index: Index, architecture: string) =>
-    index.manifests.indexOf(choosePlatform(index, 'x', { os: 'linux', architecture }))
-
-  it('the one for this machine, the plain variant first', () => {
-    const index = anIndex(['windows', 'amd64'], ['linux', 'amd64', 'v3'], ['linux', 'amd64'], ['linux', 'arm64', 'v8'])
-    expect(choose(index, 'amd64')).toBe(2)
-    expect(choose(index, 'arm64')).toBe(3)
-  })
-
-  it('a lone image without a platform is taken', () => {
-    expect(choose(anIndex(undefined), 'amd64')).toBe(0)
-  })
-
-  it('none: the error names what there is', () => {
-    const index = anIndex(['linux', 's390x'], ['unknown', 'unknown'])
-    expect(() => choose(index, 'amd64')).toThrow(/not for linux\/amd64, but for linux\/s390x, unknown\/unknown/)
   })
 })
 

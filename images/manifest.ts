@@ -7,7 +7,11 @@ export interface Descriptor {
   digest: Digest
   size: number
   platform?: Platform
+  /** What an artifact is that this leads to. */
+  artifactType?: string
   annotations?: Readonly<Record<string, string>>
+  /** The bytes themselves, in base64. */
+  data?: string
 }
 
 export interface Platform {
@@ -116,13 +120,15 @@ function descriptors(values: unknown, where: string): Descriptor[] {
   if (!Array.isArray(values)) throw broken(where, 'it has no list of descriptors')
   return values.map((value: unknown) => {
     if (!isObject(value) || typeof value.mediaType !== 'string') throw broken(where, 'a descriptor has no media type')
-    const { mediaType, size, annotations } = value
+    const { mediaType, size, annotations, artifactType, data } = value
     if (!Number.isSafeInteger(size) || Number(size) < 0) throw broken(where, `a descriptor has size ${String(size)}`)
     return {
       mediaType,
       digest: parseDigest(value.digest, where),
       size: Number(size),
       ...platformOf(value.platform),
+      ...(typeof data === 'string' ? { data } : {}),
+      ...(typeof artifactType === 'string' ? { artifactType } : {}),
       ...(isObject(annotations) ? { annotations: annotations as Record<string, string> } : {}),
     }
   })

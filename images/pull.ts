@@ -1,10 +1,12 @@
+import { chooseManifest } from './choose-manifest.ts'
 import type { Digest } from './digest.ts'
 import { imageError } from './errors.ts'
 import { asManifest, describe, layersOf } from './image-record.ts'
-import { type Descriptor, type ImageDocument, parseImageDocument, parseManifest } from './manifest.ts'
-import { choosePlatform, hostPlatform, nameOf } from './platform.ts'
+import { type Descriptor, type ImageDocument, type Platform, parseImageDocument } from './manifest.ts'
+import { canRun, nameOf } from './platform.ts'
 import { formatReference, pinned, type Reference } from './reference.ts'
-import type { Access, FetchedManifest, RegistryClient } from './registry.ts'
+import type { RegistryClient } from './registry/client.ts'
+import type { Access } from './registry/session.ts'
 import type { SingleFlight } from './single-flight.ts'
 import type { Slots } from './slots.ts'
 import type { Snapshots } from './snapshot.ts'
@@ -15,10 +17,12 @@ export interface PullProgress {
   digest: Digest
   received: number
   total: number
+  state: 'waiting' | 'downloading' | 'there' | 'downloaded' | 'extracting' | 'complete'
 }
 
 export interface PullOptions extends Access {
   onProgress: ((progress: PullProgress) => void) | undefined
+  platform: Platform
 }
 
 /** What a pull works with. */
@@ -46,19 +50,32 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   const name = formatReference(reference)
   const wanted = reference.digest ?? reference.tag ?? ''
   const top = await puller.registry.manifest(repository, wanted, options)
-  const chosen = await chooseManifest(puller, top, { name, repository, access: options })
-  const manifest = asManifest(chosen.bytes, name, chosen.mediaType)
+  const chosen = await chooseManifest(top, {
+    name,
+    wanted: options.platform,
+    fetch: (digest) => puller.registry.manifest(repository, digest, options),
+  })
+  const where = `${name} (${chosen.digest})`
+  const manifest = asManifest(chosen.bytes, where, chosen.mediaType)
   // The first failure stops the rest, and nothing goes on behind the caller's back.
   const stop = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
-  const fetchBlob = (descriptor: Descriptor) =>
-    download(puller, { repository, descriptor, options: { ...options, signal } })
+  const fetches: Promise<void>[] = []
+  const fetchBlob = (descriptor: Descriptor) => {
+    const fetched = download(puller, { repository, descriptor, options: { ...options, signal } })
+    fetches.push(fetched)
+    return fetched
+  }
   await fetchBlob(manifest.config)
-  const document = parseImageDocument(await puller.blobs.readDocument(manifest.config.digest), name)
-  requirePlatform(document, name)
-  const layers = layersOf(manifest, document, name)
+  const document = parseImageDocument(await puller.blobs.readDocument(manifest.config.digest), where)
+  requirePlatform(document, where, options.platform)
+  const layers = layersOf(manifest, document, where)
+  for (const { descriptor } of layers) tell(options, descriptor, 'waiting')
   const work = [
-    puller.snapshots.ensure(layers, ({ descriptor }) => fetchBlob(descriptor)),
+    puller.snapshots.ensure(layers, async ({ descriptor }) => {
+      await fetchBlob(descriptor)
+      tell(options, descriptor, 'extracting')
+    }),
     // Layers that are unpacked already are kept packed too: an image can be pushed, saved and unpacked again.
     ...layers.map(({ descriptor }) => fetchBlob(descriptor)),
   ]
@@ -66,28 +83,20 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
     await Promise.all(work)
   } catch (error) {
     stop.abort(error)
-    await Promise.allSettled(work)
+    // Unpacking does not wait for the other layers when one has failed.
+    await Promise.allSettled([...work, ...fetches])
     throw error
   }
+  for (const { descriptor } of layers) tell(options, descriptor, 'complete')
   await puller.blobs.writeDocument(chosen.bytes)
   const descriptor = describe(chosen.digest, chosen.bytes.length, manifest)
   return { descriptor, references: [...new Set([name, pinned(reference, top.digest)])] }
 }
 
-async function chooseManifest(
-  puller: Puller,
-  top: FetchedManifest,
-  o: { name: string; repository: { domain: string; path: string }; access: Access },
-): Promise<FetchedManifest> {
-  const parsed = parseManifest(top.bytes, o.name, top.mediaType)
-  if (parsed.kind === 'manifest') return top
-  return puller.registry.manifest(o.repository, choosePlatform(parsed, o.name).digest, o.access)
-}
-
-function requirePlatform({ os, architecture }: ImageDocument, name: string): void {
-  if (os === hostPlatform.os && architecture === hostPlatform.architecture) return
-  const [is, wanted] = [nameOf({ os, architecture }), nameOf(hostPlatform)]
-  throw imageError('IMAGE_PLATFORM_MISSING', `pull ${name}: it is for ${is}, this machine is ${wanted}`)
+function requirePlatform(document: ImageDocument, name: string, wanted: Platform): void {
+  if (canRun(document, wanted)) return
+  const [is, asked] = [nameOf(document), nameOf(wanted)]
+  throw imageError('IMAGE_PLATFORM_MISSING', `pull ${name}: it is for ${is}, not for ${asked}`)
 }
 
 async function download(
@@ -96,24 +105,39 @@ async function download(
 ): Promise<void> {
   const { descriptor, options } = o
   const { digest, size } = descriptor
-  if (await puller.blobs.has(digest, size)) return
+  if (await puller.blobs.has(digest, size)) return tell(options, descriptor, 'there')
   await puller.flights.run(digest, options.signal, (signal) =>
     puller.downloads.run(async () => {
-      const source = puller.registry.blob(o.repository, descriptor, { auth: options.auth, signal })
-      await puller.blobs.write(counted(source, { digest, total: size }, options.onProgress), { digest, size })
+      // Whoever had this flight before may have stored it between our look and its start.
+      if (await puller.blobs.has(digest, size)) return
+      const fetch = (have: number) =>
+        descriptor.data === undefined
+          ? puller.registry.blob(o.repository, descriptor, { auth: options.auth, signal, skip: have })
+          : embedded(descriptor.data, have)
+      await puller.blobs.write((have) => counted(fetch(have), { descriptor, have, options }), { digest, size })
     }),
   )
+  tell(options, descriptor, 'downloaded')
+}
+
+/** A descriptor may bring small contents along (image specification, descriptor.md, `data`); verified like others. */
+async function* embedded(data: string, have: number): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(data, 'base64').subarray(have)
+}
+
+function tell({ onProgress }: PullOptions, { digest, size }: Descriptor, state: PullProgress['state']): void {
+  onProgress?.({ digest, received: state === 'waiting' ? 0 : size, total: size, state })
 }
 
 async function* counted(
   source: AsyncIterable<Uint8Array>,
-  { digest, total }: { digest: Digest; total: number },
-  onProgress: PullOptions['onProgress'],
+  o: { descriptor: Descriptor; have: number; options: PullOptions },
 ): AsyncGenerator<Uint8Array> {
-  let received = 0
+  const { digest, size } = o.descriptor
+  let received = o.have
   for await (const chunk of source) {
     received += chunk.length
     yield chunk
-    onProgress?.({ digest, received, total })
+    o.options.onProgress?.({ digest, received, total: size, state: 'downloading' })
   }
 }

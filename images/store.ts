@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf } from '../runtime/base/errors.ts'
+import { CoracleError, errnoOf, hasCode } from '../runtime/base/errors.ts'
 import { type Digest, digestOf, finish, hexOf, newHash } from './digest.ts'
 import { imageError } from './errors.ts'
 import { maximumDocumentBytes } from './manifest.ts'
@@ -18,13 +18,18 @@ export interface BlobStore {
   /** The bytes of a small document, verified again. Throws `IMAGE_NOT_FOUND`, `IMAGE_DIGEST_MISMATCH`. */
   readDocument(digest: Digest): Promise<Buffer>
   writeDocument(bytes: Uint8Array): Promise<Digest>
-  /** Stores what `source` yields if it has this digest. Throws `IMAGE_DIGEST_MISMATCH`. */
-  write(source: AsyncIterable<Uint8Array>, expected: { digest: Digest; size: number }): Promise<void>
+  /**
+   * Stores what `source` yields if it has this digest; a function is told how many bytes are there of an earlier attempt
+   * that broke off. Throws `IMAGE_DIGEST_MISMATCH`, and what `source` throws.
+   */
+  write(source: BlobSource, expected: { digest: Digest; size: number }): Promise<void>
   /** Stores what `source` yields, whatever it is. */
   add(source: AsyncIterable<Uint8Array>): Promise<{ digest: Digest; size: number }>
   list(): Promise<Digest[]>
   remove(digest: Digest): Promise<void>
 }
+
+export type BlobSource = AsyncIterable<Uint8Array> | ((have: number) => AsyncIterable<Uint8Array>)
 
 /** Opens the store below `root`, which must exist. */
 export async function openBlobStore(root: string): Promise<BlobStore> {
@@ -34,11 +39,10 @@ export async function openBlobStore(root: string): Promise<BlobStore> {
   await mkdir(ingest, { recursive: true })
   const pathOf = (digest: Digest) => join(folder, hexOf(digest))
 
-  const add = async (source: AsyncIterable<Uint8Array>, expected?: { digest: Digest; size: number }) => {
+  const add = async (source: AsyncIterable<Uint8Array>) => {
     const temporary = join(ingest, randomUUID())
     try {
-      const written = await writeFlushed(temporary, source, expected)
-      if (expected && written.digest !== expected.digest) throw mismatch(expected.digest, written.digest)
+      const written = await writeFlushed(temporary, () => source, undefined)
       await rename(temporary, pathOf(written.digest))
       return written
     } catch (error) {
@@ -58,9 +62,7 @@ export async function openBlobStore(root: string): Promise<BlobStore> {
       if ((await stat(pathOf(digest)).catch(absent))?.size === bytes.length) return digest
       return (await add(toSource(bytes))).digest
     },
-    async write(source, expected) {
-      await add(source, expected)
-    },
+    write: (source, expected) => writeVerified(source, { expected, root, target: pathOf(expected.digest) }),
     add: (source) => add(source),
     async list() {
       return (await readdir(folder)).filter((name) => /^[a-f0-9]{64}$/.test(name)).map((hex): Digest => `sha256:${hex}`)
@@ -82,15 +84,59 @@ export function fileSource(path: string, range: { start: number; end: number } |
   })
 }
 
+interface Expected {
+  expected: { digest: Digest; size: number }
+  root: string
+  target: string
+}
+
+/** Takes up what an earlier attempt has left, and leaves something itself when the failure may pass. */
+async function writeVerified(source: BlobSource, o: Expected): Promise<void> {
+  const { expected, root, target } = o
+  const temporary = join(root, 'ingest', randomUUID())
+  const partial = join(root, partialFolder, hexOf(expected.digest))
+  const isResumable = typeof source === 'function'
+  // The rename makes it ours: nobody else can take up the same bytes.
+  const resumed = isResumable && (await rename(partial, temporary).then(() => true, absent))
+  try {
+    const written = await writeFlushed(temporary, isResumable ? source : () => source, expected)
+    if (written.digest !== expected.digest) throw mismatch(expected.digest, written.digest)
+    await rename(temporary, target)
+  } catch (error) {
+    if (isResumable && error instanceof CoracleError && error.retryable) {
+      await mkdir(join(root, partialFolder), { recursive: true, mode: 0o700 })
+      await rename(temporary, partial).catch(absent)
+      throw error
+    }
+    await rm(temporary, { force: true })
+    // Whose fault it is, that of the old bytes or of the new ones, shows when all of them are new.
+    if (resumed && hasCode(error, 'IMAGE_DIGEST_MISMATCH')) return writeVerified(source, o)
+    throw error
+  }
+}
+
+const partialFolder = 'partial'
+const partialLivesMs = 24 * 3_600_000
+
+/** Removes what is left of downloads that nobody has taken up for a day; `now` in milliseconds. */
+export async function sweepPartial(root: string, now: number): Promise<void> {
+  const folder = join(root, partialFolder)
+  for (const name of (await readdir(folder).catch(absent)) ?? []) {
+    const found = await stat(join(folder, name)).catch(absent)
+    if (found && now - found.mtimeMs > partialLivesMs) await rm(join(folder, name), { force: true })
+  }
+}
+
 async function writeFlushed(
   path: string,
-  source: AsyncIterable<Uint8Array>,
+  source: (have: number) => AsyncIterable<Uint8Array>,
   expected: { digest: Digest; size: number } | undefined,
 ): Promise<{ digest: Digest; size: number }> {
-  await using file: FileHandle = await open(path, 'wx', 0o600)
+  await using file: FileHandle = await open(path, 'a+', 0o600)
   const hash = newHash()
-  let size = 0
-  for await (const chunk of source) {
+  let { size } = await file.stat()
+  if (size > 0) for await (const chunk of fileSource(path, { start: 0, end: size })) hash.update(chunk)
+  for await (const chunk of source(size)) {
     size += chunk.length
     // More than announced can only be wrong, and must not fill the disk before that is found out.
     if (expected && size > expected.size) break

@@ -1,9 +1,10 @@
 /** `imagePullPolicy` (Kubernetes docs: concepts/containers/images). */
 
+import type { Credentials } from '../images/index.ts'
 import type { Container, Pod } from '../orchestrator/api/types.ts'
 import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
-import { CoracleError } from '../runtime/base/errors.ts'
-import type { ImageService, PullOptions } from './cri/types.ts'
+import { CoracleError, hasCode } from '../runtime/base/errors.ts'
+import type { Image, ImageService, PullOptions } from './cri/types.ts'
 import type { ConfigReader } from './environment.ts'
 import { stepFailed } from './errors.ts'
 import { findCredentials } from './pull-secrets.ts'
@@ -28,8 +29,7 @@ export async function ensureImage(
   }
   tell('Pulling', `Pulling image "${image}"`)
   const started = performance.now()
-  const auth = await findCredentials(at.reader, pod, image)
-  const pulled = await pull(at.images, image, { signal, ...(auth ? { auth } : {}) })
+  const pulled = await pullAs(await findCredentials(at.reader, pod, image), at.images, { image, signal })
   const took = Math.round(performance.now() - started)
   tell('Pulled', `Successfully pulled image "${image}" in ${took}ms. Image size: ${pulled.sizeBytes} bytes.`)
 }
@@ -42,11 +42,32 @@ async function imageStatus(images: ImageService, image: string) {
   }
 }
 
+/** The users are tried in order until the registry takes one; without any, as whoever this node is. */
+async function pullAs(
+  users: readonly Credentials[],
+  images: ImageService,
+  { image, signal }: { image: string; signal: AbortSignal },
+): Promise<Image> {
+  for (const auth of users.slice(0, -1)) {
+    try {
+      return await images.pullImage(image, { signal, auth })
+    } catch (error) {
+      if (!hasCode(error, 'IMAGE_UNAUTHORIZED')) throw asPullError(error, image)
+    }
+  }
+  const auth = users.at(-1)
+  return pull(images, image, { signal, ...(auth ? { auth } : {}) })
+}
+
 async function pull(images: ImageService, image: string, options: PullOptions) {
   try {
     return await images.pullImage(image, options)
   } catch (error) {
-    const retryable = error instanceof CoracleError && error.hint ? ` (${error.hint})` : ''
-    throw stepFailed('ErrImagePull', error, `failed to pull image "${image}"${retryable}`)
+    throw asPullError(error, image)
   }
+}
+
+function asPullError(error: unknown, image: string): CoracleError {
+  const hint = error instanceof CoracleError && error.hint ? ` (${error.hint})` : ''
+  return stepFailed('ErrImagePull', error, `failed to pull image "${image}"${hint}`)
 }

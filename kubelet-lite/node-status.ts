@@ -8,7 +8,7 @@ import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { hasCode, messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
-import type { ImageService } from './cri/types.ts'
+import type { Image, ImageService } from './cri/types.ts'
 import { seconds } from './status.ts'
 
 export interface NodeStatusOptions {
@@ -158,8 +158,19 @@ async function nodeStatus(
       operatingSystem: 'linux',
       architecture: goArch(),
     },
-    images: at.images.slice(0, 50).map((image) => ({ names: image.references, sizeBytes: image.sizeBytes })),
+    images: imagesStatus(at.images),
   }
+}
+
+const mostImages = 50
+const mostNames = 5
+
+/** The largest images, for the scheduler's ImageLocality; bounded as upstream bounds them (nodeStatusMaxImages). */
+export function imagesStatus(images: readonly Image[]): { names: string[]; sizeBytes: number }[] {
+  return [...images]
+    .sort((a, b) => b.sizeBytes - a.sizeBytes)
+    .slice(0, mostImages)
+    .map(({ references, sizeBytes }) => ({ names: references.slice(0, mostNames), sizeBytes }))
 }
 
 interface Pressure {

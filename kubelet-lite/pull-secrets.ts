@@ -1,51 +1,38 @@
-/** `imagePullSecrets` of type kubernetes.io/dockerconfigjson (Kubernetes docs: pull-image-private-registry). */
+/** `imagePullSecrets`: kubernetes.io/dockerconfigjson and the older kubernetes.io/dockercfg (Kubernetes docs: pull-image-private-registry). */
+import { type Credentials, lookUp, parseReference } from '../images/index.ts'
 import type { Pod } from '../orchestrator/api/types.ts'
 import type { ConfigReader } from './environment.ts'
 
-export interface Credentials {
-  username: string
-  password: string
-}
-
-interface DockerConfig {
-  auths?: Record<string, { auth?: string; username?: string; password?: string }>
-}
-
-/** The first secret's entry whose registry is the image's; undefined when none fits. Secrets that are missing are passed over, as upstream does. */
-export async function findCredentials(reader: ConfigReader, pod: Pod, image: string): Promise<Credentials | undefined> {
-  for (const { name = '' } of pod.spec?.imagePullSecrets ?? []) {
+/**
+ * All users that the pod's secrets name for the image's repository, in the order in which they are tried. Secrets that
+ * are missing or cannot be read are passed over, as upstream does. Throws `IMAGE_REFERENCE_INVALID`.
+ */
+export async function findCredentials(reader: ConfigReader, pod: Pod, image: string): Promise<Credentials[]> {
+  const secrets = pod.spec?.imagePullSecrets ?? []
+  if (secrets.length === 0) return []
+  const { domain, path } = parseReference(image)
+  const found: Credentials[] = []
+  for (const { name = '' } of secrets) {
     const secret = await reader.secret(pod.metadata?.namespace ?? '', name)
-    const encoded = (secret?.data as Record<string, string> | undefined)?.['.dockerconfigjson']
-    const found = encoded === undefined ? undefined : credentialsFor(decode(encoded), registryOf(image))
-    if (found) return found
+    found.push(...lookUp(authsOf((secret?.data ?? {}) as Record<string, string>), { domain, path }))
   }
-  return undefined
+  return found
 }
 
-function decode(encoded: string): DockerConfig {
+/** What `data` of a secret says of registries, by registry. */
+export function authsOf(data: Readonly<Record<string, string>>): Record<string, unknown> {
+  const { '.dockerconfigjson': current, '.dockercfg': older } = data
+  return current === undefined ? decode(older) : fieldsOf(decode(current).auths)
+}
+
+function decode(encoded: string | undefined): Record<string, unknown> {
   try {
-    return JSON.parse(Buffer.from(encoded, 'base64').toString()) as DockerConfig
+    return fieldsOf(JSON.parse(Buffer.from(encoded ?? '', 'base64').toString()))
   } catch {
     return {}
   }
 }
 
-function registryOf(image: string): string {
-  const [first = '', ...rest] = image.split('/')
-  const named = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost')
-  return named ? first : 'docker.io'
-}
-
-function credentialsFor(config: DockerConfig, registry: string): Credentials | undefined {
-  const host = (key: string) =>
-    key
-      .replace(/^https?:\/\//, '')
-      .split('/')[0]
-      ?.replace(/^index\.docker\.io$/, 'docker.io')
-  const entry = Object.entries(config.auths ?? {}).find(([key]) => host(key) === registry)?.[1]
-  if (!entry) return undefined
-  const [username = '', ...password] = Buffer.from(entry.auth ?? '', 'base64')
-    .toString()
-    .split(':')
-  return { username: entry.username ?? username, password: entry.password ?? password.join(':') }
+function fieldsOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
 }

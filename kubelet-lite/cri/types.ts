@@ -174,7 +174,8 @@ export interface RuntimeService {
 }
 
 export interface PullOptions {
-  auth?: { username: string; password: string }
+  /** As CRI's AuthConfig: a user, or one of the tokens. */
+  auth?: { username: string; password: string; identityToken?: string; registryToken?: string }
   signal?: AbortSignal
 }
 

@@ -32,12 +32,16 @@ describe('parseChallenges', () => {
 
 describe('tokenUrl', () => {
   const aRequest = (parameters: Record<string, string>) =>
-    tokenRequest({ scheme: 'bearer', parameters }, 'repository:a/b:pull', 'r.test')
+    tokenRequest({ scheme: 'bearer', parameters }, ['repository:a/b:pull'], 'r.test')
 
   it('scopes one by one, what the realm has already is kept', () => {
-    const request = aRequest({ realm: 'https://auth.test/token?x=1', service: 's', scope: 'one two' })
+    const request = aRequest({
+      realm: 'https://auth.test/token?x=1',
+      service: 's',
+      scope: 'repository:a/b:push repository:c:pull',
+    })
     expect(tokenUrl(request, { username: 'me', password: 'p' }).href).toBe(
-      'https://auth.test/token?x=1&service=s&scope=one&scope=two&account=me',
+      'https://auth.test/token?x=1&service=s&scope=repository%3Aa%2Fb%3Apush&scope=repository%3Ac%3Apull&account=me',
     )
   })
 

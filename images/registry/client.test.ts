@@ -2,11 +2,14 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { anImage, digestOf } from '../test/fixtures/image.ts'
-import type { Digest } from './digest.ts'
-import type { Descriptor } from './manifest.ts'
-import { type Access, RegistryClient } from './registry.ts'
-import { allowsHttp, schemesFor } from './registry-http.ts'
+import { anImage, digestOf } from '../../test/fixtures/image.ts'
+import type { Digest } from '../digest.ts'
+import type { Descriptor } from '../manifest.ts'
+import { directAccess } from './access.ts'
+import { RegistryClient } from './client.ts'
+import { originOf } from './endpoints.ts'
+import { allowsHttp } from './http.ts'
+import type { Access, RegistryOptions } from './session.ts'
 
 const nobody: Access = { auth: undefined, signal: undefined }
 const servers: Server[] = []
@@ -34,8 +37,13 @@ async function aServer(routes: Record<string, Handler>) {
 }
 
 /** Does not wait between attempts. */
-const aClient = () =>
-  new RegistryClient({ clock: { now: () => Date.now(), sleep: async () => {} }, insecureRegistries: [] })
+const aClient = (more: Partial<RegistryOptions> = {}) =>
+  new RegistryClient({
+    clock: { now: () => Date.now(), sleep: async () => {} },
+    random: () => 0,
+    ...directAccess,
+    ...more,
+  })
 
 const image = anImage({ layers: [[{ name: 'x', content: 'hello' }]] })
 const body = Buffer.alloc(100_000, 'layer ')
@@ -224,7 +232,7 @@ describe('allowsHttp', () => {
     'ported.test:81',
   ])('%s: yes', (host) => {
     expect(allowsHttp(host, ['named.test', 'ported.test:81'])).toBe(true)
-    expect(schemesFor(host, ['named.test', 'ported.test:81'])).toEqual(['https', 'http'])
+    expect(originOf(repository(host), ['named.test', 'ported.test:81']).schemes).toEqual(['https', 'http'])
   })
 
   it.each(['docker.io', 'localhost.test', '127.0.0.1.test', 'ported.test', 'ported.test:82', '10.0.0.1'])(
