@@ -86,7 +86,8 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     await snapshots.sweep()
     await sweepPartial(root, Date.now())
     await rm(join(root, 'ingest'), { recursive: true, force: true })
-    await mkdir(join(root, 'ingest'))
+    // Another process that opens the store may have made it again already.
+    await mkdir(join(root, 'ingest'), { recursive: true })
   })
   const catalog = new Catalog({ blobs, index, log })
   const clock = options.clock ?? systemClock
