@@ -3,7 +3,7 @@ import { type HostFacts, hostFacts } from '../linux/host.ts'
 import type { Architecture } from '../linux/syscall-numbers.ts'
 import type { OciProcess, OciSpec } from '../spec/types.ts'
 import { clone, flags, open } from '../tape/calls.ts'
-import { SyscallTape } from '../tape/syscall-tape.ts'
+import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal } from './devices.ts'
 import { recordLimits } from './limits.ts'
 import {
@@ -42,7 +42,21 @@ const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLO
 
 const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 /** With a user namespace among them all must be joined at once: from within it, some others cannot be. */
-export const allNamespaces = most | CLONE_NEWUSER | CLONE_NEWCGROUP
+const allNamespaces = most | CLONE_NEWUSER | CLONE_NEWCGROUP
+
+/**
+ * Into every namespace of the container of which the first process is behind `targetDescriptor`, as its root where it has a
+ * user namespace. Returns the entry of clone3: the process that goes on is one more, for the pid namespace.
+ */
+export function enterContainer(tape: SyscallTape, spec: OciSpec, host: HostFacts): Result {
+  const maps = idMapsOf(spec)
+  tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
+  const all = maps ? allNamespaces : allNamespaces & ~CLONE_NEWUSER
+  tape.call('setns', [targetDescriptor, flags(all, cloneFlags)])
+  const cloned = clone(tape, 0)
+  if (maps) becomeRootInside(tape, maps, host)
+  return cloned
+}
 
 /**
  * One more process in a running container. A pidfd instead of /proc/PID/ns: the pid cannot have come to mean another

@@ -1,11 +1,9 @@
-import { cloneFlags } from '../linux/constants.ts'
 import { type HostFacts, hostFacts } from '../linux/host.ts'
 import type { OciHook, OciSpec } from '../spec/types.ts'
-import { clone, flags } from '../tape/calls.ts'
+import { clone } from '../tape/calls.ts'
 import { SyscallTape } from '../tape/syscall-tape.ts'
-import { allNamespaces, targetDescriptor } from './exec.ts'
+import { enterContainer } from './exec.ts'
 import { type Birth, hideFromTheContainer, ownKeyring } from './order.ts'
-import { becomeRootInside, idMapsOf } from './user-namespace.ts'
 
 const birth = { ready: -1, gates: [], userNamespaces: [], warnings: [] }
 
@@ -25,12 +23,7 @@ export function recordRuntimeHook(hook: OciHook, cwd: string): Birth {
 export function recordContainerHook(hook: OciHook, spec: OciSpec, host: HostFacts = hostFacts()): Birth {
   const tape = new SyscallTape()
   hideFromTheContainer(tape)
-  const maps = idMapsOf(spec)
-  tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  const all = maps ? allNamespaces : allNamespaces & ~cloneFlags.CLONE_NEWUSER
-  tape.call('setns', [targetDescriptor, flags(all, cloneFlags)])
-  const cloned = clone(tape, 0)
-  if (maps) becomeRootInside(tape, maps, host)
+  const cloned = enterContainer(tape, spec, host)
   ownKeyring(tape)
   runHook(tape, hook, '/')
   return { tape, clone: cloned.entry, ...birth }

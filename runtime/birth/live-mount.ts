@@ -1,15 +1,15 @@
-import { cloneFlags, MNT_DETACH, mountAttributes, mountFlags, openFlags, UMOUNT_NOFOLLOW } from '../linux/constants.ts'
+import { MNT_DETACH, mountAttributes, mountFlags, openFlags, UMOUNT_NOFOLLOW } from '../linux/constants.ts'
 import { type HostFacts, hostFacts } from '../linux/host.ts'
 import { specUnsupported } from '../spec/errors.ts'
 import type { OciMount, OciSpec } from '../spec/types.ts'
-import { clone, flags, mountSetattr, open, openInRoot } from '../tape/calls.ts'
+import { flags, mountSetattr, open, openInRoot } from '../tape/calls.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
-import { allNamespaces, targetDescriptor } from './exec.ts'
+import { enterContainer } from './exec.ts'
 import { mountOptions } from './mount-options.ts'
 import { type CgroupView, recordMounts } from './mounts.ts'
 import { type Birth, hideFromTheContainer } from './order.ts'
 import { cloneFromSlaves } from './rootfs.ts'
-import { becomeRootInside, idMapsOf, madeAhead, UserNamespaces } from './user-namespace.ts'
+import { idMapsOf, madeAhead, UserNamespaces } from './user-namespace.ts'
 
 export interface LiveMountPlan {
   /** The container's own config.json. */
@@ -69,14 +69,9 @@ export function recordLiveUnmount(destination: string, plan: LiveMountPlan): Bir
   return birthOf(tape, cloned)
 }
 
-/** A process more, for its pid namespace: a proc that is mounted shows that one. */
 function enter(tape: SyscallTape, { spec, host = hostFacts() }: LiveMountPlan): { cloned: Result; root: Result } {
-  const maps = idMapsOf(spec)
-  tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  const all = maps ? allNamespaces : allNamespaces & ~cloneFlags.CLONE_NEWUSER
-  tape.call('setns', [targetDescriptor, flags(all, cloneFlags)])
-  const cloned = clone(tape, 0)
-  if (maps) becomeRootInside(tape, maps, host)
+  // Of its pid namespace too: a proc that is mounted shows that one.
+  const cloned = enterContainer(tape, spec, host)
   return { cloned, root: open(tape, '/', openFlags.O_PATH | openFlags.O_DIRECTORY) }
 }
 
