@@ -6,6 +6,7 @@ import { apiVersionOf } from '../api/kinds/table.ts'
 import type { KubeObject, Status } from '../api/types.ts'
 import type { OutputForm } from './negotiate.ts'
 import { itemJsonOf, jsonOf } from './objects.ts'
+import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
 
@@ -68,7 +69,7 @@ export function objectAnswer(
     return plainAnswer(table, presentation, status)
   }
   if (as) return plainAnswer(partialOf(object, version), presentation, status)
-  return { status, ...inEncoding(jsonOf(object), presentation) }
+  return { status, ...inEncoding(jsonOf(shownBy(kind, object)), presentation) }
 }
 
 /** A list, in the form that the client asked for. */
@@ -89,7 +90,7 @@ export function listAnswer(kind: Kind, listed: Listed, presentation: Presentatio
     const list = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata, items }
     return plainAnswer(list, presentation)
   }
-  const items = listed.items.map((object) => itemJsonOf(kind, object))
+  const items = listed.items.map((object) => itemJsonOf(kind, shownBy(kind, object)))
   const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata })
   return { status: 200, ...inEncoding(`${head.slice(0, -1)},"items":[${items.join(',')}]}`, presentation) }
 }

@@ -15,6 +15,7 @@ import { answerPath, type HealthChecks, isOpenPath } from './paths.ts'
 import type { Registry } from './registry.ts'
 import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
+import { handleUnstored } from './unstored/serve.ts'
 
 export interface Serving {
   readonly registry: Registry
@@ -45,7 +46,9 @@ export async function handle(
     if (user) refuseUnlessAllowed(serving.authorizer, attributesOf(known, info))
     if (info.type === 'resource') {
       const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })
-      return connected ?? (await handleResource(serving.registry, known, info))
+      return (
+        connected ?? (await (handleUnstored(serving, known, info) ?? handleResource(serving.registry, known, info)))
+      )
     }
     return await answerOther(serving, known)
   } catch (error) {

@@ -1,21 +1,20 @@
 /** Requests for resources: finds the kind, reads the body, calls the verb, presents the result. */
 import type { Kind, Verb } from '../api/kinds/kind.ts'
-import { own } from '../api/own.ts'
-import { badRequest, methodNotAllowed, notSupported, unknownResource, unsupportedMediaType } from '../api/status.ts'
+import { methodNotAllowed, notSupported, unknownResource } from '../api/status.ts'
 import type { Binding, KubeObject, Namespace } from '../api/types.ts'
-import type { PatchType } from '../client/api-client.ts'
 import { type Answer, listAnswer, objectAnswer, type Presentation, plainAnswer, type StreamedAnswer } from './answer.ts'
 import { type BodyType, decodeBody } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
 import type { ObjectPlace } from './objects.ts'
-import { booleanOf, fieldValidationOf, includeObjectOf, isDryRun, listQueryOf } from './query.ts'
-import { contentTypeOf, parseJson, readBody } from './read-body.ts'
+import { booleanOf, includeObjectOf, listQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
+import { bodyOf, decodeOptions, deleteRequestOf, patchOf, writeOptions } from './requests.ts'
+import { storedKindOf, takenBy } from './shown.ts'
 import { bindPod } from './verbs/binding.ts'
 import { type Collection, createObject } from './verbs/create.ts'
-import { type DeleteRequest, deleteCollection, deletedStatus, deleteObject } from './verbs/delete.ts'
+import { deleteCollection, deletedStatus, deleteObject } from './verbs/delete.ts'
 import { finalizeNamespace } from './verbs/finalize.ts'
 import { getObject } from './verbs/get.ts'
 import { listObjects } from './verbs/list.ts'
@@ -27,6 +26,7 @@ import { watchAnswer } from './watch-stream.ts'
 interface Handling {
   readonly incoming: Incoming
   readonly info: ResourceRequest
+  /** As the client speaks; objects are stored as `place.kind`. */
   readonly kind: Kind
   readonly collection: Collection
   readonly place: ObjectPlace
@@ -47,7 +47,7 @@ export function handleResource(
   // `namespaces/x` is in the namespace x for the authorizer only.
   const namespace = kind.namespaced && info.namespace !== undefined ? { namespace: info.namespace } : {}
   if (!kind.namespaced && info.namespace !== undefined && kind.resource !== 'namespaces') throw unknownResource()
-  const collection = { kind, ...namespace }
+  const collection = { kind: storedKindOf(kind), ...(kind.conversion ? { servedAs: kind } : {}), ...namespace }
   const place = { ...collection, name: info.name }
   return handlerOf(info)(registry, {
     incoming,
@@ -59,7 +59,8 @@ export function handleResource(
   })
 }
 
-function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: ResourceRequest): void {
+/** Throws NOT_FOUND, METHOD_NOT_ALLOWED. */
+export function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: ResourceRequest): void {
   if (subresource !== '') {
     const found = kind.subresources.find(({ name }) => name === subresource)
     if (!found) throw unknownResource()
@@ -69,7 +70,8 @@ function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: Resourc
   if (needsNamespace && namespace === undefined) throw methodNotAllowed()
 }
 
-function presentationOf(registry: Registry, incoming: Incoming): Presentation {
+/** In which form the client wants the answer. Throws NOT_ACCEPTABLE. */
+export function presentationOf(registry: Registry, incoming: Incoming): Presentation {
   const userAgent = headerOf(incoming, 'user-agent') ?? ''
   // People read what curl and browsers show.
   const isRead = /^(curl|Wget|Mozilla)\//.test(userAgent)
@@ -96,21 +98,21 @@ const handlers: Readonly<Record<Verb, Handler>> = {
     const listed = await listObjects(registry, collection, listQueryOf(incoming.query))
     return listAnswer(kind, listed, presentation)
   },
-  async watch(registry, { collection, incoming, presentation }) {
-    return watchAnswer(registry, collection, { incoming, presentation })
+  async watch(registry, { collection, incoming, presentation, kind }) {
+    return watchAnswer(registry, collection, { incoming, presentation, kind })
   },
   async create(registry, { collection, incoming, presentation, kind }) {
-    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
+    const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))
     const created = await createObject(registry, collection, { ...writeOptions(incoming), object })
     return objectAnswer(kind, created, { ...presentation, status: 201 })
   },
   async update(registry, { place, info, incoming, presentation, kind }) {
-    const object = decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
+    const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))
     const result = await putObject(registry, place, { ...writeOptions(incoming), ...subresourceOf(info), object })
     return objectAnswer(kind, result.object, { ...presentation, status: result.created ? 201 : 200 })
   },
   async patch(registry, { place, info, incoming, presentation, kind }) {
-    const options = { ...writeOptions(incoming), ...decodeOptions(incoming), ...subresourceOf(info) }
+    const options = { ...writeOptions(incoming), ...decodeOptions(incoming), ...subresourceOf(info), servedAs: kind }
     const object = await patchObject(registry, place, { ...options, ...patchOf(incoming) })
     return objectAnswer(kind, object, { ...presentation, status: 200 })
   },
@@ -142,67 +144,4 @@ async function handleFinalize(registry: Registry, { kind, place, incoming, prese
   const namespace = decodeBody<Namespace>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
   const object = await finalizeNamespace(registry, place, { ...writeOptions(incoming), namespace })
   return objectAnswer(kind, object, { ...presentation, status: 200 })
-}
-
-function bodyOf(incoming: Incoming, type: BodyType): unknown {
-  const body = readBody(incoming, type)
-  if (body === undefined) throw badRequest('the body of the request is empty')
-  return body
-}
-
-const warner = (incoming: Incoming) => (text: string) => void incoming.warnings.push(text)
-
-function decodeOptions(incoming: Incoming) {
-  return { fieldValidation: fieldValidationOf(incoming.query), warn: warner(incoming) }
-}
-
-function writeOptions(incoming: Incoming) {
-  return { user: incoming.user, dryRun: isDryRun(incoming.query.getAll('dryRun')), warn: warner(incoming) }
-}
-
-const patchTypes: Readonly<Record<string, PatchType>> = {
-  'application/json-patch+json': 'json',
-  'application/merge-patch+json': 'merge',
-  'application/strategic-merge-patch+json': 'strategic',
-}
-
-function patchOf(incoming: Incoming): { type: PatchType; patch: unknown } {
-  const type = own(patchTypes, contentTypeOf(incoming))
-  // Server-side apply (`application/apply-patch+yaml`) is not there yet: it is refused like any unknown type.
-  if (!type) throw unsupportedMediaType(Object.keys(patchTypes))
-  return { type, patch: parseJson(incoming.body) }
-}
-
-interface DeleteOptionsBody extends KubeObject {
-  gracePeriodSeconds?: number
-  preconditions?: { uid?: string; resourceVersion?: string }
-  propagationPolicy?: string
-  orphanDependents?: boolean
-  dryRun?: string[]
-}
-
-const deleteOptionsType: BodyType = {
-  group: '',
-  version: 'v1',
-  kind: 'DeleteOptions',
-  definition: 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions',
-}
-
-/** From the body, or from the query when there is none. */
-function deleteRequestOf(incoming: Incoming): DeleteRequest {
-  const { query } = incoming
-  const body = readBody(incoming, deleteOptionsType) ?? {}
-  // Its apiVersion may be that of any group.
-  const { apiVersion: _, ...fields } = body as DeleteOptionsBody
-  const options = decodeBody<DeleteOptionsBody>(deleteOptionsType, fields, decodeOptions(incoming))
-  const grace = query.get('gracePeriodSeconds')
-  const gracePeriodSeconds = options.gracePeriodSeconds ?? (grace === null ? undefined : Number.parseInt(grace, 10))
-  const propagationPolicy = options.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
-  return {
-    ...writeOptions(incoming),
-    dryRun: isDryRun([...(options.dryRun ?? []), ...query.getAll('dryRun')]),
-    ...(gracePeriodSeconds === undefined || Number.isNaN(gracePeriodSeconds) ? {} : { gracePeriodSeconds }),
-    ...(options.preconditions ? { preconditions: options.preconditions } : {}),
-    ...(propagationPolicy ? { propagationPolicy } : {}),
-  }
 }

@@ -158,7 +158,7 @@ export async function createRegistry(store: Store, options: { clock: Clock; serv
   const broadcaster = new Broadcaster(store, '/registry/')
   const caches = new Map<string, ObjectCache>()
   for (const { storedAt } of kinds.all()) {
-    if (caches.has(storedAt)) continue
+    if (storedAt === '' || caches.has(storedAt)) continue
     const cache = new WatchCache<KubeObject>({ prefix: storedAt, store, decode: fromStored })
     caches.set(storedAt, cache)
     broadcaster.add(cache)

@@ -2,6 +2,7 @@
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import type { KubeObject } from '../api/types.ts'
+import { shownBy } from './shown.ts'
 
 /** How much of each object goes along with its row. */
 export type IncludeObject = 'None' | 'Metadata' | 'Object'
@@ -43,7 +44,7 @@ function includedOf(kind: Kind, object: KubeObject, { includeObject, version }: 
     case 'None':
       return {}
     case 'Object':
-      return { object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...object } }
+      return { object: { kind: kind.kind, apiVersion: apiVersionOf(kind), ...shownBy(kind, object) } }
     case 'Metadata':
       return { object: partialOf(object, version) }
   }

@@ -9,6 +9,7 @@ import type { Incoming } from './incoming.ts'
 import { jsonOf } from './objects.ts'
 import { numberOf, watchQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
+import { shownBy } from './shown.ts'
 import { partialOf, tableOf } from './table.ts'
 import type { Collection } from './verbs/create.ts'
 import { type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
@@ -25,11 +26,11 @@ const largestBacklogBytes = 8 * 1024 * 1024
 export function watchAnswer(
   registry: Registry,
   collection: Collection,
-  request: { incoming: Incoming; presentation: Presentation },
+  request: { incoming: Incoming; presentation: Presentation; kind: Kind },
 ): StreamedAnswer {
   return {
     async stream(response) {
-      const stream = new WatchStream(response, framer(collection.kind, request.presentation, registry))
+      const stream = new WatchStream(response, framer(request.kind, request.presentation, registry))
       const query = watchQueryOf(request.incoming.query)
       try {
         const watching = await watchObjects(registry, collection, { query, deliver: (event) => stream.send(event) })
@@ -60,7 +61,7 @@ function framer(kind: Kind, { form, includeObject }: Presentation, registry: Reg
     const { object, type } = event
     if (as === 'Table') return frame(type, JSON.stringify(rowOf([object], object.metadata?.resourceVersion)))
     if (as) return frame(type, JSON.stringify(partialOf(object, version)))
-    return frame(type, jsonOf(object))
+    return frame(type, jsonOf(shownBy(kind, object)))
   }
 }
 

@@ -6,32 +6,31 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { Definition, FieldFacts, Schema } from '../schema/schema.ts'
+import { metricsTypes, olderVersions } from './beyond-openapi.ts'
 
-const core = 'io.k8s.api.core.v1.'
-const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1.'
-
-/** Everything that is reachable from these is taken. */
-const roots = [
-  ...['Namespace', 'Node', 'Pod', 'Event', 'ConfigMap', 'Secret', 'ServiceAccount', 'Service', 'Endpoints'].flatMap(
-    (kind) => [`${core}${kind}`, `${core}${kind}List`],
-  ),
-  `${core}Binding`,
-  'io.k8s.api.coordination.v1.Lease',
-  'io.k8s.api.coordination.v1.LeaseList',
-  'io.k8s.api.discovery.v1.EndpointSlice',
-  'io.k8s.api.discovery.v1.EndpointSliceList',
-  ...[
-    'Status',
-    'DeleteOptions',
-    'WatchEvent',
-    'APIGroup',
-    'APIGroupList',
-    'APIResourceList',
-    'APIVersions',
-    'Patch',
-  ].map((kind) => `${meta}${kind}`),
-  'io.k8s.apimachinery.pkg.version.Info',
+/** The packages whose kinds are served: everything that is reachable from a kind of theirs is taken. */
+const packages = [
+  'io.k8s.api.core.v1',
+  'io.k8s.api.apps.v1',
+  'io.k8s.api.authentication.v1',
+  'io.k8s.api.authorization.v1',
+  'io.k8s.api.autoscaling.v1',
+  'io.k8s.api.autoscaling.v2',
+  'io.k8s.api.batch.v1',
+  'io.k8s.api.certificates.v1',
+  'io.k8s.api.coordination.v1',
+  'io.k8s.api.discovery.v1',
+  'io.k8s.api.events.v1',
+  'io.k8s.api.networking.v1',
+  'io.k8s.api.node.v1',
+  'io.k8s.api.policy.v1',
+  'io.k8s.api.rbac.v1',
+  'io.k8s.api.scheduling.v1',
+  'io.k8s.api.storage.v1',
+  'io.k8s.apimachinery.pkg.apis.meta.v1',
 ]
+
+const others = ['io.k8s.apimachinery.pkg.apis.meta.v1.Patch', 'io.k8s.apimachinery.pkg.version.Info']
 
 interface OpenApiType {
   type?: string
@@ -89,9 +88,15 @@ function referencesOf(definition: Definition): string[] {
     .filter((type) => type.startsWith('io.'))
 }
 
+/** Kinds, by the packages above. */
+function rootsOf(definitions: Record<string, OpenApiType>): string[] {
+  const kinds = Object.keys(definitions).filter((name) => definitions[name]?.['x-kubernetes-group-version-kind'])
+  return [...kinds.filter((name) => packages.includes(name.slice(0, name.lastIndexOf('.')))), ...others]
+}
+
 function reachable(document: { definitions: Record<string, OpenApiType> }): Schema {
   const schema: Schema = {}
-  const queue = [...roots]
+  const queue = rootsOf(document.definitions)
   for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
     if (schema[name]) continue
     const source = document.definitions[name]
@@ -105,7 +110,8 @@ function reachable(document: { definitions: Record<string, OpenApiType> }): Sche
 
 const [, , input] = process.argv
 if (!input) throw new Error('usage: node orchestrator/api/generate/schema.ts <openapi-2.0.json>')
-const schema = reachable(JSON.parse(readFileSync(input, 'utf8')))
+const current = reachable(JSON.parse(readFileSync(input, 'utf8')))
+const schema = { ...current, ...olderVersions(current), ...metricsTypes }
 const lines = Object.keys(schema)
   .sort()
   .map((name) => `${JSON.stringify(name)}: ${JSON.stringify(schema[name])}`)

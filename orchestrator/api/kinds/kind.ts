@@ -59,6 +59,17 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   readonly createOnUpdate?: true
 }
 
+/**
+ * How a version that is not the stored one is made of it and back. `fromStored` gets a shared object and changes
+ * nothing, `toStored` takes a private copy over. What the older version cannot say is kept where it has room for it.
+ */
+export interface Conversion {
+  /** The row of the version that is stored. */
+  readonly stored: Kind
+  fromStored(object: KubeObject): KubeObject
+  toStored(object: KubeObject): KubeObject
+}
+
 /** One row of the table of kinds: all that the generic machinery knows about a resource. */
 export interface Kind<T extends KubeObject = KubeObject> {
   readonly group: string
@@ -72,8 +83,10 @@ export interface Kind<T extends KubeObject = KubeObject> {
   readonly namespaced: boolean
   /** The name of its definition in the schema. */
   readonly definition: string
-  /** Where its objects are in the store, with a slash at the end; the same layout as Kubernetes'. */
+  /** Where its objects are in the store, with a slash at the end; the same layout as Kubernetes'. Empty: nothing is stored. */
   readonly storedAt: string
+  /** Set for a version that is not the one that is stored. */
+  readonly conversion?: Conversion
   readonly verbs: readonly Verb[]
   readonly subresources: readonly Subresource[]
   readonly strategy: Strategy<T>
@@ -92,3 +105,11 @@ export const allVerbs: readonly Verb[] = [
 ]
 
 export const statusSubresource: Subresource = { name: 'status', verbs: ['get', 'patch', 'update'] }
+
+export const scaleSubresource: Subresource = {
+  name: 'scale',
+  verbs: ['get', 'patch', 'update'],
+  group: 'autoscaling',
+  version: 'v1',
+  kind: 'Scale',
+}

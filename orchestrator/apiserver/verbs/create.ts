@@ -13,6 +13,8 @@ import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
 export interface Collection {
   readonly kind: Kind
   readonly namespace?: string
+  /** The version that the client speaks, when it is another one: it names fields for selectors. */
+  readonly servedAs?: Kind
 }
 
 /**

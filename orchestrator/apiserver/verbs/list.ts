@@ -33,7 +33,7 @@ export function prefixOf({ kind, namespace }: Collection): string {
  * further page, or an exact revision. Throws GONE, TIMEOUT, BAD_REQUEST.
  */
 export async function listObjects(registry: Registry, collection: Collection, query: ListQuery): Promise<Listed> {
-  const selection = selectionOf(collection.kind, query)
+  const selection = selectionOf(collection.servedAs ?? collection.kind, query)
   checkMatch(query)
   if (query.continue) return listFurther(registry, collection, { query, selection, token: readToken(query.continue) })
   const asked = parseRevision(query.resourceVersion)

@@ -11,6 +11,7 @@ import type { PatchType } from '../../client/api-client.ts'
 import { type DecodeOptions, decodeBody } from '../body.ts'
 import type { ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
+import { shownBy, takenBy } from '../shown.ts'
 import { updateObject } from './update.ts'
 import type { WriteOptions } from './write.ts'
 
@@ -18,18 +19,21 @@ export interface PatchRequest extends WriteOptions, DecodeOptions {
   readonly type: PatchType
   readonly patch: unknown
   readonly subresource?: string
+  /** The version of which the patch speaks; the stored one unless given. */
+  readonly servedAs?: Kind
 }
 
 /** Changes an object by a patch. Throws NOT_FOUND, BAD_REQUEST, INVALID, CONFLICT (a patch that names a resourceVersion). */
 export function patchObject(registry: Registry, place: ObjectPlace, request: PatchRequest): Promise<KubeObject> {
   const { patch, type } = request
-  const apply = prepared(place.kind, type, patch)
+  const kind = request.servedAs ?? place.kind
+  const apply = prepared(kind, type, patch)
   const revision = type === 'json' ? undefined : (patch as KubeObject | null)?.metadata?.resourceVersion
   return updateObject(registry, place, {
     ...request,
     isConditional: Boolean(revision),
     next(current) {
-      const object = decodePatched(place, apply(current), request)
+      const object = takenBy(kind, decodePatched({ ...place, kind }, apply(shownBy(kind, current)), request))
       // A patch says what changes; that it was computed from the newest state is sure already.
       if (!revision && object.metadata) delete object.metadata.resourceVersion
       return object

@@ -39,7 +39,7 @@ export async function watchObjects(
 ): Promise<Watching> {
   const { query, deliver } = request
   checkQuery(query)
-  const selection = selectionOf(collection.kind, query)
+  const selection = selectionOf(collection.servedAs ?? collection.kind, query)
   await reachRevision(registry, query.resourceVersion)
   const asked = parseRevision(query.resourceVersion)
   const cache = registry.cacheOf(collection.kind)

@@ -1,0 +1,59 @@
+import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types.ts'
+import { inGroup, specAndStatus } from './define.ts'
+import { scaleSubresource, statusSubresource } from './kind.ts'
+
+const apps = inGroup('apps', 'v1', 'io.k8s.api.apps.v1.')
+const subresources = [scaleSubresource, statusSubresource]
+
+export const deploymentKind = apps<Deployment>({
+  kind: 'Deployment',
+  resource: 'deployments',
+  shortNames: ['deploy'],
+  categories: ['all'],
+  namespaced: true,
+  subresources,
+  strategy: { ...specAndStatus<Deployment>(() => ({})) },
+})
+
+export const replicaSetKind = apps<ReplicaSet>({
+  kind: 'ReplicaSet',
+  resource: 'replicasets',
+  shortNames: ['rs'],
+  categories: ['all'],
+  namespaced: true,
+  subresources,
+  strategy: { ...specAndStatus<ReplicaSet>(() => ({ replicas: 0 })) },
+})
+
+export const statefulSetKind = apps<StatefulSet>({
+  kind: 'StatefulSet',
+  resource: 'statefulsets',
+  shortNames: ['sts'],
+  categories: ['all'],
+  namespaced: true,
+  subresources,
+  strategy: { ...specAndStatus<StatefulSet>(() => ({ replicas: 0 })) },
+})
+
+export const daemonSetKind = apps<DaemonSet>({
+  kind: 'DaemonSet',
+  resource: 'daemonsets',
+  shortNames: ['ds'],
+  categories: ['all'],
+  namespaced: true,
+  subresources: [statusSubresource],
+  strategy: {
+    ...specAndStatus<DaemonSet>(() => ({
+      currentNumberScheduled: 0,
+      desiredNumberScheduled: 0,
+      numberMisscheduled: 0,
+      numberReady: 0,
+    })),
+  },
+})
+
+export const controllerRevisionKind = apps<ControllerRevision>({
+  kind: 'ControllerRevision',
+  resource: 'controllerrevisions',
+  namespaced: true,
+})

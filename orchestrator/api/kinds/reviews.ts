@@ -1,0 +1,22 @@
+/** Questions: they are answered and not stored (`apiserver/reviews/`). */
+import { inGroup } from './define.ts'
+import type { Kind } from './kind.ts'
+
+const authentication = inGroup('authentication.k8s.io', 'v1', 'io.k8s.api.authentication.v1.')
+const authorization = inGroup('authorization.k8s.io', 'v1', 'io.k8s.api.authorization.v1.')
+
+const question = { namespaced: false, storedAt: '', verbs: ['create'] } as const
+
+export const reviewKinds: readonly Kind[] = [
+  authentication({ ...question, kind: 'SelfSubjectReview', resource: 'selfsubjectreviews' }),
+  authentication({ ...question, kind: 'TokenReview', resource: 'tokenreviews' }),
+  authorization({
+    ...question,
+    kind: 'LocalSubjectAccessReview',
+    resource: 'localsubjectaccessreviews',
+    namespaced: true,
+  }),
+  authorization({ ...question, kind: 'SelfSubjectAccessReview', resource: 'selfsubjectaccessreviews' }),
+  authorization({ ...question, kind: 'SelfSubjectRulesReview', resource: 'selfsubjectrulesreviews' }),
+  authorization({ ...question, kind: 'SubjectAccessReview', resource: 'subjectaccessreviews' }),
+]
