@@ -3,9 +3,10 @@ import type { ServerResponse } from 'node:http'
 import { stringify } from 'yaml'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
+import { encodeProtobuf } from '../api/protobuf/encode.ts'
 import type { KubeObject, Status } from '../api/types.ts'
-import type { OutputForm } from './negotiate.ts'
-import { itemJsonOf, jsonOf } from './objects.ts'
+import { type OutputForm, protobufType } from './negotiate.ts'
+import { itemJsonOf, jsonOf, protobufOf } from './objects.ts'
 import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
@@ -38,22 +39,24 @@ function inEncoding(json: string, { form, pretty }: Presentation): { contentType
   }
 }
 
-/** Any value as it is. */
-export function plainAnswer(value: unknown, presentation: Presentation, status = 200): Answer {
+/** Any value as it is, as text: what has no protobuf. */
+function textAnswer(value: unknown, presentation: Presentation, status = 200): Answer {
   return { status, ...inEncoding(JSON.stringify(value), presentation) }
 }
 
-/** A Status. Errors are never tables. */
+/** A Status in the schema. */
+export const statusDefinition = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
+
+/** A Status. Errors are never tables; without a presentation they are JSON. */
 export function statusAnswer(status: Status, presentation?: Presentation): Answer {
   const code = status.code ?? 200
   const retry = status.details?.retryAfterSeconds
-  return {
-    status: code,
-    ...(presentation
-      ? inEncoding(JSON.stringify(status), presentation)
-      : { contentType: 'application/json', body: `${JSON.stringify(status)}\n` }),
-    ...(retry === undefined ? {} : { headers: { 'Retry-After': String(retry) } }),
+  const headers = retry === undefined ? {} : { headers: { 'Retry-After': String(retry) } }
+  if (presentation?.form.encoding === 'protobuf') {
+    return { status: code, contentType: protobufType, body: encodeProtobuf(statusDefinition, status), ...headers }
   }
+  if (presentation) return { ...textAnswer(status, presentation, code), ...headers }
+  return { status: code, contentType: 'application/json', body: `${JSON.stringify(status)}\n`, ...headers }
 }
 
 /** One object, in the form that the client asked for. */
@@ -66,10 +69,13 @@ export function objectAnswer(
   if (as === 'Table') {
     const table = tableOf(kind, [object], { ...presentation, version, withColumns: true })
     table.metadata = { resourceVersion: object.metadata?.resourceVersion }
-    return plainAnswer(table, presentation, status)
+    return textAnswer(table, presentation, status)
   }
-  if (as) return plainAnswer(partialOf(object, version), presentation, status)
-  return { status, ...inEncoding(jsonOf(shownBy(kind, object)), presentation) }
+  if (as) return textAnswer(partialOf(object, version), presentation, status)
+  const shown = shownBy(kind, object)
+  if (presentation.form.encoding === 'protobuf')
+    return { status, contentType: protobufType, body: protobufOf(kind, shown) }
+  return { status, ...inEncoding(jsonOf(shown), presentation) }
 }
 
 /** A list, in the form that the client asked for. */
@@ -83,14 +89,19 @@ export function listAnswer(kind: Kind, listed: Listed, presentation: Presentatio
   if (as === 'Table') {
     const table = tableOf(kind, listed.items, { ...presentation, version, withColumns: true })
     table.metadata = metadata
-    return plainAnswer(table, presentation)
+    return textAnswer(table, presentation)
   }
   if (as) {
     const items = listed.items.map((object) => partialOf(object, version))
     const list = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata, items }
-    return plainAnswer(list, presentation)
+    return textAnswer(list, presentation)
+  }
+  const type = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) }
+  if (presentation.form.encoding === 'protobuf') {
+    const list = { ...type, metadata, items: listed.items.map((object) => shownBy(kind, object)) }
+    return { status: 200, contentType: protobufType, body: encodeProtobuf(`${kind.definition}List`, list) }
   }
   const items = listed.items.map((object) => itemJsonOf(kind, shownBy(kind, object)))
-  const head = JSON.stringify({ kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind), metadata })
+  const head = JSON.stringify({ ...type, metadata })
   return { status: 200, ...inEncoding(`${head.slice(0, -1)},"items":[${items.join(',')}]}`, presentation) }
 }

@@ -1,8 +1,11 @@
 /** What the client wants to read, from `Accept`; what it sent, from `Content-Type`. */
+import { own } from '../api/own.ts'
 import { notAcceptable } from '../api/status.ts'
 
+export type Encoding = 'json' | 'yaml' | 'protobuf'
+
 export interface OutputForm {
-  readonly encoding: 'json' | 'yaml'
+  readonly encoding: Encoding
   /** `Table`, `PartialObjectMetadata` or `PartialObjectMetadataList` instead of the object itself. */
   readonly as?: string
   readonly version?: string
@@ -13,8 +16,17 @@ export interface MediaRange {
   readonly parameters: Readonly<Record<string, string>>
 }
 
-const json = ['application/json', '*/*', 'application/*']
-const accepted = ['application/json', 'application/yaml']
+export const protobufType = 'application/vnd.kubernetes.protobuf'
+
+const accepted = ['application/json', 'application/yaml', protobufType]
+
+const encodings: Readonly<Record<string, Encoding>> = {
+  '*/*': 'json',
+  'application/*': 'json',
+  'application/json': 'json',
+  'application/yaml': 'yaml',
+  [protobufType]: 'protobuf',
+}
 
 /** The ranges of an `Accept` header, the most wanted first. */
 export function mediaRangesOf(header: string | undefined): MediaRange[] {
@@ -37,12 +49,17 @@ export function outputFormOf(header: string | undefined): OutputForm {
   const ranges = mediaRangesOf(header)
   if (ranges.length === 0) return { encoding: 'json' }
   for (const { type, parameters } of ranges) {
-    const encoding = json.includes(type) ? 'json' : type === 'application/yaml' ? 'yaml' : undefined
+    const encoding = own(encodings, type)
     if (!encoding) continue
     const { as, v: version, g: group } = parameters
     if (!as) return { encoding }
     const isMeta = group === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')
-    if (isMeta && ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'].includes(as)) {
+    // Tables have no protobuf; whoever asks for one names JSON next.
+    if (
+      encoding !== 'protobuf' &&
+      isMeta &&
+      ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'].includes(as)
+    ) {
       return { encoding, as, version }
     }
   }

@@ -4,6 +4,7 @@
  */
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
+import { encodeProtobuf } from '../api/protobuf/encode.ts'
 import type { KubeObject } from '../api/types.ts'
 
 /** The place of one object. `namespace` is unset for kinds of the cluster. */
@@ -82,6 +83,17 @@ export function jsonOf(object: KubeObject): string {
   const text = JSON.stringify(object)
   if (Object.isFrozen(object)) encoded.set(object, text)
   return text
+}
+
+const encodedBinary = new WeakMap<KubeObject, Uint8Array>()
+
+/** The protobuf of a frozen object of `kind`, in its envelope, made once. */
+export function protobufOf(kind: Kind, object: KubeObject): Uint8Array {
+  const known = encodedBinary.get(object)
+  if (known) return known
+  const bytes = encodeProtobuf(kind.definition, { ...typeOf(kind), ...object })
+  if (Object.isFrozen(object)) encodedBinary.set(object, bytes)
+  return bytes
 }
 
 /** The JSON of an item of a list: lists of Kubernetes leave `kind` and `apiVersion` of their items out. */

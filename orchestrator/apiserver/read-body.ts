@@ -5,9 +5,9 @@ import { decodeProtobuf } from '../api/protobuf/decode.ts'
 import { badRequest, unsupportedMediaType } from '../api/status.ts'
 import type { BodyType } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
+import { protobufType } from './negotiate.ts'
 
-const protobuf = 'application/vnd.kubernetes.protobuf'
-const accepted = ['application/json', 'application/yaml', protobuf]
+const accepted = ['application/json', 'application/yaml', protobufType]
 
 /** The media type of the body, without its parameters. JSON when the client does not say. */
 export function contentTypeOf(incoming: Pick<Incoming, 'headers'>): string {
@@ -21,7 +21,7 @@ export function readBody(incoming: Pick<Incoming, 'headers' | 'body'>, { definit
   const type = contentTypeOf(incoming)
   if (type === 'application/json') return parseJson(incoming.body)
   if (type === 'application/yaml') return parseYaml(incoming.body)
-  if (type === protobuf) return parseProtobuf(incoming.body, definition)
+  if (type === protobufType) return parseProtobuf(incoming.body, definition)
   throw unsupportedMediaType(accepted)
 }
 

@@ -2,7 +2,14 @@
 import type { Kind, Verb } from '../api/kinds/kind.ts'
 import { methodNotAllowed, notSupported, unknownResource } from '../api/status.ts'
 import type { Binding, KubeObject, Namespace } from '../api/types.ts'
-import { type Answer, listAnswer, objectAnswer, type Presentation, plainAnswer, type StreamedAnswer } from './answer.ts'
+import {
+  type Answer,
+  listAnswer,
+  objectAnswer,
+  type Presentation,
+  type StreamedAnswer,
+  statusAnswer,
+} from './answer.ts'
 import { type BodyType, decodeBody } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
@@ -120,7 +127,7 @@ const handlers: Readonly<Record<Verb, Handler>> = {
     const { object, gone } = await deleteObject(registry, place, deleteRequestOf(incoming))
     // As in Kubernetes: pods and what still waits come back as they are, the rest as a Status.
     if (!gone || kind.resource === 'pods') return objectAnswer(kind, object, { ...presentation, status: 200 })
-    return plainAnswer(deletedStatus(place, object), presentation)
+    return statusAnswer(deletedStatus(place, object), presentation)
   },
   async deletecollection(registry, { collection, incoming, presentation, kind }) {
     const request = { ...deleteRequestOf(incoming), query: listQueryOf(incoming.query) }
@@ -137,7 +144,7 @@ async function handleBinding(registry: Registry, { place, incoming, presentation
   const binding = decodeBody<Binding>(bindingType, bodyOf(incoming, bindingType), decodeOptions(incoming))
   await bindPod(registry, place, { ...writeOptions(incoming), binding })
   const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
-  return plainAnswer(status, presentation, 201)
+  return statusAnswer(status, presentation)
 }
 
 async function handleFinalize(registry: Registry, { kind, place, incoming, presentation }: Handling): Promise<Answer> {

@@ -1,18 +1,14 @@
 import type { ServerResponse } from 'node:http'
 import type { Kind } from '../api/kinds/kind.ts'
-import { apiVersionOf } from '../api/kinds/table.ts'
 import { toStatus } from '../api/status.ts'
-import type { KubeObject } from '../api/types.ts'
-import type { Answer, Presentation, StreamedAnswer } from './answer.ts'
-import { statusAnswer } from './answer.ts'
+import type { Status } from '../api/types.ts'
+import { type Presentation, type StreamedAnswer, statusAnswer } from './answer.ts'
 import type { Incoming } from './incoming.ts'
-import { jsonOf } from './objects.ts'
 import { numberOf, watchQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
-import { shownBy } from './shown.ts'
-import { partialOf, tableOf } from './table.ts'
 import type { Collection } from './verbs/create.ts'
 import { type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
+import { type Framing, framingOf } from './watch-frames.ts'
 
 const shortestTimeoutSeconds = 1800
 /** A timer cannot be set for longer than 2^31 milliseconds. */
@@ -22,7 +18,7 @@ const bookmarkSeconds = 60
 /** A watcher that leaves more than this unread is cut off; it lists again when it comes back. */
 const largestBacklogBytes = 8 * 1024 * 1024
 
-/** Answers a watch: frames of JSON, one a line, until the client leaves or its time is over. */
+/** Answers a watch: one frame an event, until the client leaves or its time is over. */
 export function watchAnswer(
   registry: Registry,
   collection: Collection,
@@ -30,7 +26,7 @@ export function watchAnswer(
 ): StreamedAnswer {
   return {
     async stream(response) {
-      const stream = new WatchStream(response, framer(request.kind, request.presentation, registry))
+      const stream = new WatchStream(response, framingOf(request.kind, request.presentation, registry.clock))
       const query = watchQueryOf(request.incoming.query)
       try {
         const watching = await watchObjects(registry, collection, { query, deliver: (event) => stream.send(event) })
@@ -39,81 +35,30 @@ export function watchAnswer(
           shortestTimeoutSeconds * (1 + registry.random(1000) / 1000)
         stream.run(watching, { seconds, withBookmarks: query.allowWatchBookmarks ?? false })
       } catch (error) {
-        stream.fail(statusAnswer(toStatus(error)))
+        stream.fail(toStatus(error))
       }
     },
   }
 }
 
-type Framer = (event: WatchedEvent) => string
-
-/** Turns events into lines, in the form that the client asked for. */
-function framer(kind: Kind, { form, includeObject }: Presentation, registry: Registry): Framer {
-  const { as, version = 'v1' } = form
-  let withColumns = true
-  const rowOf = (objects: readonly KubeObject[], resourceVersion: string | undefined) => {
-    const table = tableOf(kind, objects, { version, includeObject, withColumns, now: registry.clock.now() })
-    withColumns = false
-    return { ...table, metadata: { resourceVersion } }
-  }
-  return (event) => {
-    if (event.type === 'BOOKMARK') return bookmarkFrame(kind, event, form.as ? { as, version } : {})
-    const { object, type } = event
-    if (as === 'Table') return frame(type, JSON.stringify(rowOf([object], object.metadata?.resourceVersion)))
-    if (as) return frame(type, JSON.stringify(partialOf(object, version)))
-    return frame(type, jsonOf(shownBy(kind, object)))
-  }
-}
-
-const frame = (type: string, json: string) => `{"type":"${type}","object":${json}}\n`
-
-function bookmarkFrame(
-  kind: Kind,
-  event: WatchedEvent & { type: 'BOOKMARK' },
-  { as, version = 'v1' }: { as?: string | undefined; version?: string },
-): string {
-  const metadata = {
-    resourceVersion: String(event.revision),
-    creationTimestamp: null,
-    ...(event.initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
-  }
-  if (as === 'Table') {
-    const row = { cells: [], object: { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata } }
-    return frame(
-      'BOOKMARK',
-      JSON.stringify({
-        kind: 'Table',
-        apiVersion: `meta.k8s.io/${version}`,
-        metadata: { resourceVersion: metadata.resourceVersion },
-        columnDefinitions: [],
-        rows: [row],
-      }),
-    )
-  }
-  const type = as
-    ? { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}` }
-    : { kind: kind.kind, apiVersion: apiVersionOf(kind) }
-  return frame('BOOKMARK', JSON.stringify({ ...type, metadata }))
-}
-
 /** One response that stays open. */
 class WatchStream {
   readonly #response: ServerResponse
-  readonly #frame: Framer
+  readonly #framing: Framing
   #isOver = false
   #watching: Watching | undefined
   #timers: NodeJS.Timeout[] = []
 
-  constructor(response: ServerResponse, frameOf: Framer) {
+  constructor(response: ServerResponse, framing: Framing) {
     this.#response = response
-    this.#frame = frameOf
+    this.#framing = framing
     response.once('close', () => this.#end())
   }
 
   send(event: WatchedEvent): void {
     if (this.#isOver) return
     this.#begin()
-    this.#response.write(this.#frame(event))
+    this.#response.write(this.#framing.frame(event))
     if (this.#response.writableLength > largestBacklogBytes) this.#response.destroy()
   }
 
@@ -136,16 +81,19 @@ class WatchStream {
   }
 
   /** Answers with an error: as a response of its own, or as the last event when the stream has begun. */
-  fail(answer: Answer): void {
+  fail(status: Status): void {
     if (this.#isOver) return
-    if (this.#response.headersSent) this.#response.end(frame('ERROR', String(answer.body).trim()))
-    else this.#response.writeHead(answer.status, { 'Content-Type': answer.contentType }).end(answer.body)
+    if (this.#response.headersSent) this.#response.end(this.#framing.failure(status))
+    else {
+      const answer = statusAnswer(status)
+      this.#response.writeHead(answer.status, { 'Content-Type': answer.contentType }).end(answer.body)
+    }
     this.#end()
   }
 
   #begin(): void {
     if (this.#response.headersSent) return
-    this.#response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' })
+    this.#response.writeHead(200, { 'Content-Type': this.#framing.contentType, 'Cache-Control': 'no-cache, private' })
   }
 
   #end(): void {

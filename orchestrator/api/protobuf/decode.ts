@@ -1,17 +1,16 @@
 /**
  * Kubernetes' protobuf, read: what typed clients send. The result is JSON as such a client would have sent it.
- * IMPLEMENTED: requests of the kinds in the schema. NOT IMPLEMENTED: writing protobuf; every client takes JSON.
  * Source: k8s.io/apimachinery/pkg/runtime/serializer/protobuf, and the tags of the type files for the numbers.
  */
 import { refusal } from '../errors.ts'
 import { definitionOf, fieldOf, schema, type TypeName } from '../schema/schema.ts'
-import { messages } from './field-numbers.ts'
+import { durationText } from './duration.ts'
+import { magic, messages } from './field-numbers.ts'
 import { type Field, fieldsOf, signed, textOf } from './wire.ts'
 
 type Json = Record<string, unknown>
 
 const malformed = (message: string) => refusal('DECODE', message)
-const magic = Buffer.from([0x6b, 0x38, 0x73, 0])
 
 /** The object of `definition` in an envelope, with the type that the envelope names. Throws DECODE. */
 export function decodeProtobuf(body: Uint8Array, definition: string): Json {
@@ -99,7 +98,7 @@ function addEntry(map: Json, type: TypeName, field: Field): void {
   const entry = fieldsOf(requireBytes(field))
   const key = textOf(entry.find(({ number }) => number === 1)?.bytes ?? new Uint8Array())
   const value = entry.find(({ number }) => number === 2)
-  const decoded = value ? decodeValue(type, value) : type.startsWith('string') ? '' : undefined
+  const decoded = value ? (decodeValue(type, value) ?? null) : type.startsWith('string') ? '' : null
   Object.defineProperty(map, key, { value: decoded, enumerable: true, writable: true, configurable: true })
 }
 
@@ -109,6 +108,8 @@ function requireBytes({ bytes, number }: Field): Uint8Array {
 }
 
 function decodeValue(type: TypeName, field: Field): unknown {
+  // A list within a map: Go has a named type for it (ExtraValue), which is a message.
+  if (type.startsWith('[]')) return fieldsOf(requireBytes(field)).flatMap((item) => listItems(type.slice(2), item))
   if (type.startsWith('io.')) return decodeNamed(type, requireBytes(field))
   if (type === 'string') return textOf(requireBytes(field))
   if (type === 'string:byte') return Buffer.from(requireBytes(field)).toString('base64')
@@ -130,6 +131,8 @@ function decodeNamed(type: TypeName, bytes: Uint8Array): unknown {
       return timeOf(numberAt(1), 0)
     case 'MicroTime':
       return timeOf(numberAt(1), numberAt(2))
+    case 'Duration':
+      return durationText(signed(fields().find((field) => field.number === 1)?.varint ?? 0n))
     case 'FieldsV1':
     case 'RawExtension':
       return parseRaw(textAt(1))

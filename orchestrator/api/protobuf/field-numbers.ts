@@ -12,3 +12,6 @@ export interface MessageFacts {
 
 /** Messages by the name of their definition. Facts only; see `../generate/field-numbers.ts`. */
 export const messages: Readonly<Record<string, MessageFacts>> = facts
+
+/** What every message of the API begins with. */
+export const magic = Buffer.from([0x6b, 0x38, 0x73, 0])

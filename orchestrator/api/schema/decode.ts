@@ -87,7 +87,8 @@ function decodeMap(type: TypeName, value: unknown, place: Place): Record<string,
   const out: Record<string, unknown> = {}
   for (const [key, entry] of Object.entries(value)) {
     const inner = { ...place, path: `${place.path}.${key}` }
-    setOwn(out, key, entry === null ? emptyOf(item) : decodeType(item, entry, inner))
+    // A time that is not set has no other text than null.
+    setOwn(out, key, entry === null ? (emptyOf(item) ?? null) : decodeType(item, entry, inner))
   }
   return out
 }

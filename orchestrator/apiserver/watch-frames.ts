@@ -1,0 +1,103 @@
+/** How the events of a watch are written. */
+import type { Clock } from '../../runtime/base/clock.ts'
+import type { Kind } from '../api/kinds/kind.ts'
+import { apiVersionOf } from '../api/kinds/table.ts'
+import { encodeProtobuf, encodeWatchEvent } from '../api/protobuf/encode.ts'
+import type { KubeObject, Status } from '../api/types.ts'
+import { type Presentation, statusDefinition } from './answer.ts'
+import { protobufType } from './negotiate.ts'
+import { jsonOf, protobufOf } from './objects.ts'
+import { shownBy } from './shown.ts'
+import { partialOf, tableOf } from './table.ts'
+import type { WatchedEvent } from './verbs/watch.ts'
+
+/** Events in the form that one client asked for, and how that form is called. */
+export interface Framing {
+  readonly contentType: string
+  frame(event: WatchedEvent): string | Uint8Array
+  /** The last event: why there will be no more. */
+  failure(status: Status): string | Uint8Array
+}
+
+/** The framing for a watch of `kind`: JSON lines, or protobuf messages with their length before them. */
+export function framingOf(kind: Kind, presentation: Presentation, clock: Clock): Framing {
+  return presentation.form.encoding === 'protobuf' ? protobufFraming(kind) : jsonFraming(kind, presentation, clock)
+}
+
+function protobufFraming(kind: Kind): Framing {
+  const message = (type: string, object: Uint8Array) => lengthBefore(encodeWatchEvent(type, object))
+  return {
+    contentType: `${protobufType};stream=watch`,
+    frame(event) {
+      if (event.type !== 'BOOKMARK') return message(event.type, protobufOf(kind, shownBy(kind, event.object)))
+      const { creationTimestamp: _, ...metadata } = bookmarkMetadata(event)
+      return message('BOOKMARK', protobufOf(kind, { metadata }))
+    },
+    failure: (status) => message('ERROR', encodeProtobuf(statusDefinition, status)),
+  }
+}
+
+function lengthBefore(message: Uint8Array): Uint8Array {
+  const framed = Buffer.allocUnsafe(message.length + 4)
+  framed.writeUInt32BE(message.length)
+  framed.set(message, 4)
+  return framed
+}
+
+function jsonFraming(kind: Kind, { form, includeObject }: Presentation, clock: Clock): Framing {
+  const { as, version = 'v1' } = form
+  let withColumns = true
+  const rowOf = (objects: readonly KubeObject[], resourceVersion: string | undefined) => {
+    const table = tableOf(kind, objects, { version, includeObject, withColumns, now: clock.now() })
+    withColumns = false
+    return { ...table, metadata: { resourceVersion } }
+  }
+  return {
+    contentType: 'application/json',
+    frame(event) {
+      if (event.type === 'BOOKMARK') return bookmarkFrame(kind, event, form.as ? { as, version } : {})
+      const { object, type } = event
+      if (as === 'Table') return line(type, JSON.stringify(rowOf([object], object.metadata?.resourceVersion)))
+      if (as) return line(type, JSON.stringify(partialOf(object, version)))
+      return line(type, jsonOf(shownBy(kind, object)))
+    },
+    failure: (status) => line('ERROR', JSON.stringify(status)),
+  }
+}
+
+const line = (type: string, json: string) => `{"type":"${type}","object":${json}}\n`
+
+type Bookmark = WatchedEvent & { type: 'BOOKMARK' }
+
+function bookmarkMetadata({ revision, initialEventsEnd }: Bookmark) {
+  return {
+    resourceVersion: String(revision),
+    creationTimestamp: null,
+    ...(initialEventsEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+  }
+}
+
+function bookmarkFrame(
+  kind: Kind,
+  event: Bookmark,
+  { as, version = 'v1' }: { as?: string | undefined; version?: string },
+): string {
+  const metadata = bookmarkMetadata(event)
+  if (as === 'Table') {
+    const row = { cells: [], object: { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}`, metadata } }
+    return line(
+      'BOOKMARK',
+      JSON.stringify({
+        kind: 'Table',
+        apiVersion: `meta.k8s.io/${version}`,
+        metadata: { resourceVersion: metadata.resourceVersion },
+        columnDefinitions: [],
+        rows: [row],
+      }),
+    )
+  }
+  const type = as
+    ? { kind: 'PartialObjectMetadata', apiVersion: `meta.k8s.io/${version}` }
+    : { kind: kind.kind, apiVersion: apiVersionOf(kind) }
+  return line('BOOKMARK', JSON.stringify({ ...type, metadata }))
+}
