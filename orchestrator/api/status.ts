@@ -99,6 +99,11 @@ export function conflict(resource: ResourceName, name: string, reason: string = 
   })
 }
 
+/** 409 of an apply: which fields others own. `causes` name the field and its owner each. */
+export function applyConflict(causes: readonly StatusCause[], message: string): StatusError {
+  return failure(409, 'Conflict', { message, details: { causes: [...causes] } })
+}
+
 /** 403 `pods "x" is forbidden: …`. */
 export function forbidden(resource: ResourceName, name: string, reason: string): StatusError {
   const message = resource.resource === '' ? `forbidden: ${reason}` : undefined

@@ -32,9 +32,7 @@ export function decodeBody<T extends KubeObject>(type: BodyType, body: unknown, 
   try {
     const { value, unknownFields } = decodeObject(type.definition, body)
     if (unknownFields.length > 0) report(type, unknownFields, options)
-    const object = value as T
-    if (object.metadata?.managedFields) delete object.metadata.managedFields
-    return object
+    return value as T
   } catch (error) {
     if (hasCode(error, 'DECODE') || hasCode(error, 'BAD_QUANTITY'))
       throw badRequest(`${describe(type)}: ${messageOf(error)}`)

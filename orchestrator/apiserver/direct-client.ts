@@ -23,7 +23,7 @@ import type { WriteOptions } from './verbs/write.ts'
  * without JSON. Objects that it returns are shared and frozen.
  */
 export function directClient(registry: Registry, user: User): ApiClient {
-  const write: WriteOptions = { user, dryRun: false, warn: () => {} }
+  const write: WriteOptions = { user, dryRun: false, manager: user.name, warn: () => {} }
   const kindOf = (resource: ResourceRef<KubeObject>) => kindIn(registry, resource)
   const placeOf = (resource: ResourceRef<KubeObject>, key: ObjectKey) => place(kindOf(resource), key)
   return {
@@ -50,7 +50,7 @@ export function directClient(registry: Registry, user: User): ApiClient {
       const { type, body, subresource } = patch
       const sub = subresource ? { subresource } : {}
       const request = { ...write, ...strict, ...sub, type, patch: body }
-      return (await patchObject(registry, placeOf(resource, key), request)) as T
+      return (await patchObject(registry, placeOf(resource, key), request)).object as T
     },
     async delete(resource, key, options = {}) {
       await deleteObject(registry, placeOf(resource, key), { ...write, ...options })

@@ -1,81 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { systemClock } from '../../runtime/base/clock.ts'
-import { silentLog } from '../../runtime/base/log.ts'
+import { anApi, type Call } from '../../test/fixtures/api.ts'
 import { resources } from '../api/resources.ts'
-import type { User } from '../api/user.ts'
-import { systemAuthorizer } from '../auth/authorize.ts'
-import { openPki } from '../auth/pki.ts'
-import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
-import type { Store } from '../store/store.ts'
-import { createSystemNamespaces } from './bootstrap.ts'
-import { directClient } from './direct-client.ts'
-import { createHttpServer } from './http.ts'
-import { createRegistry } from './server.ts'
-
-const admin: User = { name: 'admin', groups: ['system:masters'] }
 
 describe('API over HTTP', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'coracle-http-'))
-  let store: Store
-  let app: ReturnType<typeof createHttpServer>
-  let user: User | null = admin
+  let api: Awaited<ReturnType<typeof anApi>>
+  const call = (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, options?: Call) =>
+    api.call(method, url, options)
 
   beforeAll(async () => {
-    store = await openEmbeddedStore(join(folder, 'store.db'))
-    const registry = await createRegistry(store, { clock: systemClock, serviceCidr: '10.96.0.0/16' })
-    const client = directClient(registry, admin)
-    await createSystemNamespaces(client)
-    const pki = await openPki(join(folder, 'pki'), systemClock)
-    const pair = await pki.issueServing({ commonName: 'test', hosts: ['localhost'] })
-    app = createHttpServer({
-      serving: {
-        registry,
-        authorizer: systemAuthorizer,
-        checks: { ping: () => {} },
-        log: silentLog,
-        access: { caPem: pki.caPem, client: pair },
-        pages: new Map([['/told/', (name: string) => (name === 'known' ? { name } : undefined)]]),
-      },
-      tls: { ...pair, caPem: pki.caPem },
-      authenticate: () => user,
-    })
-    await client.create(resources.nodes, { metadata: { name: 'n1' } })
+    api = await anApi()
+    await api.client.create(resources.nodes, { metadata: { name: 'n1' } })
   })
-  afterAll(async () => {
-    await app.close()
-    await store.close()
-    rmSync(folder, { recursive: true })
-  })
-
-  interface Call {
-    headers?: Record<string, string>
-    body?: unknown
-    as?: User | null
-  }
-
-  /** Status, headers and parsed body of one request, e.g. `call('GET', '/api/v1/pods')`. */
-  async function call(
-    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
-    url: string,
-    { headers = {}, body, as = admin }: Call = {},
-  ) {
-    user = as
-    const payload = typeof body === 'string' ? body : JSON.stringify(body)
-    const type = method === 'PATCH' ? 'application/strategic-merge-patch+json' : 'application/json'
-    const withBody = body === undefined ? {} : { payload }
-    const answer = await app.inject({
-      method,
-      url,
-      headers: { ...(body === undefined ? {} : { 'content-type': type }), ...headers },
-      ...withBody,
-    })
-    const isJson = answer.body !== '' && String(answer.headers['content-type']).startsWith('application/json')
-    // biome-ignore lint/suspicious/noExplicitAny: an answer of any kind, looked into by the test
-    return { status: answer.statusCode, headers: answer.headers, body: isJson ? (answer.json() as any) : answer.body }
-  }
+  afterAll(() => api.close())
 
   const maps = '/api/v1/namespaces/default/configmaps'
   const pods = '/api/v1/namespaces/default/pods'
@@ -223,7 +159,7 @@ describe('API over HTTP', () => {
       expect(again.body.metadata.resourceVersion).toBe(old.metadata.resourceVersion)
     })
 
-    it('patch: three types, and no server-side apply yet', async () => {
+    it('patch: three types, and apply only by a named manager', async () => {
       await call('POST', maps, { body: aMap('patched') })
       const patch = (type: string, body: unknown) =>
         call('PATCH', `${maps}/patched`, { body, headers: { 'content-type': type } })
@@ -238,7 +174,7 @@ describe('API over HTTP', () => {
         (await patch('application/strategic-merge-patch+json', { metadata: { labels: { x: 'y' } } })).body.metadata
           .labels,
       ).toEqual({ x: 'y' })
-      expect((await patch('application/apply-patch+yaml', {})).status).toBe(415)
+      expect((await patch('application/apply-patch+yaml', {})).status).toBe(422)
       expect(
         (await patch('application/merge-patch+json', { metadata: { resourceVersion: '1' }, data: { c: '3' } })).status,
       ).toBe(409)

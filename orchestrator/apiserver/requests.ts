@@ -1,13 +1,16 @@
 /** What a request says besides its path: body, options, patch. */
+import type { Kind } from '../api/kinds/kind.ts'
 import { own } from '../api/own.ts'
-import { badRequest, unsupportedMediaType } from '../api/status.ts'
+import { badRequest, invalid, unsupportedMediaType } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
+import { invalidValue, notAllowed, type Problem, required, tooLongValue } from '../api/validate/problem.ts'
 import type { PatchType } from '../client/api-client.ts'
 import { type BodyType, decodeBody } from './body.ts'
-import type { Incoming } from './incoming.ts'
-import { fieldValidationOf, isDryRun } from './query.ts'
-import { contentTypeOf, parseJson, readBody } from './read-body.ts'
+import { headerOf, type Incoming } from './incoming.ts'
+import { booleanOf, fieldValidationOf, isDryRun } from './query.ts'
+import { contentTypeOf, parseJson, parseYaml, readBody } from './read-body.ts'
 import type { DeleteRequest } from './verbs/delete.ts'
+import type { WriteOptions } from './verbs/write.ts'
 
 /** The body, which has to be there. Throws BAD_REQUEST. */
 export function bodyOf(incoming: Incoming, type: BodyType): unknown {
@@ -24,22 +27,51 @@ export function decodeOptions(incoming: Incoming) {
 }
 
 /** Who writes, and whether in earnest. */
-export function writeOptions(incoming: Incoming) {
-  return { user: incoming.user, dryRun: isDryRun(incoming.query.getAll('dryRun')), warn: warner(incoming) }
+export function writeOptions(incoming: Incoming, kind?: Kind): WriteOptions {
+  return {
+    user: incoming.user,
+    dryRun: isDryRun(incoming.query.getAll('dryRun')),
+    manager: managerOf(incoming),
+    warn: warner(incoming),
+    ...(kind?.conversion ? { servedAs: kind } : {}),
+  }
 }
+
+const longestManager = 128
+
+/** Who owns what is written: as the client says, or the beginning of its User-Agent. Throws INVALID. */
+function managerOf(incoming: Incoming): string {
+  const given = incoming.query.get('fieldManager')
+  if (!given) return printable((headerOf(incoming, 'user-agent') ?? '').split('/')[0] ?? '') || 'unknown'
+  if (given.length > longestManager) throw invalidOptions('Options', tooLongValue('fieldManager', longestManager))
+  if (printable(given) === given) return given
+  throw invalidOptions('Options', invalidValue('fieldManager', given, 'should only contain printable characters'))
+}
+
+const printable = (text: string) => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '').slice(0, longestManager)
+
+const invalidOptions = (kind: string, problem: Problem) => invalid({ group: 'meta.k8s.io', kind }, '', [problem])
 
 const patchTypes: Readonly<Record<string, PatchType>> = {
   'application/json-patch+json': 'json',
   'application/merge-patch+json': 'merge',
   'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
 }
 
-/** The patch in the body. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST. */
-export function patchOf(incoming: Incoming): { type: PatchType; patch: unknown } {
+/** The patch in the body, and whether conflicts are overridden. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST, INVALID. */
+export function patchOf(incoming: Incoming): { type: PatchType; patch: unknown; force: boolean } {
   const type = own(patchTypes, contentTypeOf(incoming))
-  // Server-side apply (`application/apply-patch+yaml`) is not there yet: it is refused like any unknown type.
   if (!type) throw unsupportedMediaType(Object.keys(patchTypes))
-  return { type, patch: parseJson(incoming.body) }
+  const force = booleanOf(incoming.query, 'force')
+  if (type !== 'apply') {
+    if (force === undefined) return { type, patch: parseJson(incoming.body), force: false }
+    throw invalidOptions('PatchOptions', notAllowed('force', 'may not be specified for non-apply patch'))
+  }
+  if (!incoming.query.get('fieldManager')) {
+    throw invalidOptions('PatchOptions', required('fieldManager', 'is required for apply patch'))
+  }
+  return { type, patch: parseYaml(incoming.body), force: force ?? false }
 }
 
 interface DeleteOptionsBody extends KubeObject {

@@ -110,18 +110,18 @@ const handlers: Readonly<Record<Verb, Handler>> = {
   },
   async create(registry, { collection, incoming, presentation, kind }) {
     const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))
-    const created = await createObject(registry, collection, { ...writeOptions(incoming), object })
+    const created = await createObject(registry, collection, { ...writeOptions(incoming, kind), object })
     return objectAnswer(kind, created, { ...presentation, status: 201 })
   },
   async update(registry, { place, info, incoming, presentation, kind }) {
     const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))
-    const result = await putObject(registry, place, { ...writeOptions(incoming), ...subresourceOf(info), object })
+    const result = await putObject(registry, place, { ...writeOptions(incoming, kind), ...subresourceOf(info), object })
     return objectAnswer(kind, result.object, { ...presentation, status: result.created ? 201 : 200 })
   },
   async patch(registry, { place, info, incoming, presentation, kind }) {
-    const options = { ...writeOptions(incoming), ...decodeOptions(incoming), ...subresourceOf(info), servedAs: kind }
-    const object = await patchObject(registry, place, { ...options, ...patchOf(incoming) })
-    return objectAnswer(kind, object, { ...presentation, status: 200 })
+    const options = { ...writeOptions(incoming, kind), ...decodeOptions(incoming), ...subresourceOf(info) }
+    const { object, created } = await patchObject(registry, place, { ...options, ...patchOf(incoming) })
+    return objectAnswer(kind, object, { ...presentation, status: created ? 201 : 200 })
   },
   async delete(registry, { place, incoming, presentation, kind }) {
     const { object, gone } = await deleteObject(registry, place, deleteRequestOf(incoming))

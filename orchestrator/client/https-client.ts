@@ -21,6 +21,7 @@ export interface HttpsClient extends ApiClient {
 const patchTypes: Readonly<Record<PatchType, string>> = {
   json: 'application/json-patch+json',
   merge: 'application/merge-patch+json',
+  apply: 'application/apply-patch+yaml',
   strategic: 'application/strategic-merge-patch+json',
 }
 

@@ -29,7 +29,7 @@ export function handleUnstored(
   info: ResourceRequest,
 ): Promise<Answer> | undefined {
   const kind = serving.registry.kinds.find(info)
-  if (!kind || kind.storedAt !== '') return undefined
+  if (kind?.storedAt !== '') return undefined
   refuseUnsupported(kind, info)
   const handler = own(handlers, `${kind.group}/${kind.resource}`)
   if (!handler) throw new Error(`answer for ${kind.resource}: nobody does`)

@@ -5,6 +5,7 @@ import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import { atRevision, keyOf, typed } from '../objects.ts'
+import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
 import { type Registry, timestamp } from '../registry.ts'
 import { createStored } from '../stored.ts'
 import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
@@ -17,13 +18,19 @@ export interface Collection {
   readonly servedAs?: Kind
 }
 
+export interface CreateRequest extends WriteOptions {
+  readonly object: KubeObject
+  /** Who owns what, when that is known already: an applier what it applies. */
+  readonly owners?: ObjectMeta['managedFields']
+}
+
 /**
  * Makes an object from a private copy, which is taken over. Throws ALREADY_EXISTS, INVALID, and what admission says.
  */
 export async function createObject(
   registry: Registry,
   collection: Collection,
-  request: WriteOptions & { object: KubeObject },
+  request: CreateRequest,
 ): Promise<KubeObject> {
   const { kind } = collection
   const { object } = request
@@ -31,9 +38,11 @@ export async function createObject(
   object.metadata = metadata
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }
   kind.strategy.setDefaults?.(object)
+  const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, user: request.user, dryRun: request.dryRun }
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object)
+  setOwners(object, owners)
   refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
   await validate(registry.admission, admission)
   for (const text of warningsAbout(kind, object)) request.warn(text)

@@ -12,37 +12,46 @@ import { type DecodeOptions, decodeBody } from '../body.ts'
 import type { ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import { shownBy, takenBy } from '../shown.ts'
+import { applyObject } from './apply.ts'
 import { updateObject } from './update.ts'
 import type { WriteOptions } from './write.ts'
 
 export interface PatchRequest extends WriteOptions, DecodeOptions {
   readonly type: PatchType
+  /** For `apply`: take over what others own with another value. */
+  readonly force?: boolean
   readonly patch: unknown
   readonly subresource?: string
-  /** The version of which the patch speaks; the stored one unless given. */
-  readonly servedAs?: Kind
+}
+
+export interface Patched {
+  readonly object: KubeObject
+  /** True if there was none: an applied configuration makes its object. */
+  readonly created: boolean
 }
 
 /** Changes an object by a patch. Throws NOT_FOUND, BAD_REQUEST, INVALID, CONFLICT (a patch that names a resourceVersion). */
-export function patchObject(registry: Registry, place: ObjectPlace, request: PatchRequest): Promise<KubeObject> {
-  const { patch, type } = request
+export async function patchObject(registry: Registry, place: ObjectPlace, request: PatchRequest): Promise<Patched> {
+  const { patch, type, force = false } = request
+  if (type === 'apply') return applyObject(registry, place, { ...request, config: patch, force })
   const kind = request.servedAs ?? place.kind
   const apply = prepared(kind, type, patch)
   const revision = type === 'json' ? undefined : (patch as KubeObject | null)?.metadata?.resourceVersion
-  return updateObject(registry, place, {
+  const object = await updateObject(registry, place, {
     ...request,
     isConditional: Boolean(revision),
     next(current) {
-      const object = takenBy(kind, decodePatched({ ...place, kind }, apply(shownBy(kind, current)), request))
+      const patched = takenBy(kind, decodePatched({ ...place, kind }, apply(shownBy(kind, current)), request))
       // A patch says what changes; that it was computed from the newest state is sure already.
-      if (!revision && object.metadata) delete object.metadata.resourceVersion
-      return object
+      if (!revision && patched.metadata) delete patched.metadata.resourceVersion
+      return patched
     },
   })
+  return { object, created: false }
 }
 
 /** Reads the patch once, so that a retry after a conflict does not. */
-function prepared(kind: Kind, type: PatchType, patch: unknown): (current: KubeObject) => unknown {
+function prepared(kind: Kind, type: Exclude<PatchType, 'apply'>, patch: unknown): (current: KubeObject) => unknown {
   switch (type) {
     case 'json': {
       const operations = guarded(badRequest, () => checkJsonPatch(patch))

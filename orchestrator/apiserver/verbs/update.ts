@@ -7,6 +7,7 @@ import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import { validateMetadata, validateMetadataUpdate } from '../../api/validate/metadata.ts'
 import { invalidValue } from '../../api/validate/problem.ts'
 import { keyOf, type ObjectPlace, typed } from '../objects.ts'
+import { isSameOwnership, ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
 import type { Registry } from '../registry.ts'
 import { getStored, removeStored, replaceStored } from '../stored.ts'
 import { createObject } from './create.ts'
@@ -18,6 +19,8 @@ export interface UpdateRequest extends WriteOptions {
   next(current: KubeObject): KubeObject
   /** True if the caller named the revision that he saw: then a conflict is his to solve. */
   readonly isConditional: boolean
+  /** Who owns what after `next` has been asked, when that is not as after any update: an applier owns what it applies. */
+  readonly owners?: () => ObjectMeta['managedFields']
 }
 
 /**
@@ -64,6 +67,7 @@ export async function putObject(
 
 interface OneUpdate extends WriteOptions {
   readonly subresource?: string
+  readonly owners?: () => ObjectMeta['managedFields']
   readonly old: KubeObject
   readonly object: KubeObject
 }
@@ -74,6 +78,9 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
   refuseOtherVersion(place, object, old)
   keepSystemFields(object, old)
   kind.strategy.setDefaults?.(object)
+  const owners = request.owners
+    ? request.owners()
+    : ownersAfter(registry, ownedWrite(kind, request), { old, next: object })
   const admission = {
     verb: 'update' as const,
     ...place,
@@ -85,6 +92,7 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
   }
   await mutate(registry.admission, admission)
   applyStrategy(place, request)
+  setOwners(object, isSameOwnership(owners, old.metadata?.managedFields) ? old.metadata?.managedFields : owners)
   const isNew = kind.strategy.isNewGeneration?.(object, old) ?? false
   if (object.metadata && old.metadata?.generation !== undefined) {
     object.metadata.generation = old.metadata.generation + (isNew ? 1 : 0)

@@ -10,6 +10,10 @@ import type { Problem } from '../../api/validate/problem.ts'
 export interface WriteOptions {
   readonly user: User
   readonly dryRun: boolean
+  /** The name under which the writer owns what it writes (`metadata.managedFields`). */
+  readonly manager: string
+  /** The version that the client speaks, when it is not the stored one. */
+  readonly servedAs?: Kind
   /** Takes sentences for `Warning` headers. */
   warn(text: string): void
 }
