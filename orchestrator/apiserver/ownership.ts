@@ -1,5 +1,4 @@
 /** Who owns which fields of an object that is written: `metadata.managedFields` (KEP-555). */
-import { type FieldSet, setOf } from '../api/apply/field-set.ts'
 import { entriesOf, type Manager, type ManagerId, managersOf, withoutCrowd } from '../api/apply/managers.ts'
 import { type ApplyVersion, type Change, ownersAfterUpdate } from '../api/apply/own.ts'
 import { isEqual } from '../api/equal.ts'
@@ -111,10 +110,10 @@ export function changeOf(registry: Registry, write: OwnedWrite, { live, managers
 }
 
 /** A write of the object leaves the status alone, a write of the status the rest. */
-function ignoredBy(kind: Kind, subresource: string): FieldSet | undefined {
-  if (subresource === 'status') return setOf(['f:spec'])
+function ignoredBy(kind: Kind, subresource: string): 'spec' | 'status' | undefined {
+  if (subresource === 'status') return 'spec'
   const hasStatus = kind.subresources.some(({ name }) => name === 'status')
-  return hasStatus && subresource === '' ? setOf(['f:status']) : undefined
+  return hasStatus && subresource === '' ? 'status' : undefined
 }
 
 function versionOf(registry: Registry, kind: Kind, apiVersion: string): ApplyVersion | undefined {

@@ -23,7 +23,16 @@ export interface Registry {
   cacheOf(kind: Kind): ObjectCache
 }
 
+let lastSecond = 0
+let lastText = ''
+
 /** Now, to the second, as metav1.Time. */
 export function timestamp(clock: Clock, plusSeconds = 0): string {
-  return `${new Date(clock.now() + plusSeconds * 1000).toISOString().slice(0, 19)}Z`
+  const second = Math.floor(clock.now() / 1000) + plusSeconds
+  // A thousand objects a second need their time only once.
+  if (second !== lastSecond) {
+    lastSecond = second
+    lastText = `${new Date(second * 1000).toISOString().slice(0, 19)}Z`
+  }
+  return lastText
 }

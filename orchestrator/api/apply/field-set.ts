@@ -86,17 +86,6 @@ export function difference(left: FieldSet, right: FieldSet): FieldSet {
   return combine(left, right, (inLeft, inRight) => inLeft && !inRight)
 }
 
-/** What is in `left` and neither in `right` nor below a member of `right`. */
-export function withoutTrees(left: FieldSet, right: FieldSet): FieldSet {
-  const set: Record<string, FieldSet> = {}
-  for (const [element, node] of Object.entries(left)) {
-    if (element === self || has(right, element)) continue
-    const rest = nodeOf(isMember(node), withoutTrees(below(left, element), below(right, element)))
-    if (rest) set[element] = rest
-  }
-  return set
-}
-
 /** The set of one path. */
 export function setOf(path: readonly string[]): FieldSet {
   return path.reduceRight<FieldSet>((inner, element) => ({ [element]: inner }), nothing)

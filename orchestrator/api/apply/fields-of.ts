@@ -1,58 +1,79 @@
-/** Which fields an object sets: what its author claims. Source: structured-merge-diff/typed, `toFieldSetWalker`. */
+/** Which fields an object sets. Source: structured-merge-diff/typed, `toFieldSetWalker` and `compareWalker`. */
 import { type FieldSet, isEmpty, nothing } from './field-set.ts'
 import { elementOf, isJson, type Json, type Shape, shapeOf } from './shape.ts'
 
-/** All fields of an object of `definition`. */
+/** The fields that an applied configuration of `definition` claims: its values and items, not what only holds them. */
 export function fieldsOf(definition: string, object: unknown): FieldSet {
-  return walk(shapeOf(definition), object).children
+  return walk(shapeOf(definition), object, claimed).children
+}
+
+/**
+ * The fields that are new when an object of `definition` is made: as `compare` with nothing says, without comparing.
+ * What holds other fields is new itself, unless every object has it.
+ */
+export function fieldsOfNew(definition: string, object: unknown): FieldSet {
+  return walk(shapeOf(definition), object, made).children
+}
+
+/** Whether what holds others is a member itself. */
+interface Rule {
+  /** A field of a struct, or an entry of a map; `isHollow`: there is nothing in it. */
+  field(shape: Shape & { type: 'struct' | 'map' }, name: string, isHollow: boolean): boolean
+}
+
+const claimed: Rule = {
+  field: (shape, _name, isHollow) => shape.type === 'map' || isHollow,
+}
+
+const made: Rule = {
+  field: (shape, name) => shape.type === 'map' || !shape.isAlwaysThere(name),
 }
 
 interface Found {
   /** True if the value itself is a member. */
-  member: boolean
-  children: FieldSet
+  readonly member: boolean
+  readonly children: FieldSet
 }
 
-function walk(shape: Shape, value: unknown): Found {
+const leaf: Found = { member: true, children: nothing }
+
+function walk(shape: Shape, value: unknown, rule: Rule): Found {
   switch (shape.type) {
     case 'leaf':
-      return { member: true, children: nothing }
+      return leaf
     case 'struct':
     case 'map':
-      return isJson(value) ? { member: false, children: walkFields(shape, value) } : { member: true, children: nothing }
+      return isJson(value) ? { member: false, children: walkFields(shape, value, rule) } : leaf
     case 'set':
     case 'keyed':
-      return Array.isArray(value)
-        ? { member: false, children: walkItems(shape, value) }
-        : { member: value === null, children: nothing }
+      if (!Array.isArray(value)) return leaf
+      return { member: rule === made, children: walkItems(shape, value, rule) }
   }
 }
 
-function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json): FieldSet {
+function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, rule: Rule): FieldSet {
   const set: Record<string, FieldSet> = {}
-  for (const [name, inner] of Object.entries(value)) {
-    const isField = shape.type === 'struct'
-    const innerShape = isField ? shape.field(name) : shape.item
+  for (const name in value) {
+    const innerShape = shape.type === 'struct' ? shape.field(name) : shape.item
     if (!innerShape) continue
-    const found = walk(innerShape, inner)
-    const isHollow = inner === null || (isJson(inner) && Object.keys(inner).length === 0)
-    add(set, `f:${name}`, { ...found, member: found.member || isHollow || !isField })
+    const inner = value[name]
+    const found = walk(innerShape, inner, rule)
+    const isHollow = inner === null || (isEmpty(found.children) && isJson(inner))
+    add(set, `f:${name}`, found, found.member || rule.field(shape, name, isHollow))
   }
   return set
 }
 
-function walkItems(shape: Shape & { type: 'set' | 'keyed' }, items: readonly unknown[]): FieldSet {
+function walkItems(shape: Shape & { type: 'set' | 'keyed' }, items: readonly unknown[], rule: Rule): FieldSet {
   const set: Record<string, FieldSet> = {}
   for (const item of items) {
     const element = elementOf(shape, item)
-    if (element === undefined) continue
-    const found = shape.type === 'keyed' ? walk(shape.item, item) : { children: nothing }
-    add(set, element, { children: found.children, member: true })
+    if (element !== undefined) add(set, element, shape.type === 'keyed' ? walk(shape.item, item, rule) : leaf, true)
   }
   return set
 }
 
-function add(set: Record<string, FieldSet>, element: string, { member, children }: Found): void {
+function add(set: Record<string, FieldSet>, element: string, { children }: Found, member: boolean): void {
   if (isEmpty(children)) {
     if (member) set[element] = nothing
   } else set[element] = member ? { '.': nothing, ...children } : children

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compare, isSame } from './compare.ts'
 import { difference, type FieldSet, intersection, isEmpty, isSameSet, membersOf, pathText, union } from './field-set.ts'
-import { fieldsOf } from './fields-of.ts'
+import { fieldsOf, fieldsOfNew } from './fields-of.ts'
 import { entriesOf, type Manager, type ManagerId, managersOf, withoutCrowd } from './managers.ts'
 import { applyConfig, type Change, ownersAfterUpdate } from './own.ts'
 
@@ -81,6 +81,15 @@ describe('compare', () => {
   it('a new object: what is always there is not owned, what is not there without an owner is', () => {
     const { added } = compare(definition, undefined, { metadata: { labels: { a: '1' } }, spec: { nodeName: 'n' } })
     expect(pathsOf(added)).toEqual(['.metadata.labels', '.metadata.labels.a', '.spec.nodeName'])
+  })
+
+  it('with nothing before: what fieldsOfNew says', () => {
+    fc.assert(
+      fc.property(aFullPod, (pod) => {
+        const { added } = compare(definition, undefined, pod)
+        expect(fieldsOfNew(definition, pod)).toEqual(added)
+      }),
+    )
   })
 
   it('is empty exactly for equal objects, and turned around it is turned around', () => {

@@ -3,19 +3,8 @@
  * Source: KEP-555; sigs.k8s.io/structured-merge-diff/merge/update.go.
  */
 import { type Comparison, changedOf, compare, isSame } from './compare.ts'
-import {
-  below,
-  difference,
-  type FieldSet,
-  intersection,
-  isEmpty,
-  membersOf,
-  nothing,
-  setOf,
-  union,
-  withoutTrees,
-} from './field-set.ts'
-import { fieldsOf } from './fields-of.ts'
+import { difference, type FieldSet, intersection, isEmpty, membersOf, nothing, union } from './field-set.ts'
+import { fieldsOf, fieldsOfNew } from './fields-of.ts'
 import { isSameManager, type Manager, type ManagerId } from './managers.ts'
 import { merge, removeItems, withStructsAsMembers } from './merge.ts'
 
@@ -33,8 +22,8 @@ export interface Change {
   readonly by: ManagerId
   /** RFC 3339, for what this change writes. */
   readonly now: string
-  /** What this way of writing cannot change: nobody owns it by it. */
-  readonly ignored?: FieldSet
+  /** The uppermost field that this way of writing cannot change: nobody owns it by it. */
+  readonly ignored?: 'spec' | 'status'
   /** The version of an owner; undefined when it is not served any more: then the owner is forgotten. */
   versionOf(apiVersion: string): ApplyVersion | undefined
 }
@@ -50,7 +39,7 @@ export type Applied =
   | { readonly conflicts?: undefined; readonly object: object; readonly managers: readonly Manager[] }
 
 /** What the server writes itself, in metadata. */
-const serversOwn = [
+const serversOwn = new Set([
   'name',
   'namespace',
   'creationTimestamp',
@@ -61,21 +50,14 @@ const serversOwn = [
   'generation',
   'managedFields',
   'resourceVersion',
-]
+])
 
-/** What every object has, and nobody owns. */
-const common: FieldSet = [
-  ['f:apiVersion'],
-  ['f:kind'],
-  ...serversOwn.map((name) => ['f:metadata', `f:${name}`]),
-].reduce((set, path) => union(set, setOf(path)), nothing)
-
-/** Fields that one can own. */
-function ownable(set: FieldSet, ignored: FieldSet | undefined): FieldSet {
-  const own = withoutTrees(set, common)
-  const rest = ignored ? withoutTrees(own, ignored) : own
-  // A struct that is only a place for what is left out is nothing to own.
-  return isEmpty(below(rest, 'f:metadata')) ? withoutTrees(rest, setOf(['f:metadata'])) : rest
+/** An object without what every object has and nobody owns, and without what this way of writing cannot change. */
+function ownable(object: object, ignored: string | undefined): object {
+  const { apiVersion: _version, kind: _kind, metadata, ...rest } = object as Record<string, unknown>
+  if (ignored) delete rest[ignored]
+  const own = Object.entries(metadata ?? {}).filter(([name]) => !serversOwn.has(name))
+  return own.length === 0 ? rest : { metadata: Object.fromEntries(own), ...rest }
 }
 
 /**
@@ -84,13 +66,19 @@ function ownable(set: FieldSet, ignored: FieldSet | undefined): FieldSet {
  */
 export function ownersAfterUpdate(change: Change, next: object): Manager[] {
   const version = requireVersion(change)
-  const compared = compare(version.definition, change.live && version.show(change.live), version.show(next))
-  const taken = ownable(changedOf(compared), change.ignored)
+  const seen = (object: object) => ownable(version.show(object), change.ignored)
+  if (!change.live) return ownersOfNew(change, fieldsOfNew(version.definition, seen(next)))
+  const compared = compare(version.definition, seen(change.live), seen(next))
+  const taken = changedOf(compared)
   const others = othersAfter(change, next, { compared, isForced: true }).managers
   const mine = change.managers.find((manager) => isSameManager(manager, change.by))
   const kept = difference(mine?.fields ?? nothing, compared.removed)
   if (isEmpty(taken)) return mine ? [...others, { ...mine, fields: kept }] : others
   return [...others, { ...change.by, time: change.now, fields: union(kept, taken) }]
+}
+
+function ownersOfNew({ by, now }: Change, fields: FieldSet): Manager[] {
+  return isEmpty(fields) ? [] : [{ ...by, time: now, fields }]
 }
 
 /**
@@ -102,7 +90,7 @@ export function applyConfig(change: Change & { live: object }, config: object, i
   const { definition } = version
   const live = version.show(change.live)
   const mine = change.managers.find((manager) => isSameManager(manager, change.by))
-  const fields = ownable(fieldsOf(definition, config), change.ignored)
+  const fields = fieldsOf(definition, ownable(config, change.ignored))
   const now: Manager = { ...change.by, time: change.now, fields }
   const appliers = [...change.managers.filter((manager) => manager !== mine), now]
   const merged = merge(definition, live, config)
