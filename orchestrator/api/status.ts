@@ -184,6 +184,16 @@ export function internalError(reason: string): StatusError {
   })
 }
 
+/** 429: try again after so many seconds. `causes` say what stands in the way. */
+export function tooManyRequests(
+  message: string,
+  retryAfterSeconds: number,
+  causes: readonly StatusCause[] = [],
+): StatusError {
+  const details = { ...(causes.length > 0 ? { causes: [...causes] } : {}), retryAfterSeconds }
+  return failure(429, 'TooManyRequests', { message, details })
+}
+
 /** 503. */
 export function unavailable(message: string): StatusError {
   return failure(503, 'ServiceUnavailable', { message })

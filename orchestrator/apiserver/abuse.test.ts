@@ -11,8 +11,9 @@ import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
 import type { Store } from '../store/store.ts'
 import { createSystemNamespaces } from './bootstrap.ts'
 import { directClient } from './direct-client.ts'
-import { handle, type Serving } from './handler.ts'
+import { handle } from './handler.ts'
 import { createRegistry } from './server.ts'
+import type { Serving } from './serving.ts'
 
 const admin = { name: 'admin', groups: ['system:masters'] }
 

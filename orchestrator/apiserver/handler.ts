@@ -1,34 +1,18 @@
 /** One request from its bytes to its answer: who, what, may they, do it. */
 
 import { messageOf } from '../../runtime/base/errors.ts'
-import type { Log } from '../../runtime/base/log.ts'
 import { badRequest, StatusError, toStatus, unauthorized } from '../api/status.ts'
 import type { User } from '../api/user.ts'
-import type { Authorizer } from '../auth/authorize.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
 import { attributesOf, refuseUnlessAllowed } from './authorization.ts'
 import { handleConnection } from './connect-handler.ts'
 import { headerOf, type Incoming } from './incoming.ts'
-import type { KubeletAccess } from './kubelet-proxy.ts'
 import { answerOpenApi } from './openapi/serve.ts'
-import { answerPath, type HealthChecks, isOpenPath } from './paths.ts'
-import type { Registry } from './registry.ts'
+import { answerPath, isOpenPath } from './paths.ts'
 import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
+import type { Page, Serving } from './serving.ts'
 import { handleUnstored } from './unstored/serve.ts'
-
-export interface Serving {
-  readonly registry: Registry
-  readonly authorizer: Authorizer
-  readonly checks: HealthChecks
-  readonly access: KubeletAccess
-  /** What other parts of the server have to tell, by the beginning of its path: the rest of the path in, JSON out. */
-  readonly pages: ReadonlyMap<string, Page>
-  readonly log: Log
-}
-
-/** Undefined when there is nothing under that name. */
-export type Page = (rest: string) => unknown
 
 /** Who asks when nobody has to be anybody. */
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }

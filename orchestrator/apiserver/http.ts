@@ -9,8 +9,9 @@ import type { User } from '../api/user.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
 import { handleUpgrade } from './connect-handler.ts'
-import { handle, type Serving } from './handler.ts'
+import { handle } from './handler.ts'
 import type { Incoming } from './incoming.ts'
+import type { Serving } from './serving.ts'
 
 /** As in Kubernetes: no object is larger. */
 export const largestBodyBytes = 3 * 1024 * 1024

@@ -1,7 +1,8 @@
 /** Requests for resources: finds the kind, reads the body, calls the verb, presents the result. */
 import type { Kind, Verb } from '../api/kinds/kind.ts'
+import { own } from '../api/own.ts'
 import { methodNotAllowed, notSupported, unknownResource } from '../api/status.ts'
-import type { Binding, KubeObject, Namespace } from '../api/types.ts'
+import type { KubeObject } from '../api/types.ts'
 import {
   type Answer,
   listAnswer,
@@ -10,37 +11,23 @@ import {
   type StreamedAnswer,
   statusAnswer,
 } from './answer.ts'
-import { type BodyType, decodeBody } from './body.ts'
+import { decodeBody } from './body.ts'
+import type { Handler } from './handling.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
-import type { ObjectPlace } from './objects.ts'
 import { booleanOf, includeObjectOf, listQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
 import { bodyOf, decodeOptions, deleteRequestOf, patchOf, writeOptions } from './requests.ts'
 import { storedKindOf, takenBy } from './shown.ts'
-import { bindPod } from './verbs/binding.ts'
-import { type Collection, createObject } from './verbs/create.ts'
+import { subresourceHandlers } from './subresources.ts'
+import { createObject } from './verbs/create.ts'
 import { deleteCollection, deletedStatus, deleteObject } from './verbs/delete.ts'
-import { finalizeNamespace } from './verbs/finalize.ts'
 import { getObject } from './verbs/get.ts'
 import { listObjects } from './verbs/list.ts'
 import { patchObject } from './verbs/patch.ts'
 import { putObject } from './verbs/update.ts'
 import { watchAnswer } from './watch-stream.ts'
-
-/** One request with all that was found out about it. */
-interface Handling {
-  readonly incoming: Incoming
-  readonly info: ResourceRequest
-  /** As the client speaks; objects are stored as `place.kind`. */
-  readonly kind: Kind
-  readonly collection: Collection
-  readonly place: ObjectPlace
-  readonly presentation: Presentation
-}
-
-type Handler = (registry: Registry, handling: Handling) => Promise<Answer | StreamedAnswer>
 
 /** The answer to a request for a resource. Throws a StatusError. */
 export function handleResource(
@@ -91,9 +78,7 @@ export function presentationOf(registry: Registry, incoming: Incoming): Presenta
 }
 
 function handlerOf({ verb, subresource }: ResourceRequest): Handler {
-  if (subresource === 'binding') return handleBinding
-  if (subresource === 'finalize') return handleFinalize
-  return handlers[verb]
+  return own(subresourceHandlers, subresource)?.[verb] ?? handlers[verb]
 }
 
 const handlers: Readonly<Record<Verb, Handler>> = {
@@ -137,18 +122,3 @@ const handlers: Readonly<Record<Verb, Handler>> = {
 }
 
 const subresourceOf = ({ subresource }: ResourceRequest) => (subresource === '' ? {} : { subresource })
-
-const bindingType: BodyType = { group: '', version: 'v1', kind: 'Binding', definition: 'io.k8s.api.core.v1.Binding' }
-
-async function handleBinding(registry: Registry, { place, incoming, presentation }: Handling): Promise<Answer> {
-  const binding = decodeBody<Binding>(bindingType, bodyOf(incoming, bindingType), decodeOptions(incoming))
-  await bindPod(registry, place, { ...writeOptions(incoming), binding })
-  const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 }
-  return statusAnswer(status, presentation)
-}
-
-async function handleFinalize(registry: Registry, { kind, place, incoming, presentation }: Handling): Promise<Answer> {
-  const namespace = decodeBody<Namespace>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
-  const object = await finalizeNamespace(registry, place, { ...writeOptions(incoming), namespace })
-  return objectAnswer(kind, object, { ...presentation, status: 200 })
-}

@@ -26,11 +26,11 @@ import { WatchCache } from '../store/watch-cache.ts'
 import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { directClient } from './direct-client.ts'
-import type { Page } from './handler.ts'
 import { createHttpServer } from './http.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
 import type { ObjectCache, Registry } from './registry.ts'
+import type { Page } from './serving.ts'
 
 export interface ServerOptions {
   /** The store is `<dataDir>/store/coracle.db`, the certificates are in `<dataDir>/pki`. */

@@ -29,6 +29,13 @@ export interface Printer<T extends KubeObject = KubeObject> {
   cells(object: T, now: number): Cell[]
 }
 
+/** A write through a subresource that changes a part of the object only. */
+export interface SubresourceStrategy<T extends KubeObject = KubeObject> {
+  /** Takes over from `old` all but that part. */
+  before(object: T, old: T): void
+  validate(object: T, old: T): StatusCause[]
+}
+
 /**
  * What is particular to a kind when it is written. Objects are private copies and may be changed; `old` may not.
  * What is left out has the ordinary behaviour (see `../../apiserver/verbs`).
@@ -43,6 +50,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   beforeUpdate?(object: T, old: T): void
   /** For `PUT …/status`: takes over all but the status. */
   beforeStatusUpdate?(object: T, old: T): void
+  /** By subresource, other than `status`. */
+  readonly through?: Readonly<Record<string, SubresourceStrategy<T>>>
   validate?(object: T): StatusCause[]
   /** In addition to `validate`, as the one below. */
   validateCreate?(object: T): StatusCause[]

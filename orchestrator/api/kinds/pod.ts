@@ -3,8 +3,10 @@ import { isEqual } from '../equal.ts'
 import { checkDnsSubdomain } from '../names.ts'
 import { podPrinter } from '../print/pod.ts'
 import { qosClassOf } from '../quality-of-service.ts'
-import type { Pod } from '../types.ts'
+import type { Container, Pod, PodSpec } from '../types.ts'
+import { validateEphemeralContainers } from '../validate/ephemeral-containers.ts'
 import { validatePod, validatePodCreate } from '../validate/pod.ts'
+import { validateResize } from '../validate/pod-resize.ts'
 import { validatePodUpdate } from '../validate/pod-update.ts'
 import { allVerbs, type Kind, type Strategy, statusSubresource } from './kind.ts'
 
@@ -21,6 +23,13 @@ const strategy: Strategy<Pod> = {
     if (old.spec) pod.spec = old.spec
     // Nobody takes the class back; a status without one is from a client that does not know it.
     if (pod.status && old.status?.qosClass) pod.status.qosClass ??= old.status.qosClass
+  },
+  through: {
+    ephemeralcontainers: {
+      before: (pod, old) => keepAllBut(pod, old, (spec) => ({ ephemeralContainers: spec.ephemeralContainers })),
+      validate: validateEphemeralContainers,
+    },
+    resize: { before: keepAllButResources, validate: validateResize },
   },
   validate: validatePod,
   validateCreate: validatePodCreate,
@@ -45,6 +54,33 @@ const strategy: Strategy<Pod> = {
   },
 }
 
+/** `old` with some of the new spec: the rest of what the client sent does not count. */
+function keepAllBut(
+  pod: Pod,
+  old: Pod,
+  taken: (spec: PodSpec) => { [Field in keyof PodSpec]?: PodSpec[Field] | undefined },
+): void {
+  const { resourceVersion: _, ...metadata } = old.metadata ?? {}
+  const merged = { ...old.spec, ...(pod.spec ? taken(pod.spec) : {}) }
+  pod.metadata = metadata
+  pod.spec = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== undefined)) as unknown as PodSpec
+  if (old.status) pod.status = old.status
+}
+
+function keepAllButResources(pod: Pod, old: Pod): void {
+  keepAllBut(pod, old, (spec) => ({
+    containers: withResourcesOf(old.spec?.containers ?? [], spec.containers),
+    initContainers: old.spec?.initContainers && withResourcesOf(old.spec.initContainers, spec.initContainers ?? []),
+  }))
+}
+
+function withResourcesOf(containers: readonly Container[], wanted: readonly Container[]): Container[] {
+  return containers.map((container) => {
+    const { resources, resizePolicy } = wanted.find(({ name }) => name === container.name) ?? container
+    return { ...container, ...(resources ? { resources } : {}), ...(resizePolicy ? { resizePolicy } : {}) }
+  })
+}
+
 const connect = (name: string, kind: string) => ({ name, kind, verbs: ['create', 'get'] as const })
 
 export const podKind: Kind<Pod> = {
@@ -62,9 +98,12 @@ export const podKind: Kind<Pod> = {
   subresources: [
     connect('attach', 'PodAttachOptions'),
     { name: 'binding', kind: 'Binding', verbs: ['create'] },
+    { name: 'ephemeralcontainers', verbs: ['get', 'patch', 'update'] },
+    { name: 'eviction', group: 'policy', version: 'v1', kind: 'Eviction', verbs: ['create'] },
     connect('exec', 'PodExecOptions'),
     { name: 'log', verbs: ['get'] },
     connect('portforward', 'PodPortForwardOptions'),
+    { name: 'resize', verbs: ['get', 'patch', 'update'] },
     statusSubresource,
   ],
   strategy,

@@ -145,3 +145,31 @@ export function fromSelectorFields(fields: SelectorFields): LabelSelector {
   })
   return [...fromLabels, ...fromExpressions]
 }
+
+/** As text that `parseLabelSelector` reads: `a=b,c in (d,e),!f`, sorted by key as in Kubernetes. */
+export function formatLabelSelector(selector: LabelSelector): string {
+  return [...selector]
+    .sort((left, right) => (left.key < right.key ? -1 : 1))
+    .map(requirementText)
+    .join(',')
+}
+
+function requirementText({ key, operator, values }: Requirement): string {
+  const list = [...values].sort().join(',')
+  switch (operator) {
+    case 'exists':
+      return key
+    case '!':
+      return `!${key}`
+    case '=':
+    case '!=':
+      return `${key}${operator}${list}`
+    case 'in':
+    case 'notin':
+      return `${key} ${operator} (${list})`
+    case 'gt':
+      return `${key}>${list}`
+    case 'lt':
+      return `${key}<${list}`
+  }
+}

@@ -13,6 +13,7 @@ import {
   notAllowed,
   type Problem,
   required,
+  unresolved,
   unsupported,
 } from './problem.ts'
 import { validateResources } from './resources.ts'
@@ -124,6 +125,38 @@ function validateActions(container: Container, field: string): Problem[] {
     ...validateProbe(readinessProbe, `${field}.readinessProbe`, true),
     ...validateProbe(startupProbe, `${field}.startupProbe`),
   ]
+}
+
+/** What an ephemeral container has nothing for: it is not restarted, waited for or counted. */
+const notForEphemeral = [
+  'ports',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+  'resources',
+  'resizePolicy',
+] as const
+
+/** What is wrong with the ephemeral containers of a pod. */
+export function validateEphemeral(spec: PodSpec): Problem[] {
+  const { ephemeralContainers = [], containers = [], initContainers = [] } = spec
+  const field = 'spec.ephemeralContainers'
+  const taken = new Set([...containers, ...initContainers].map(({ name }) => name))
+  return eachItem(ephemeralContainers, field, (container, at) => {
+    const { targetContainerName, ...plain } = container
+    const name = container.name
+    const isTaken = name !== '' && taken.has(name)
+    taken.add(name)
+    const set = notForEphemeral.filter((each) => Object.keys(container[each] ?? {}).length > 0)
+    const hasTarget = [...containers, ...initContainers].some((each) => each.name === targetContainerName)
+    return [
+      ...validateContainer(plain, spec, at),
+      ...(isTaken ? [duplicate(`${at}.name`, name)] : []),
+      ...(targetContainerName && !hasTarget ? [unresolved(`${at}.targetContainerName`, targetContainerName)] : []),
+      ...set.map((each) => notAllowed(`${at}.${each}`, 'cannot be set for an Ephemeral Container')),
+    ]
+  })
 }
 
 const actions = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const

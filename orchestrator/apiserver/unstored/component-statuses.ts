@@ -3,7 +3,7 @@ import { notFound } from '../../api/status.ts'
 import type { ComponentStatus } from '../../api/types.ts'
 import { listAnswer, objectAnswer } from '../answer.ts'
 import type { HealthChecks } from '../paths.ts'
-import type { UnstoredHandler } from './serve.ts'
+import type { UnstoredHandler } from './unstored.ts'
 
 /** One row for each health check of the server. */
 export const answerComponentStatuses: UnstoredHandler = async ({ registry, checks }, request) => {

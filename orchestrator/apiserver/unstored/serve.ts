@@ -1,21 +1,11 @@
-/** Kinds of which nothing is stored: what they show is found out when somebody asks. */
-import type { Kind } from '../../api/kinds/kind.ts'
 import { own } from '../../api/own.ts'
-import type { Answer, Presentation } from '../answer.ts'
-import type { Serving } from '../handler.ts'
+import type { Answer } from '../answer.ts'
 import type { Incoming } from '../incoming.ts'
 import type { ResourceRequest } from '../request-info.ts'
 import { presentationOf, refuseUnsupported } from '../resource-handler.ts'
+import type { Serving } from '../serving.ts'
 import { answerComponentStatuses } from './component-statuses.ts'
-
-export interface UnstoredRequest {
-  readonly incoming: Incoming
-  readonly info: ResourceRequest
-  readonly kind: Kind
-  readonly presentation: Presentation
-}
-
-export type UnstoredHandler = (serving: Serving, request: UnstoredRequest) => Promise<Answer>
+import type { UnstoredHandler } from './unstored.ts'
 
 /** By `group/resource`. */
 const handlers: Readonly<Record<string, UnstoredHandler>> = {

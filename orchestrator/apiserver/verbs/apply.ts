@@ -15,9 +15,8 @@ import { changeOf, entriesWith, ownedWrite } from '../ownership.ts'
 import type { Registry } from '../registry.ts'
 import { shownBy, takenBy } from '../shown.ts'
 import { createObject } from './create.ts'
-import type { Patched } from './patch.ts'
 import { updateObject } from './update.ts'
-import type { WriteOptions } from './write.ts'
+import type { Patched, WriteOptions } from './write.ts'
 
 export interface ApplyRequest extends WriteOptions, DecodeOptions {
   readonly config: unknown

@@ -14,7 +14,7 @@ import type { Registry } from '../registry.ts'
 import { shownBy, takenBy } from '../shown.ts'
 import { applyObject } from './apply.ts'
 import { updateObject } from './update.ts'
-import type { WriteOptions } from './write.ts'
+import type { Patched, WriteOptions } from './write.ts'
 
 export interface PatchRequest extends WriteOptions, DecodeOptions {
   readonly type: PatchType
@@ -24,30 +24,35 @@ export interface PatchRequest extends WriteOptions, DecodeOptions {
   readonly subresource?: string
 }
 
-export interface Patched {
-  readonly object: KubeObject
-  /** True if there was none: an applied configuration makes its object. */
-  readonly created: boolean
-}
-
 /** Changes an object by a patch. Throws NOT_FOUND, BAD_REQUEST, INVALID, CONFLICT (a patch that names a resourceVersion). */
 export async function patchObject(registry: Registry, place: ObjectPlace, request: PatchRequest): Promise<Patched> {
   const { patch, type, force = false } = request
   if (type === 'apply') return applyObject(registry, place, { ...request, config: patch, force })
   const kind = request.servedAs ?? place.kind
-  const apply = prepared(kind, type, patch)
+  const apply = patchedBy(kind, place.name, { ...request, type })
   const revision = type === 'json' ? undefined : (patch as KubeObject | null)?.metadata?.resourceVersion
   const object = await updateObject(registry, place, {
     ...request,
     isConditional: Boolean(revision),
     next(current) {
-      const patched = takenBy(kind, decodePatched({ ...place, kind }, apply(shownBy(kind, current)), request))
+      const patched = takenBy(kind, apply(shownBy(kind, current)))
       // A patch says what changes; that it was computed from the newest state is sure already.
       if (!revision && patched.metadata) delete patched.metadata.resourceVersion
       return patched
     },
   })
   return { object, created: false }
+}
+
+export interface PlainPatch extends DecodeOptions {
+  readonly type: Exclude<PatchType, 'apply'>
+  readonly patch: unknown
+}
+
+/** A function from an object of `kind` to what the patch makes of it. Reads the patch once. Throws BAD_REQUEST, INVALID. */
+export function patchedBy(kind: Kind, name: string, request: PlainPatch): (current: KubeObject) => KubeObject {
+  const apply = prepared(kind, request.type, request.patch)
+  return (current) => decodePatched({ kind, name }, apply(current), request)
 }
 
 /** Reads the patch once, so that a retry after a conflict does not. */
@@ -77,7 +82,11 @@ function guarded<T>(asStatus: (message: string) => StatusError, act: () => T): T
 }
 
 /** What a patch made of the object is judged as its author's input: 422, and the patch is what was wrong. */
-function decodePatched({ kind, name }: ObjectPlace, patched: unknown, request: PatchRequest): KubeObject {
+function decodePatched(
+  { kind, name }: { kind: Kind; name: string },
+  patched: unknown,
+  request: PlainPatch,
+): KubeObject {
   try {
     return decodeBody(kind, patched, request)
   } catch (error) {

@@ -118,7 +118,8 @@ function applyStrategy({ kind }: ObjectPlace, { subresource, object, old }: OneU
     const { ownerReferences } = old.metadata ?? {}
     object.metadata = { ...metadata, ...(ownerReferences ? { ownerReferences } : {}) }
     kind.strategy.beforeStatusUpdate?.(object, old)
-  } else if (!subresource) kind.strategy.beforeUpdate?.(object, old)
+  } else if (subresource) kind.strategy.through?.[subresource]?.before(object, old)
+  else kind.strategy.beforeUpdate?.(object, old)
 }
 
 type PartialMeta = { [Field in keyof ObjectMeta]?: ObjectMeta[Field] | undefined }
@@ -130,7 +131,10 @@ function withoutUndefined(metadata: PartialMeta): ObjectMeta {
 function problemsOfUpdate({ kind }: ObjectPlace, { subresource, object, old }: OneUpdate) {
   const ofMetadata = validateMetadataUpdate(object, old)
   // Subresources take the spec over from what is stored.
-  if (subresource) return [...ofMetadata, ...validateMetadata(kind, object)]
+  if (subresource) {
+    const ofPart = kind.strategy.through?.[subresource]?.validate(object, old) ?? []
+    return [...ofMetadata, ...validateMetadata(kind, object), ...ofPart]
+  }
   return [...ofMetadata, ...problemsOf(kind, object), ...(kind.strategy.validateUpdate?.(object, old) ?? [])]
 }
 

@@ -18,6 +18,12 @@ export interface WriteOptions {
   warn(text: string): void
 }
 
+export interface Patched {
+  readonly object: KubeObject
+  /** True if there was none: an applied configuration makes its object. */
+  readonly created: boolean
+}
+
 /** Throws INVALID when there are problems. */
 export function refuseIfInvalid(kind: Kind, object: KubeObject, problems: readonly Problem[]): void {
   if (problems.length > 0) throw invalid(kind, object.metadata?.name ?? object.metadata?.generateName ?? '', problems)
