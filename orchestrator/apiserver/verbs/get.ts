@@ -1,4 +1,5 @@
-import { badRequest, revisionTooLarge } from '../../api/status.ts'
+import { hasCode } from '../../../runtime/base/errors.ts'
+import { badRequest, revisionTooLarge, unavailable } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
@@ -15,8 +16,17 @@ export async function getObject(registry: Registry, place: ObjectPlace, resource
 
 const longestWaitMilliseconds = 3000
 
-/** Waits until the cache is at `resourceVersion`; empty means that any state will do. Throws TIMEOUT. */
+/**
+ * Waits until the cache is at `resourceVersion`; empty means the newest, whichever server has written it, and 0 any.
+ * Throws TIMEOUT, UNAVAILABLE.
+ */
 export async function reachRevision(registry: Registry, resourceVersion: string | undefined): Promise<void> {
+  if (!resourceVersion) {
+    await registry.store.revision().catch((error: unknown) => {
+      throw hasCode(error, 'STORE_FAILED') ? unavailable(error.message) : error
+    })
+    return
+  }
   const asked = parseRevision(resourceVersion)
   const { broadcaster } = registry
   if (asked <= broadcaster.revision) return
