@@ -14,6 +14,7 @@ import {
   status,
 } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
+import { messageOf } from '../../../runtime/base/errors.ts'
 import { storeError } from '../errors.ts'
 import type { Calls, WatchRequest, WatchResponse } from './messages.ts'
 
@@ -162,7 +163,8 @@ export class EtcdClient {
       return answer.token
     } catch (error) {
       this.#token = undefined
-      throw error
+      if (isOutcomeUnknown(error)) throw error
+      throw storeError('STORE_FAILED', `log in to etcd as ${name}: ${messageOf(error)}`, error)
     }
   }
 

@@ -12,7 +12,7 @@
 import { status } from '@grpc/grpc-js'
 import type { Clock } from '../../../runtime/base/clock.ts'
 import { CoracleError, messageOf } from '../../../runtime/base/errors.ts'
-import { storeError } from '../errors.ts'
+import { type StoreCode, storeError } from '../errors.ts'
 import { codeOf, type EtcdClient, isOutcomeUnknown } from './client.ts'
 import type { Leases } from './leases.ts'
 import type { Mark } from './mark.ts'
@@ -82,7 +82,7 @@ async function attempt(parts: WriterParts, write: Write, patience: Patience): Pr
       leases.forget(write.ttlSeconds)
       return { state: 'not sent' }
     }
-    if (!isOutcomeUnknown(error)) throw asStoreError(error, `write ${write.key}`)
+    if (!isOutcomeUnknown(error)) throw asStoreError(error, `write ${write.key}`, 'VALUE_TOO_LARGE')
     return { state: 'unknown', cause: error, mark: known }
   }
 }
@@ -139,9 +139,9 @@ function refusedBy({ key, expected, value }: Write, revision: number): Error {
   return storeError(code, `${verb} ${key}: expected revision ${expected}, found ${revision}`)
 }
 
-/** What gRPC says as the store's own error; those that are already pass. */
-export function asStoreError(error: unknown, act: string): Error {
+/** What gRPC says as the store's own error; those that are already pass. `invalid`: what INVALID_ARGUMENT means here. */
+export function asStoreError(error: unknown, act: string, invalid: StoreCode = 'STORE_FAILED'): Error {
   if (error instanceof CoracleError) return error
-  const code = codeOf(error) === status.INVALID_ARGUMENT ? 'VALUE_TOO_LARGE' : 'STORE_FAILED'
+  const code = codeOf(error) === status.INVALID_ARGUMENT ? invalid : 'STORE_FAILED'
   return storeError(code, `${act}: ${messageOf(error)}`, error)
 }
