@@ -25,7 +25,8 @@ describe('kill -9', () => {
 
 describe('a torn page', () => {
   const writes = 300
-  const frameBytes = 24 + 4096
+  const pageBytes = 16_384
+  const frameBytes = 24 + pageBytes
   const walHeaderBytes = 32
   let database: Buffer
   let wal: Buffer
@@ -61,7 +62,7 @@ describe('a torn page', () => {
     expect(await revisionsOf({ database, wal: Buffer.concat([wal, half]) })).toEqual(upTo(writes))
   })
 
-  it.each([1, 100, 4000])(
+  it.each([1, 100, 16_000])(
     'the last page of the last commit, %i bytes short: that commit was never made',
     async (bytes) => {
       const cut = wal.subarray(0, wal.length - bytes)
@@ -79,9 +80,9 @@ describe('a torn page', () => {
     const torn = Buffer.from(database)
     let spoilt = 0
     for (let at = walHeaderBytes; at < wal.length; at += frameBytes) {
-      const begin = (wal.readUInt32BE(at) - 1) * 4096
-      if (begin + 4096 > torn.length) continue
-      torn.fill(0xa5, begin + 1024, begin + 4096)
+      const begin = (wal.readUInt32BE(at) - 1) * pageBytes
+      if (begin + pageBytes > torn.length) continue
+      torn.fill(0xa5, begin + 1024, begin + pageBytes)
       spoilt++
     }
     expect(spoilt).toBeGreaterThan(0)
@@ -145,7 +146,7 @@ describe('coracle store', () => {
     const again = await openEmbeddedStore(path)
     expect((await again.range('/a/')).records).toMatchObject([{ key: '/a/1', value: 'x', revision: first }])
     await again.close()
-    writeFileSync(path, readFileSync(path).fill(7, 8192, 12_288))
+    writeFileSync(path, readFileSync(path).fill(7, 16_384, 20_480))
     expect(() => coracle(['check'])).toThrow(/it is damaged|malformed/)
   })
 })

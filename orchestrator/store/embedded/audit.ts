@@ -17,6 +17,14 @@ const chains = `
   ORDER BY revision LIMIT 100
 `
 
+/** The index holds what the log holds, up to where it has come. */
+const differences = `
+  SELECT revision FROM (
+    SELECT key, revision FROM log WHERE revision <= :indexed EXCEPT SELECT key, revision FROM by_key
+  ) UNION SELECT revision FROM (SELECT key, revision FROM by_key EXCEPT SELECT key, revision FROM log)
+  LIMIT 100
+`
+
 /** Broken invariants of the file and of the log in it, as sentences. */
 export function auditLog(database: DatabaseSync): string[] {
   const faults = auditPages(database)
@@ -30,6 +38,9 @@ export function auditLog(database: DatabaseSync): string[] {
     if (before && before[1] > next[1]) faults.push(`${before[0]} is ${before[1]}, and ${next[0]} only ${next[1]}`)
     before = next
   }
+  const indexed = readState(database, 'indexed')
+  const strays = database.prepare(differences).all({ indexed })
+  faults.push(...strays.map(({ revision }) => `revision ${revision} is not in the index as it is in the log`))
   return [...faults, ...broken.map(({ revision }) => `revision ${revision} does not follow from the one before it`)]
 }
 

@@ -12,12 +12,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { backupStore } from './backup.ts'
 import { checkStore } from './check.ts'
 import { defragStore } from './defrag.ts'
 import { openEmbeddedStore } from './embedded-store.ts'
 import { restoreStore } from './restore.ts'
+
+// Each test waits for some hundred commits of its own.
+vi.setConfig({ testTimeout: 30_000 })
 
 let folder: string
 let path: string
@@ -199,7 +202,8 @@ describe('openEmbeddedStore', () => {
   it('takes over a file of layout 1, and refuses one of a later version', async () => {
     await fill()
     sql(`
-      DROP INDEX log_by_expiry; ALTER TABLE log DROP COLUMN expires; DELETE FROM state WHERE name = 'swept';
+      DROP INDEX log_by_expiry; ALTER TABLE log DROP COLUMN expires; DELETE FROM state WHERE name IN ('swept', 'indexed');
+      DROP TABLE by_key; CREATE INDEX log_by_key ON log (key, revision);
       UPDATE state SET value = 1 WHERE name = 'layout'`)
     expect(await contents()).toHaveLength(200)
     expect(checkStore(path)).toEqual([])

@@ -8,9 +8,21 @@ import { storeError } from '../errors.ts'
 import { endOf } from '../range-end.ts'
 import type { Range, RangeOptions, StoreEvent, StoreRecord } from '../store.ts'
 import { auditLog, lastRevision } from './audit.ts'
+import { KeyIndex } from './key-index.ts'
 import { openDatabase, readState, writeState } from './layout.ts'
 import type { Lapsed, Outcome, Write } from './protocol.ts'
 import { sweepStep } from './sweep.ts'
+
+const rangeByKey = `
+  SELECT log.revision, log.key, log.created, log.value FROM
+    (SELECT key, max(revision) AS revision FROM by_key WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key) AS newest
+  JOIN log ON log.revision = newest.revision WHERE log.value IS NOT NULL ORDER BY newest.key LIMIT ?
+`
+
+const rangeByScan = `
+  SELECT max(revision) AS revision, key, created, value FROM log
+  WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?
+`
 
 interface Row {
   revision: number
@@ -23,7 +35,7 @@ interface Row {
 
 export class RevisionLog {
   readonly #database: DatabaseSync
-  readonly #newest: StatementSync
+  readonly #index: KeyIndex
   readonly #append: StatementSync
   readonly #valueAt: StatementSync
   #revision: number
@@ -32,9 +44,7 @@ export class RevisionLog {
   /** Opens or makes the file: see `openDatabase`. */
   constructor(path: string) {
     this.#database = openDatabase(path)
-    this.#newest = this.#database.prepare(
-      'SELECT revision, created, value IS NULL AS gone FROM log WHERE key = ? ORDER BY revision DESC LIMIT 1',
-    )
+    this.#index = new KeyIndex(this.#database)
     this.#append = this.#database.prepare(
       'INSERT INTO log (revision, key, created, previous, value, expires) VALUES (?, ?, ?, ?, ?, ?)',
     )
@@ -51,7 +61,10 @@ export class RevisionLog {
   write(writes: readonly Write[]): Outcome[] {
     const before = this.#revision
     try {
-      return this.#commit(() => writes.map((write) => this.#writeOne(write)))
+      return this.#commit(() => {
+        if (this.#index.isDue) this.#index.catchUp(this.#revision)
+        return writes.map((write) => this.#writeOne(write))
+      })
     } catch (error) {
       this.#revision = before
       throw failureOf(error, 'write to the store')
@@ -66,12 +79,13 @@ export class RevisionLog {
       return result
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      this.#index.reload()
       throw error
     }
   }
 
   #writeOne({ key, value, expected, expires = 0 }: Write): Outcome {
-    const row = this.#newest.get(key) as { revision: number; created: number; gone: number } | undefined
+    const row = this.#index.newest(key)
     const current = row && row.gone === 0 ? row : undefined
     if (expected === 0 && current) return { refused: 'KEY_EXISTS', revision: current.revision }
     if (expected !== 0 && !current) return { refused: 'KEY_NOT_FOUND', revision: 0 }
@@ -81,6 +95,7 @@ export class RevisionLog {
     const revision = ++this.#revision
     const created = current?.created ?? revision
     this.#append.run(revision, key, created, current?.revision ?? 0, value ?? null, expires)
+    this.#index.add(key, { revision, created, gone: value === undefined ? 1 : 0 })
     if (value !== undefined || !current) return { revision, created }
     return { revision, created, previous: (this.#valueAt.get(current.revision) as { value: string }).value }
   }
@@ -90,13 +105,20 @@ export class RevisionLog {
     this.#requireHeld(at)
     const limit = options.limit ?? -1
     const rows = this.#database
-      .prepare(
-        `SELECT max(revision) AS revision, key, created, value FROM log
-         WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?`,
-      )
+      .prepare(this.#isIndexed() ? rangeByKey : rangeByScan)
       .all(options.from ?? prefix, endOf(prefix), at, limit < 0 ? -1 : limit + 1) as unknown as StoreRecord[]
     const more = limit >= 0 && rows.length > limit
     return { records: more ? rows.slice(0, limit) : rows, revision: at, more }
+  }
+
+  /** False when there is no room for it: then reads take longer. */
+  #isIndexed(): boolean {
+    try {
+      this.#commit(() => this.#index.catchUp(this.#revision))
+      return true
+    } catch {
+      return false
+    }
   }
 
   changes(prefix: string, after: number, upTo: number): StoreEvent[] {
@@ -140,7 +162,8 @@ export class RevisionLog {
 
   /** Keys whose time was over at `now`, in milliseconds since 1970, and when the next one's will be. */
   lapsed(now: number): Lapsed {
-    const newest = 'NOT EXISTS (SELECT 1 FROM log AS newer WHERE newer.key = log.key AND newer.revision > log.revision)'
+    this.#isIndexed()
+    const newest = 'revision = (SELECT max(newer.revision) FROM by_key AS newer WHERE newer.key = log.key)'
     const due = this.#database
       .prepare(`SELECT key, revision FROM log WHERE expires > 0 AND expires <= ? AND ${newest} LIMIT 1000`)
       .all(now) as unknown as Lapsed['due']
