@@ -14,6 +14,19 @@ export function getStored(registry: Registry, place: ObjectPlace): KubeObject {
   return entry.value
 }
 
+/** The same, whichever server has written it last: for who decides by it. Throws NOT_FOUND, UNAVAILABLE. */
+export async function getNewest(registry: Registry, place: ObjectPlace): Promise<KubeObject> {
+  await reachNewest(registry)
+  return getStored(registry, place)
+}
+
+/** Waits until the caches know everything that any server of this store has acknowledged. Throws UNAVAILABLE. */
+export async function reachNewest(registry: Registry): Promise<void> {
+  await registry.store.revision().catch((error: unknown) => {
+    throw hasCode(error, 'STORE_FAILED') ? unavailable(error.message) : error
+  })
+}
+
 /** Stores a new object. Takes `object` over: it is frozen afterwards. Throws ALREADY_EXISTS. */
 export function createStored(registry: Registry, place: ObjectPlace, object: KubeObject): Promise<KubeObject> {
   return write(registry, place, { object, send: (key, text) => registry.store.create(key, text, lifeOf(place.kind)) })

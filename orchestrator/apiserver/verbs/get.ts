@@ -1,9 +1,8 @@
-import { hasCode } from '../../../runtime/base/errors.ts'
-import { badRequest, revisionTooLarge, unavailable } from '../../api/status.ts'
+import { badRequest, revisionTooLarge } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
-import { getStored } from '../stored.ts'
+import { getStored, reachNewest } from '../stored.ts'
 
 /**
  * The newest state of an object; the cache is never older than what this server acknowledged. With `resourceVersion`,
@@ -21,12 +20,7 @@ const longestWaitMilliseconds = 3000
  * Throws TIMEOUT, UNAVAILABLE.
  */
 export async function reachRevision(registry: Registry, resourceVersion: string | undefined): Promise<void> {
-  if (!resourceVersion) {
-    await registry.store.revision().catch((error: unknown) => {
-      throw hasCode(error, 'STORE_FAILED') ? unavailable(error.message) : error
-    })
-    return
-  }
+  if (!resourceVersion) return reachNewest(registry)
   const asked = parseRevision(resourceVersion)
   const { broadcaster } = registry
   if (asked <= broadcaster.revision) return
