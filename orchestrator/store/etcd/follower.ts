@@ -8,10 +8,12 @@
  *      ├───────────── lose(newest revision): whoever follows reads anew                                         │
  *      └──────────────────────────────── after a pause ◀────────────────────────────────────────────────────────┘
  */
+import { status } from '@grpc/grpc-js'
 import type { Clock } from '../../../runtime/base/clock.ts'
+import { messageOf } from '../../../runtime/base/errors.ts'
 import { storeError } from '../errors.ts'
 import { endOf } from '../range-end.ts'
-import type { EtcdClient, WatchStream } from './client.ts'
+import { codeOf, type EtcdClient, type WatchStream } from './client.ts'
 import type { WatchEvent, WatchResponse } from './messages.ts'
 
 export interface FollowerOptions {
@@ -69,7 +71,10 @@ export class Follower {
         if (outcome === 'compacted') await this.#startAnew()
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        report(storeError('STORE_FAILED', `follow etcd: ${error instanceof Error ? error.message : error}`, error))
+        // That is our own: another member is asked.
+        if (codeOf(error) !== status.CANCELLED) {
+          report(storeError('STORE_FAILED', `follow etcd: ${messageOf(error)}`, error))
+        }
       }
       await clock.sleep(this.#pauseMilliseconds, this.#stop.signal).catch(() => {})
       this.#pauseMilliseconds = Math.min(2 * this.#pauseMilliseconds, longestPauseMilliseconds)
