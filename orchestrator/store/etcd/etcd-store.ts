@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import type { Clock } from '../../../runtime/base/clock.ts'
+import { messageOf } from '../../../runtime/base/errors.ts'
 import { storeError } from '../errors.ts'
 import { endOf } from '../range-end.ts'
 import type { Range, RangeOptions, Store, StoreEvent, StoreRecord, Subscriber, WriteOptions } from '../store.ts'
@@ -195,7 +196,9 @@ export class EtcdStore implements Store {
 
   async #readRevision(): Promise<number> {
     const newest = await this.#newestRevision()
-    await this.#reach(newest, new Patience(this.#clock))
+    await this.#reach(newest, new Patience(this.#clock)).catch((error: unknown) => {
+      throw storeError('STORE_FAILED', messageOf(error), error)
+    })
     return newest
   }
 
