@@ -7,7 +7,7 @@ import type { ObjectPlace } from '../objects.ts'
 import { atRevision, keyOf, typed } from '../objects.ts'
 import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
 import { type Registry, timestamp } from '../registry.ts'
-import { createStored } from '../stored.ts'
+import { createStored, reachNewest } from '../stored.ts'
 import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
 
 /** Where something is to be made. */
@@ -34,6 +34,8 @@ export async function createObject(
 ): Promise<KubeObject> {
   const { kind } = collection
   const { object } = request
+  // Admission asks whether there is a namespace, and whether an address is free.
+  await reachNewest(registry)
   const metadata = newMetadata(registry, collection, object)
   object.metadata = metadata
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }
