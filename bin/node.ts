@@ -1,14 +1,13 @@
 /** One node, all in one process: server, scheduler, controllers and agent, put together. The only `new` of real things. */
 import { hostname } from 'node:os'
 import { type Images, openImages } from '../images/index.ts'
-import { controllers } from '../orchestrator/controllers/index.ts'
 import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../orchestrator/index.ts'
-import { Scheduler } from '../orchestrator/scheduler/index.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import { hasCode, runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { openRuntime, type Runtime } from '../runtime/index.ts'
 import { primaryAddress, startAgent } from './agent.ts'
+import { startControlLoops } from './control-loops.ts'
 import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
 import { registryAccess } from './registry-access.ts'
@@ -81,7 +80,9 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
     () => buildDefaultImages(images, process.execPath),
     (names) => names.join(', '),
   )
-  await steps.step('scheduler and controllers', () => startControlLoops({ server, log }, started))
+  await steps.step('scheduler and controllers', () =>
+    startControlLoops({ server, log, isShared: options.store.store !== 'embedded' }, started),
+  )
   const kubelet = await steps.step(
     'node',
     () => startAgent({ ...options, server, runtime, images, nodeIP, cgroupRoot: cgroupRoot(directory, nodeName) }),
@@ -117,21 +118,6 @@ async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server:
   const admin = await server.pki.keep('admin', [], () => server.pki.issueClient(subject))
   writeKubeconfig(directory.kubeconfig, { server: server.url, caPem: server.pki.caPem, user: admin })
   return { server, admin }
-}
-
-async function startControlLoops(
-  { server, log }: { server: ApiServer; log: Log },
-  started: (() => Promise<void>)[],
-): Promise<void> {
-  const { client } = server
-  const scheduler = new Scheduler({ client, clock, log, random: Math.random })
-  const loops = controllers({ client, clock, log })
-  started.push(
-    () => scheduler.close(),
-    () => loops.close(),
-  )
-  server.servePath('/debug/scheduler/decisions/', (rest) => scheduler.explain(rest))
-  await Promise.all([scheduler.start(), loops.start()])
 }
 
 /** This machine's name as a node's: lower case, as DNS wants it. */
