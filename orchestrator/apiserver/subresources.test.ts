@@ -26,7 +26,7 @@ describe('subresources over HTTP', () => {
   }
 
   describe('scale', () => {
-    const template = { metadata: { labels: { app: 'x' } }, spec: { containers: [{ name: 'a', image: 'a' }] } }
+    const template = { metadata: { labels: { app: 'x', b: 'c' } }, spec: { containers: [{ name: 'a', image: 'a' }] } }
     const aDeployment = (name: string) => ({
       metadata: { name },
       spec: {

@@ -1,4 +1,20 @@
+import {
+  setDaemonSetDefaults,
+  setDeploymentDefaults,
+  setReplicaSetDefaults,
+  setStatefulSetDefaults,
+} from '../defaults/workload.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types.ts'
+import {
+  validateControllerRevision,
+  validateControllerRevisionUpdate,
+  validateDaemonSet,
+  validateDeployment,
+  validateReplicaSet,
+  validateSameSelector,
+  validateStatefulSet,
+  validateStatefulSetUpdate,
+} from '../validate/workload.ts'
 import { inGroup, specAndStatus } from './define.ts'
 import { scaleSubresource, statusSubresource } from './kind.ts'
 
@@ -12,7 +28,12 @@ export const deploymentKind = apps<Deployment>({
   categories: ['all'],
   namespaced: true,
   subresources,
-  strategy: { ...specAndStatus<Deployment>(() => ({})) },
+  strategy: {
+    ...specAndStatus<Deployment>(() => ({})),
+    setDefaults: setDeploymentDefaults,
+    validate: validateDeployment,
+    validateUpdate: validateSameSelector,
+  },
 })
 
 export const replicaSetKind = apps<ReplicaSet>({
@@ -22,7 +43,13 @@ export const replicaSetKind = apps<ReplicaSet>({
   categories: ['all'],
   namespaced: true,
   subresources,
-  strategy: { ...specAndStatus<ReplicaSet>(() => ({ replicas: 0 })) },
+  strategy: {
+    ...specAndStatus<ReplicaSet>(() => ({ replicas: 0 })),
+    setDefaults: setReplicaSetDefaults,
+    validate: validateReplicaSet,
+    validateUpdate: validateSameSelector,
+    fields: { 'status.replicas': ({ status }) => String(status?.replicas ?? 0) },
+  },
 })
 
 export const statefulSetKind = apps<StatefulSet>({
@@ -32,7 +59,12 @@ export const statefulSetKind = apps<StatefulSet>({
   categories: ['all'],
   namespaced: true,
   subresources,
-  strategy: { ...specAndStatus<StatefulSet>(() => ({ replicas: 0 })) },
+  strategy: {
+    ...specAndStatus<StatefulSet>(() => ({ replicas: 0 })),
+    setDefaults: setStatefulSetDefaults,
+    validate: validateStatefulSet,
+    validateUpdate: validateStatefulSetUpdate,
+  },
 })
 
 export const daemonSetKind = apps<DaemonSet>({
@@ -49,6 +81,9 @@ export const daemonSetKind = apps<DaemonSet>({
       numberMisscheduled: 0,
       numberReady: 0,
     })),
+    setDefaults: setDaemonSetDefaults,
+    validate: validateDaemonSet,
+    validateUpdate: validateSameSelector,
   },
 })
 
@@ -56,4 +91,5 @@ export const controllerRevisionKind = apps<ControllerRevision>({
   kind: 'ControllerRevision',
   resource: 'controllerrevisions',
   namespaced: true,
+  strategy: { validate: validateControllerRevision, validateUpdate: validateControllerRevisionUpdate },
 })

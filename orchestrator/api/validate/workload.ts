@@ -1,0 +1,213 @@
+/** Deployments, ReplicaSets, StatefulSets, DaemonSets. Source: k8s.io/kubernetes/pkg/apis/apps/validation/validation.go. */
+import { isEqual } from '../equal.ts'
+import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types.ts'
+import { validateNotNegative } from './numbers.ts'
+import { validateRestartsAlways, validateTemplate, validateTemplateSelector } from './pod-template.ts'
+import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+
+const oneOf = (value: string | undefined, supported: readonly string[], field: string): Problem[] => {
+  if (value && supported.includes(value)) return []
+  return value ? [unsupported(field, value, supported)] : [required(field)]
+}
+
+type Amount = string | number | undefined
+
+/** A number or a share of the wanted pods. */
+function validateAmount(value: Amount, field: string): Problem[] {
+  if (value === undefined) return []
+  if (typeof value === 'number') return validateNotNegative(value, field)
+  if (/^[0-9]+%$/.test(value)) return []
+  return [
+    invalidValue(
+      field,
+      value,
+      "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%')",
+    ),
+  ]
+}
+
+function validateAtMostAll(value: Amount, field: string): Problem[] {
+  const isTooMuch = typeof value === 'string' && Number.parseInt(value, 10) > 100
+  return isTooMuch ? [invalidValue(field, value, 'must not be greater than 100%')] : []
+}
+
+const isNothing = (value: Amount) => value === 0 || value === '0%'
+
+/** What is wrong with a Deployment. */
+export function validateDeployment({ spec }: Deployment): Problem[] {
+  if (!spec) return [required('spec.selector'), required('spec.template')]
+  const { replicas, strategy, minReadySeconds, revisionHistoryLimit, progressDeadlineSeconds: deadline } = spec
+  return [
+    ...validateNotNegative(replicas, 'spec.replicas'),
+    ...validateTemplateSelector(spec, 'spec'),
+    ...validateTemplate(spec.template, 'spec.template'),
+    ...validateRestartsAlways(spec.template, 'spec.template'),
+    ...validateDeploymentStrategy(strategy),
+    ...validateNotNegative(minReadySeconds, 'spec.minReadySeconds'),
+    ...validateNotNegative(revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    ...validateNotNegative(deadline, 'spec.progressDeadlineSeconds'),
+    ...(deadline !== undefined && deadline <= (minReadySeconds ?? 0)
+      ? [invalidValue('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds')]
+      : []),
+  ]
+}
+
+function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['strategy']): Problem[] {
+  const field = 'spec.strategy'
+  const { type, rollingUpdate } = strategy ?? {}
+  if (type === 'Recreate') {
+    return rollingUpdate
+      ? [notAllowed(`${field}.rollingUpdate`, "may not be specified when strategy `type` is 'Recreate'")]
+      : []
+  }
+  if (type !== 'RollingUpdate') return oneOf(type, ['Recreate', 'RollingUpdate'], `${field}.type`)
+  if (!rollingUpdate) return [required(`${field}.rollingUpdate`, 'this should be defaulted and never be nil')]
+  return validateRollingUpdate(rollingUpdate, `${field}.rollingUpdate`)
+}
+
+function validateRollingUpdate(update: { maxUnavailable?: Amount; maxSurge?: Amount }, field: string): Problem[] {
+  const { maxUnavailable, maxSurge } = update
+  return [
+    ...validateAmount(maxUnavailable, `${field}.maxUnavailable`),
+    ...validateAmount(maxSurge, `${field}.maxSurge`),
+    ...(isNothing(maxUnavailable) && isNothing(maxSurge)
+      ? [invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
+      : []),
+    ...validateAtMostAll(maxUnavailable, `${field}.maxUnavailable`),
+  ]
+}
+
+/** What a selector may not do: the pods of before would be nobody's. */
+export function validateSameSelector(
+  next: { spec?: { selector?: unknown } },
+  old: { spec?: { selector?: unknown } },
+): Problem[] {
+  return isEqual(next.spec?.selector, old.spec?.selector)
+    ? []
+    : [invalidValue('spec.selector', next.spec?.selector, 'field is immutable')]
+}
+
+/** What is wrong with a ReplicaSet. */
+export function validateReplicaSet({ spec }: ReplicaSet): Problem[] {
+  if (!spec) return [required('spec.selector')]
+  return [
+    ...validateNotNegative(spec.replicas, 'spec.replicas'),
+    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateTemplateSelector(spec, 'spec'),
+    ...validateTemplate(spec.template, 'spec.template'),
+    ...validateRestartsAlways(spec.template, 'spec.template'),
+  ]
+}
+
+/** What is wrong with a DaemonSet. */
+export function validateDaemonSet({ spec }: DaemonSet): Problem[] {
+  if (!spec) return [required('spec.selector')]
+  return [
+    ...validateTemplateSelector(spec, 'spec'),
+    ...validateTemplate(spec.template, 'spec.template'),
+    ...validateRestartsAlways(spec.template, 'spec.template'),
+    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    ...validateDaemonSetStrategy(spec.updateStrategy),
+  ]
+}
+
+function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['updateStrategy']): Problem[] {
+  const field = 'spec.updateStrategy'
+  const { type, rollingUpdate } = strategy ?? {}
+  if (type !== 'RollingUpdate') return oneOf(type, ['OnDelete', 'RollingUpdate'], `${field}.type`)
+  if (!rollingUpdate) return [required(`${field}.rollingUpdate`)]
+  const { maxUnavailable, maxSurge } = rollingUpdate
+  const both = !isNothing(maxUnavailable) && !isNothing(maxSurge)
+  return [
+    ...validateRollingUpdate(rollingUpdate, `${field}.rollingUpdate`),
+    ...(both
+      ? [invalidValue(`${field}.rollingUpdate.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero')]
+      : []),
+  ]
+}
+
+/** What is wrong with a StatefulSet. */
+export function validateStatefulSet({ spec }: StatefulSet): Problem[] {
+  if (!spec) return [required('spec.selector')]
+  return [
+    ...oneOf(spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'spec.podManagementPolicy'),
+    ...validateStatefulSetStrategy(spec.updateStrategy),
+    ...validateRetention(spec.persistentVolumeClaimRetentionPolicy),
+    ...validateNotNegative(spec.replicas, 'spec.replicas'),
+    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateNotNegative(spec.ordinals?.start, 'spec.ordinals.start'),
+    ...validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    ...validateTemplateSelector(spec, 'spec'),
+    ...validateTemplate(spec.template, 'spec.template'),
+    ...validateRestartsAlways(spec.template, 'spec.template'),
+    ...eachItem(spec.volumeClaimTemplates, 'spec.volumeClaimTemplates', ({ metadata }, at) =>
+      metadata?.name ? [] : [required(`${at}.metadata.name`)],
+    ),
+  ]
+}
+
+function validateStatefulSetStrategy(strategy: NonNullable<StatefulSet['spec']>['updateStrategy']): Problem[] {
+  const field = 'spec.updateStrategy'
+  const { type, rollingUpdate } = strategy ?? {}
+  const wrongType = oneOf(type, ['OnDelete', 'RollingUpdate'], `${field}.type`)
+  if (type === 'OnDelete' && rollingUpdate) {
+    return [invalidValue(`${field}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")]
+  }
+  const { partition, maxUnavailable } = rollingUpdate ?? {}
+  return [
+    ...wrongType,
+    ...validateNotNegative(partition, `${field}.rollingUpdate.partition`),
+    ...validateAmount(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
+    ...(isNothing(maxUnavailable)
+      ? [invalidValue(`${field}.rollingUpdate.maxUnavailable`, maxUnavailable, 'cannot be 0')]
+      : []),
+    ...validateAtMostAll(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
+  ]
+}
+
+const retentions = ['Delete', 'Retain']
+
+function validateRetention(
+  policy: NonNullable<StatefulSet['spec']>['persistentVolumeClaimRetentionPolicy'],
+): Problem[] {
+  if (!policy) return []
+  const field = 'spec.persistentVolumeClaimRetentionPolicy'
+  return (['whenDeleted', 'whenScaled'] as const).flatMap((when) => oneOf(policy[when], retentions, `${field}.${when}`))
+}
+
+const changeable = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+] as const
+
+/** What an update of a StatefulSet may not do: its pods and their volumes are named after what it was. */
+export function validateStatefulSetUpdate({ spec }: StatefulSet, old: StatefulSet): Problem[] {
+  const fixed = (part: StatefulSet['spec']) => {
+    const rest: Record<string, unknown> = { ...part }
+    for (const name of changeable) delete rest[name]
+    return rest
+  }
+  if (isEqual(fixed(spec), fixed(old.spec))) return []
+  const names = changeable.map((name) => `'${name}'`)
+  const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+  return [notAllowed('spec', `updates to statefulset spec for fields other than ${list} are forbidden`)]
+}
+
+/** What is wrong with a ControllerRevision. */
+export function validateControllerRevision({ data, revision }: ControllerRevision): Problem[] {
+  return [
+    ...(data === undefined ? [required('data', 'data is mandatory')] : []),
+    ...validateNotNegative(revision, 'revision'),
+  ]
+}
+
+/** What an update of a ControllerRevision may not do. */
+export function validateControllerRevisionUpdate(revision: ControllerRevision, old: ControllerRevision): Problem[] {
+  return isEqual(revision.data, old.data) ? [] : [invalidValue('data', revision.data, 'field is immutable')]
+}
