@@ -4,7 +4,7 @@ import type { LinuxResources } from '../spec/types.ts'
 import { setBlkio } from './block-io.ts'
 import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupUnsupported } from './errors.ts'
-import { makeGroup, readValue, writeValue, writeValues } from './files.ts'
+import { makeGroup, readNumber, readValue, writeValue, writeValues } from './files.ts'
 import { checkBeforeUpdate, setHugepages, setRdma, writeEitherWay } from './other-limits.ts'
 import { setUnified } from './v2-limits.ts'
 
@@ -93,8 +93,17 @@ function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>
   if (memory.disableOOMKiller !== undefined) {
     writeValue(`${folder}/memory.oom_control`, memory.disableOOMKiller ? 1 : 0)
   }
-  if (kernel > 0) writeWhere(`${folder}/memory.kmem.limit_in_bytes`, 'memory.kernel', kernel)
+  if (kernel > 0) setKernelMemory(`${folder}/memory.kmem.limit_in_bytes`, kernel)
   if (kernelTCP > 0) writeWhere(`${folder}/memory.kmem.tcp.limit_in_bytes`, 'memory.kernelTCP', kernelTCP)
+}
+
+/** Kernels since 6.1 take any limit of kernel memory and do nothing (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7). */
+function setKernelMemory(file: string, bytes: number): void {
+  const before = readNumber(file)
+  writeWhere(file, 'memory.kernel', bytes)
+  if (readNumber(file) === before && before !== bytes) {
+    throw cgroupUnsupported('linux.resources.memory.kernel', 'this kernel does not limit it any more')
+  }
 }
 
 function setDevices(folder: string, { devices }: LinuxResources): void {
