@@ -18,6 +18,8 @@ export interface CgroupStats {
 export interface CgroupMembership {
   into?: string
   join: string[]
+  /** Like `join`, for a process that is born: it joins these itself. */
+  afterClone?: string[]
   views: { name: string; folder: string }[]
 }
 

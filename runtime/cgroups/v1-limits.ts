@@ -5,7 +5,7 @@ import { setBlkio } from './block-io.ts'
 import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupUnsupported } from './errors.ts'
 import { makeGroup, readNumber, readValue, writeValue, writeValues } from './files.ts'
-import { checkBeforeUpdate, setHugepages, setRdma, writeEitherWay } from './other-limits.ts'
+import { checkBeforeUpdate, setHugepages, setPids, setRdma, writeEitherWay } from './other-limits.ts'
 import { setUnified } from './v2-limits.ts'
 
 /** The folder of a group in one controller's hierarchy. */
@@ -14,6 +14,17 @@ export type Place = (controller: string, path: string) => string
 /** Controllers in which a group exists only when a limit asks for it. */
 export const optionalControllers = ['cpuset', 'blkio', 'hugetlb', 'rdma', 'net_cls', 'net_prio', 'unified'] as const
 export type OptionalController = (typeof optionalControllers)[number]
+
+/** What of config.json needs each of them: an error names the field. */
+export const fieldOf: Readonly<Record<OptionalController, string>> = {
+  cpuset: 'cpu.cpus',
+  blkio: 'blockIO',
+  hugetlb: 'hugepageLimits',
+  rdma: 'rdma',
+  net_cls: 'network.classID',
+  net_prio: 'network.priorities',
+  unified: 'unified',
+}
 
 /** Which of the optional controllers `resources` needs. */
 export function controllersFor(resources: LinuxResources): OptionalController[] {
@@ -37,7 +48,7 @@ export function setLimits(at: Place, path: string, resources: LinuxResources): v
   if (cpu) setCpu(at('cpu', path), cpu)
   if (cpu?.cpus) writeValue(`${at('cpuset', path)}/cpuset.cpus`, cpu.cpus)
   if (cpu?.mems) writeValue(`${at('cpuset', path)}/cpuset.mems`, cpu.mems)
-  if (pids) writeValue(`${at('pids', path)}/pids.max`, pids.limit < 0 ? 'max' : pids.limit)
+  if (pids) setPids(`${at('pids', path)}/pids.max`, pids.limit)
   if (blockIO) setBlkio(at('blkio', path), blockIO)
   setHugepages(at('hugetlb', path), resources.hugepageLimits)
   setRdma(at('rdma', path), resources.rdma)

@@ -115,7 +115,8 @@ function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership
     }
   }
   const membership = cgroups().membership(path, below)
-  const missing = [membership.into, ...membership.join].find((file) => file !== undefined && !existsSync(file))
+  const { into, join, afterClone = [] } = membership
+  const missing = [into, ...join, ...afterClone].find((file) => file !== undefined && !existsSync(file))
   if (missing === undefined || subgroups.length === 0) return membership
   throw containerError('INVALID_ID', `exec: cgroup ${subgroups.join(' ')}: ${missing} does not exist`, { missing })
 }
