@@ -10,6 +10,8 @@ import type { LinuxResources } from '../../runtime/spec/types.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 
 const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')
+/** Else weights are those of blk-iocost, in the scale of v2. */
+const hasBfq = existsSync('/sys/module/bfq')
 const MiB = 2 ** 20
 
 /** Controller (its folder on v1), file, and what is in it. */
@@ -95,14 +97,14 @@ const rows: readonly Row[] = [
     'blockIO.weight',
     { blockIO: { weight: 300 } },
     ['blkio', 'blkio.bfq.weight', '300'],
-    ['io', 'io.bfq.weight', 'default 300'],
+    hasBfq ? ['io', 'io.bfq.weight', 'default 300'] : ['io', 'io.weight', 'default 2930'],
   ],
   ['blockIO.leafWeight', { blockIO: { leafWeight: 300 } }, ['blkio', 'blkio.leaf_weight', '300'], 'refused'],
   [
     'blockIO.weightDevice',
     { blockIO: { weightDevice: [{ ...disk, weight: 300 }] } },
     ['blkio', 'blkio.bfq.weight_device', '7:0 300'],
-    ['io', 'io.bfq.weight', /^7:0 300$/m],
+    hasBfq ? ['io', 'io.bfq.weight', /^7:0 300$/m] : ['io', 'io.weight', /^7:0 2930$/m],
   ],
   ...(
     [
