@@ -343,6 +343,22 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect((await on.run(['true'])).exitCode).toBe(0)
     })
 
+    it('delete by force while a hook holds up the birth: all who wait hear of it, and nothing is left', async () => {
+      const slow: OciHook = { path: '/bin/sh', args: ['sh', '-c', 'sleep 1'], env: ['PATH=/bin'] }
+      const creating = create('unborn', { createRuntime: [slow] })
+      creating.catch(() => {})
+      await expect
+        .poll(() => on.runtime.state('unborn').catch(() => ({ status: '' })))
+        .toMatchObject({ status: 'creating' })
+      const waiting = on.runtime.wait('unborn')
+      waiting.catch(() => {})
+      await on.runtime.delete('unborn', { force: true })
+      await expect(creating).rejects.toThrow()
+      await expect(waiting).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      expect(await on.runtime.list()).toEqual([])
+      expect((await on.run(['true'])).exitCode).toBe(0)
+    })
+
     it('its output is read however much it is', async () => {
       const noisy: OciHook = {
         path: '/bin/sh',
