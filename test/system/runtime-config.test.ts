@@ -323,7 +323,7 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       expect((await on.run(['true'])).exitCode).toBe(0)
       expect(performance.now() - started).toBeLessThan(4900)
       await expect(hanging).rejects.toThrow('it was killed, for it took longer than its timeout of 5 s')
-      expect(processesWith('sleep\x004711')).toEqual([])
+      await expect.poll(() => processesWith('sleep\x004711')).toEqual([])
     })
 
     it('the launcher is killed while a hook runs: create fails, and nothing is left', async () => {
