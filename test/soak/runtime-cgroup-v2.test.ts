@@ -45,8 +45,8 @@ interface Report {
 }
 
 async function inVm(file: string, out: string): Promise<number | null> {
-  const suite = `node_modules/.bin/vitest run --project system --testTimeout=900000 --hookTimeout=900000`
-  const command = `export PATH=$PWD/node_modules/.bin:$PATH; ${suite} --reporter=json --outputFile=/mnt/out/report.json ${file}`
+  const suite = 'vitest run --project system --reporter=json --outputFile=/mnt/out/report.json'
+  const command = `PATH=$PWD/node_modules/.bin:$PATH CORACLE_PATIENCE=15 ${suite} ${file}`
   const flags = ['--dir', project, '--copy', '--mem', '4096', '--out', out, '--timeout', String(secondsInVm)]
   const child = spawn(vm ?? '', [...flags, '--', 'sh', '-c', command], {
     stdio: ['ignore', 'ignore', 'inherit'],
