@@ -1,4 +1,5 @@
-/** Questions: they are answered and not stored (`apiserver/reviews/`). */
+/** Questions: they are answered and not stored (`apiserver/unstored/reviews/`). */
+import type { TokenRequest } from '../types.ts'
 import { inGroup } from './define.ts'
 import type { Kind } from './kind.ts'
 
@@ -20,3 +21,12 @@ export const reviewKinds: readonly Kind[] = [
   authorization({ ...question, kind: 'SelfSubjectRulesReview', resource: 'selfsubjectrulesreviews' }),
   authorization({ ...question, kind: 'SubjectAccessReview', resource: 'subjectaccessreviews' }),
 ]
+
+/** What `serviceaccounts/…/token` speaks. It is no resource of its own. */
+export const tokenRequestKind = authentication<TokenRequest>({
+  kind: 'TokenRequest',
+  resource: 'tokenrequests',
+  namespaced: true,
+  storedAt: '',
+  verbs: [],
+})
