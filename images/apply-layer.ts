@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs'
 import { errnoOf } from '../runtime/base/errors.ts'
 import {
   chownAt,
@@ -26,6 +26,7 @@ import { plainXattr, translateXattr } from './xattr-policy.ts'
 /** What was left out, for the log. */
 export interface LayerReport {
   entries: number
+  /** Of files, with the holes of sparse ones. */
   bytes: number
   skippedXattrs: string[]
   /** Folders that the layer does not name, but has files in: they look like those of the layers below. */
@@ -48,7 +49,9 @@ export class LayerWriter implements TarSink {
   /** Times of folders are set at the end: every file that is created in one changes them. */
   readonly #folderTimes: { path: Buffer; mtime: bigint }[] = []
   readonly #form: 'layer' | 'plain'
-  #open: { fd: number; header: TarHeader } | undefined
+  /** The file that is being written, and how far it has come. */
+  #open: { fd: number; header: TarHeader; at: number } | undefined
+  #holeBytes = 0
 
   /** `plain`: any tar archive, into a folder that has files already; names of whiteouts mean nothing then. */
   constructor(root: number, form: 'layer' | 'plain' = 'layer') {
@@ -77,8 +80,27 @@ export class LayerWriter implements TarSink {
 
   data(chunk: Buffer): void {
     this.#report.bytes += chunk.length
+    const open = this.#open
+    if (!open) return
+    for (let used = 0; used < chunk.length; ) {
+      const written = writeSync(open.fd, chunk, used, chunk.length - used, open.at)
+      used += written
+      open.at += written
+    }
+  }
+
+  /** What is not written stays a hole of the file. */
+  hole(bytes: number): void {
+    this.#report.bytes += bytes
+    this.#holeBytes += bytes
     if (!this.#open) return
-    for (let at = 0; at < chunk.length; ) at += writeSync(this.#open.fd, chunk, at)
+    this.#open.at += bytes
+    ftruncateSync(this.#open.fd, this.#open.at)
+  }
+
+  /** Bytes of files that were not in the archive, so far. */
+  get holeBytes(): number {
+    return this.#holeBytes
   }
 
   end(): void {
@@ -149,7 +171,7 @@ export class LayerWriter implements TarSink {
     switch (type) {
       case 'file': {
         const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW
-        this.#open = { fd: openBelow(folder, name, { flags, mode: 0o600 }), header }
+        this.#open = { fd: openBelow(folder, name, { flags, mode: 0o600 }), header, at: 0 }
         return
       }
       case 'link':

@@ -41,6 +41,8 @@ export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise
       if (bytes > job.maximumBytes) throw tooLarge(job)
       hash.update(chunk)
       reader.write(chunk)
+      // Holes cost nothing here, but whoever reads the file gets all of its zeros.
+      if (bytes + writer.holeBytes > job.maximumBytes) throw tooLarge(job)
     }
     reader.end()
     const actual = finish(hash)

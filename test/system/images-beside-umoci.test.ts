@@ -125,6 +125,21 @@ describe('the same tree as umoci', () => {
     }
   })
 
+  test('sparse files of PAX (umoci knows no others)', async () => {
+    const source = join(workshop.folder, 'sparse')
+    mkdirSync(source)
+    const script = 'truncate -s 9M a b; printf x | dd of=b bs=1 seek=5000000 conv=notrunc status=none; printf y > c'
+    execFileSync('sh', ['-ec', script], { cwd: source })
+    const forms = ['0.0', '0.1', '1.0']
+    const layers = forms.map((form) => {
+      const flags = ['--format=posix', `--sparse-version=${form}`, '--transform', `s,^,${form}-,`]
+      return execFileSync('tar', ['-c', '--sparse', ...flags, 'a', 'b', 'c'], { cwd: source })
+    })
+    const { ours, umoci } = await bothTrees(layers)
+    expect(ours).toBe(umoci)
+    for (const form of forms) expect(ours).toContain(`${form}-b|f|644|0:0|9437184|`)
+  })
+
   test('a static busybox with its hundreds of links', async () => {
     const names = ['sh', 'ls', 'cat', ...Array.from({ length: 300 }, (_, at) => `tool${at}`)]
     const links = names.map((name): TarEntry => ({ name: `bin/${name}`, type: '1', link: 'bin/busybox' }))
