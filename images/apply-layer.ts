@@ -46,8 +46,8 @@ export class LayerWriter implements TarSink {
   readonly #folders: LayerFolders
   readonly #report = { entries: 0, bytes: 0 }
   readonly #skippedXattrs = new Set<string>()
-  /** Times of folders are set at the end: every file that is created in one changes them. */
-  readonly #folderTimes: { path: Buffer; mtime: bigint }[] = []
+  /** Times of folders, by path in latin1, are set at the end: every file that is created in one changes them. */
+  readonly #folderTimes = new Map<string, bigint>()
   readonly #form: 'layer' | 'plain'
   /** The file that is being written, and how far it has come. */
   #open: { fd: number; header: TarHeader; at: number } | undefined
@@ -116,8 +116,8 @@ export class LayerWriter implements TarSink {
 
   /** Sets the folders' times and says what was done. */
   finish(): LayerReport {
-    for (const { path, mtime } of this.#folderTimes.toReversed())
-      this.#folders.withFolder(path, (fd) => futimes(fd, mtime))
+    for (const [path, mtime] of this.#folderTimes)
+      this.#folders.withFolder(Buffer.from(path, 'latin1'), (fd) => futimes(fd, mtime))
     return {
       ...this.#report,
       skippedXattrs: [...this.#skippedXattrs],
@@ -135,8 +135,8 @@ export class LayerWriter implements TarSink {
   #root(header: TarHeader): void {
     if (header.type !== 'directory') throw invalid(header.name, 'the root is not a folder')
     this.#folders.withFolder(Buffer.from('.'), (fd) => this.#attributes(fd, header))
-    this.#folders.named(Buffer.alloc(0))
-    this.#folderTimes.push({ path: Buffer.from('.'), mtime: header.mtime })
+    this.#folders.named('')
+    this.#folderTimes.set('.', header.mtime)
   }
 
   #whiteout(folder: number, name: Buffer): void {
@@ -207,11 +207,11 @@ export class LayerWriter implements TarSink {
         this.#make(folder, name, header)
       }
     }
-    const whole = Buffer.from([...path, name].map((part) => part.toString('latin1')).join('/'), 'latin1')
+    const whole = [...path, name].map((part) => part.toString('latin1')).join('/')
     withChild(folder, name, (fd) => this.#attributes(fd, header))
     if (there?.kind === 'whiteout') makeOpaque(folder, name)
     this.#folders.named(whole)
-    this.#folderTimes.push({ path: whole, mtime: header.mtime })
+    this.#folderTimes.set(whole, header.mtime)
   }
 
   #isSameFile(folder: number, name: Buffer, header: TarHeader): boolean {

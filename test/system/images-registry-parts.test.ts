@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -198,7 +199,7 @@ describe('uploads', () => {
 
   test('a connection that breaks within a piece: the registry is asked how far it is, and it goes on there', async () => {
     let pieces = 0
-    const front = await aServer(async (request, response) => {
+    const serve = async (request: IncomingMessage, response: ServerResponse) => {
       if (request.method === 'PATCH' && ++pieces === 3) return void request.socket.destroy()
       const body: Buffer[] = []
       for await (const chunk of request) body.push(chunk as Buffer)
@@ -217,7 +218,8 @@ describe('uploads', () => {
       const range = answer.headers.get('range')
       response.writeHead(answer.status, { ...(location ? { location } : {}), ...(range ? { range } : {}) })
       response.end(request.method === 'HEAD' ? undefined : Buffer.from(await answer.arrayBuffer()))
-    })
+    }
+    const front = await aServer((request, response) => void serve(request, response))
     const client = aClient()
     expect(await pushBlob(client, aPush(front.host, 'team/broken', 1 << 20))).toBe('sent')
     expect(pieces).toBe(7)
