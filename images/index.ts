@@ -52,11 +52,13 @@ export interface ImagesOptions {
   access?: RegistryAccess
   /** Most bytes of one layer without compression; default 64 GiB. */
   maximumLayerBytes?: number
+  /** Most blobs that are fetched at a time, by all pulls together; default 6. */
+  simultaneousDownloads?: number
   clock?: Clock
 }
 
 const defaultMaximumLayerBytes = 64 * 1024 ** 3
-const simultaneousDownloads = 6
+const defaultDownloads = 6
 
 /** Opens the store. Throws `IMAGE_STORE` when its folder cannot be written. */
 export async function openImages(options: ImagesOptions): Promise<Images> {
@@ -80,7 +82,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     blobs,
     snapshots,
     flights: new SingleFlight<void>(),
-    downloads: new Slots(simultaneousDownloads),
+    downloads: new Slots(options.simultaneousDownloads ?? defaultDownloads),
   }
   await ifIdle(root, async () => {
     await snapshots.sweep()

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -164,6 +165,42 @@ describe('kinds of images', () => {
       message: expect.stringMatching(new RegExp(`${old.host}/team/old:1.*sha256:.*schema 1`)),
     })
     await Promise.all([old.close(), images.close()])
+  })
+})
+
+describe('many pulls at once', () => {
+  test('no more blobs are on their way than allowed, and all images come', async () => {
+    const images = await aStore()
+    const refs = [1, 2, 3].map((n) => `${plain.host}/team/many:${n}`)
+    for (const ref of refs) {
+      const layers = [1, 2, 3].map((n) => [{ name: `${ref}-${n}`, content: randomBytes(1000) }])
+      await pushed(images, anImage({ layers }), ref)
+    }
+    let [now, most] = [0, 0]
+    // Stands before the registry, and holds every blob for a moment.
+    const front = await aServer((request, response) => {
+      const isBlob = request.url?.includes('/blobs/') ?? false
+      if (isBlob) most = Math.max(most, ++now)
+      const accept = String(request.headers.accept ?? '*/*')
+      const answer = async () => {
+        const got = await fetch(`http://${plain.host}${request.url}`, { headers: { accept } })
+        if (isBlob) await sleep(30)
+        if (isBlob) now--
+        response.writeHead(got.status, { 'content-type': got.headers.get('content-type') ?? '' })
+        response.end(Buffer.from(await got.arrayBuffer()))
+      }
+      void answer()
+    })
+    for (const limit of [2, 5]) {
+      most = 0
+      const root = join(workshop.folder, `limited-${limit}`)
+      const limited = await openImages({ root, log: silentLog, access: directAccess, simultaneousDownloads: limit })
+      await Promise.all(refs.map((ref) => limited.pull(ref.replace(plain.host, front.host))))
+      expect(await limited.list()).toHaveLength(3)
+      expect(most).toBe(limit)
+      await limited.close()
+    }
+    await Promise.all([front.close(), images.close()])
   })
 })
 
