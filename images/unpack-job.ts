@@ -28,7 +28,7 @@ export interface UnpackOptions {
   onProgress?: (bytes: number) => void
 }
 
-const chunkBytes = 1 << 18
+const chunkBytes = 1 << 17
 const tellEveryMs = 100
 
 /**

@@ -49,7 +49,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await registry?.close()
   await workshop?.close()
-})
+  // Some hundred thousand files are removed.
+}, 300_000)
 
 test('by umoci: our tree is the one that umoci unpacks, and its programs run', { timeout: 400_000 }, async () => {
   const ref = `${registry.host}/debian/umoci:1`
