@@ -8,6 +8,7 @@ import type { Log } from '../runtime/base/log.ts'
 import type { Runtime } from '../runtime/index.ts'
 import { type DataDir, writeNote } from './data-dir.ts'
 import { podCidrOf } from './network-config.ts'
+import type { StoreFlags } from './store-flags.ts'
 
 export interface AgentOptions {
   directory: DataDir
@@ -19,14 +20,15 @@ export interface AgentOptions {
   network: unknown
   kubeletPort: number
   cgroupRoot: string
+  store: StoreFlags
   version: string
   log: Log
 }
 
 /** Puts the node agent together and starts it; resolves when the node is Ready. */
 export async function startAgent(options: AgentOptions): Promise<Kubelet> {
-  const { directory, server, nodeName, nodeIP, cgroupRoot, log } = options
-  await writeNote(directory, { nodeName, cgroupRoot })
+  const { directory, server, nodeName, nodeIP, cgroupRoot, store, log } = options
+  await writeNote(directory, { nodeName, cgroupRoot, store })
   const network = await openNetwork({
     conflist: options.network,
     stateDir: directory.network,

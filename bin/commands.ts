@@ -7,6 +7,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   up: async () => (await import('./up.ts')).upCommand(),
   down: async () => (await import('./down.ts')).downCommand(),
   images: async () => (await import('./images.ts')).imagesCommand(),
+  store: async () => (await import('./store.ts')).storeCommand(),
   cgroups: async () => (await import('./cgroups.ts')).cgroupsCommand(),
 }
 

@@ -6,6 +6,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { tryLockFile } from '../runtime/linux/flock.ts'
+import type { StoreFlags } from './store-flags.ts'
 
 export const defaultDataDir = '/var/lib/coracle'
 
@@ -43,6 +44,8 @@ export function dataDir(path: string): DataDir {
 export interface NodeNote {
   nodeName: string
   cgroupRoot: string
+  /** Where its objects are; embedded unless said. */
+  store?: StoreFlags
 }
 
 /** Of the default data directory the node's groups lie in `coracle/<node>`; any other has a mark of its own in the name. */

@@ -9,10 +9,11 @@ import { CoracleError, hasCode, runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { openRuntime } from '../runtime/index.ts'
 import { mountsBelow, unmount } from '../runtime/linux/mount.ts'
-import { type DataDir, dataDir, defaultDataDir, type Lock, lockDataDir, readNote } from './data-dir.ts'
+import { type DataDir, dataDir, defaultDataDir, type Lock, lockDataDir, type NodeNote, readNote } from './data-dir.ts'
 import { fileLog } from './file-log.ts'
 import { readNetworkConfig } from './network-config.ts'
 import { printedSteps } from './steps.ts'
+import { storeChoice } from './store-flags.ts'
 
 /** `coracle down`: takes away everything that the node of a data directory put onto this machine. */
 export function downCommand(): Command {
@@ -38,7 +39,7 @@ async function down(flags: { dataDir: string }): Promise<void> {
       steps
         .step(
           'pods',
-          () => removePods(directory, log),
+          () => removePods(directory, note, log),
           (count) => `${count} removed`,
         )
         .then(() => undefined),
@@ -67,16 +68,24 @@ async function stopNode(directory: DataDir): Promise<Lock> {
   }
 }
 
-/** Without their objects the pods do not come back with the next `up`, and a node of another name may take over. */
-async function removePods(directory: DataDir, log: Log): Promise<number> {
-  const server = await startServer({ dataDir: directory.root, listen: { host: '127.0.0.1', port: 0 }, log, clock })
+/**
+ * Without their objects the pods do not come back with the next `up`, and a node of another name may take over. A store
+ * of its own has no use for any; in one that others use, only what is bound to this node goes.
+ */
+async function removePods(directory: DataDir, note: NodeNote, log: Log): Promise<number> {
+  const { nodeName, store = { store: 'embedded' } } = note
+  const listen = { host: '127.0.0.1', port: 0 }
+  const server = await startServer({ dataDir: directory.root, store: storeChoice(store), listen, log, clock })
+  const isShared = store.store !== 'embedded'
   try {
-    const { items } = await server.client.list(resources.pods)
+    const pods = (await server.client.list(resources.pods)).items
+    const items = pods.filter(({ spec }) => !isShared || spec?.nodeName === nodeName)
     for (const { metadata } of items) {
       const key = { namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' }
       await server.client.delete(resources.pods, key, { gracePeriodSeconds: 0 })
     }
     for (const { metadata } of (await server.client.list(resources.nodes)).items) {
+      if (isShared && metadata?.name !== nodeName) continue
       await server.client.delete(resources.nodes, { name: metadata?.name ?? '' })
     }
     return items.length

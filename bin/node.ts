@@ -13,6 +13,7 @@ import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
 import { registryAccess } from './registry-access.ts'
 import type { Steps } from './steps.ts'
+import { type StoreFlags, storeChoice } from './store-flags.ts'
 
 export interface NodeOptions {
   directory: DataDir
@@ -21,6 +22,7 @@ export interface NodeOptions {
   /** The pod network's CNI configuration. */
   network: unknown
   kubeletPort: number
+  store: StoreFlags
   version: string
   log: Log
   steps: Steps
@@ -61,7 +63,7 @@ async function assemble(options: NodeOptions, started: (() => Promise<void>)[]):
       steps.step(
         'API server',
         () => startApi(options, nodeIP),
-        (api) => `${api.server.url} (embedded store)`,
+        (api) => `${api.server.url} (store: ${options.store.store})`,
       ),
       ({ server }) => server.close(),
     ),
@@ -103,7 +105,14 @@ async function leaveRuntime(runtime: Runtime): Promise<void> {
 
 async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server: ApiServer; admin: KeyPair }> {
   const { directory, listen, log, nodeName } = options
-  const server = await startServer({ dataDir: directory.root, listen, advertise: [nodeIP, nodeName], log, clock })
+  const server = await startServer({
+    dataDir: directory.root,
+    store: storeChoice(options.store),
+    listen,
+    advertise: [nodeIP, nodeName],
+    log,
+    clock,
+  })
   const subject = { commonName: 'kubernetes-admin', organizations: ['system:masters'] }
   const admin = await server.pki.keep('admin', [], () => server.pki.issueClient(subject))
   writeKubeconfig(directory.kubeconfig, { server: server.url, caPem: server.pki.caPem, user: admin })

@@ -10,9 +10,10 @@ import { fileLog } from './file-log.ts'
 import { networkConfig } from './network-config.ts'
 import { defaultNodeName, type RunningNode, startNode } from './node.ts'
 import { printedSteps } from './steps.ts'
+import { addStoreOptions, type StoreFlags, storeChoice, storeFlagsOf } from './store-flags.ts'
 import { version } from './version.ts'
 
-export interface UpFlags {
+export interface UpFlags extends StoreFlags {
   dataDir: string
   listen: string
   nodeName?: string
@@ -23,14 +24,13 @@ export interface UpFlags {
 
 /** `coracle up`: an all-in-one node in the foreground. */
 export function upCommand(): Command {
-  return new Command('up')
+  return addStoreOptions(new Command('up'))
     .description('start an all-in-one node (API server, scheduler, controllers, agent) in the foreground')
     .option('--data-dir <dir>', 'everything that the node keeps', defaultDataDir)
     .option('--listen <host:port>', 'where the API server listens', '127.0.0.1:6443')
     .option('--node-name <name>', "the node's name; this machine's unless given")
     .option('--pod-cidr <cidr>', 'addresses for pods; 10.244.0.0/24 unless given')
     .option('--kubelet-port <port>', "the agent's own port; 0 takes any free one", '10250')
-    .addOption(new Option('--store <store>', 'where objects are kept').choices(['embedded']).default('embedded'))
     .addOption(new Option('--demo <file>', 'apply this file and show what becomes of it').hideHelp())
     .action(up)
 }
@@ -38,7 +38,12 @@ export function upCommand(): Command {
 /** Runs until SIGINT or SIGTERM; the pods outlive it. */
 async function up(flags: UpFlags): Promise<void> {
   const directory = dataDir(flags.dataDir)
-  const wanted = { listen: parseListen(flags.listen), kubeletPort: parsePort(flags.kubeletPort) }
+  const wanted = {
+    listen: parseListen(flags.listen),
+    kubeletPort: parsePort(flags.kubeletPort),
+    store: storeFlagsOf(flags),
+  }
+  storeChoice(flags)
   mustBeRoot()
   // Pods have no network without it: better said now than at the first of them.
   openNftables().close()

@@ -1,3 +1,8 @@
 export { type ApiServer, type ServerOptions, startServer } from './apiserver/server.ts'
 export { writeKubeconfig } from './auth/kubeconfig.ts'
 export type { KeyPair, Pki } from './auth/pki.ts'
+export { type Backup, backupStore } from './store/embedded/backup.ts'
+export { checkStore } from './store/embedded/check.ts'
+export { type Defragmented, defragStore } from './store/embedded/defrag.ts'
+export { type Restored, restoreStore } from './store/embedded/restore.ts'
+export { type StoreChoice, storePath } from './store/open-store.ts'

@@ -18,7 +18,11 @@ async function createMissing<T extends KubeObject>(
   resource: ResourceRef<T>,
   object: T,
 ): Promise<void> {
-  if ((await find(client, resource, object)) === undefined) await client.create(resource, object)
+  if ((await find(client, resource, object)) !== undefined) return
+  await client.create(resource, object).catch((error: unknown) => {
+    // Another server of the same store was faster.
+    if (!hasCode(error, 'ALREADY_EXISTS')) throw error
+  })
 }
 
 async function find<T extends KubeObject>(

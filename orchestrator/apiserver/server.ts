@@ -20,7 +20,7 @@ import { systemAuthorizer } from '../auth/authorize.ts'
 import { openPki, type Pki } from '../auth/pki.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { Broadcaster } from '../store/broadcaster.ts'
-import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
+import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
 import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
@@ -33,8 +33,10 @@ import type { HealthChecks } from './paths.ts'
 import type { ObjectCache, Registry } from './registry.ts'
 
 export interface ServerOptions {
-  /** The store is `<dataDir>/store/coracle.db`, the certificates are in `<dataDir>/pki`. */
+  /** The embedded store is `<dataDir>/store/coracle.db`, the certificates are in `<dataDir>/pki`. */
   readonly dataDir: string
+  /** The embedded one when left out. */
+  readonly store?: StoreChoice
   /** Port 0: any that is free. */
   readonly listen: { readonly host: string; readonly port: number }
   /** Further names and addresses under which clients reach the server. */
@@ -79,7 +81,7 @@ async function start(
   onClose: (step: () => void | Promise<void>) => void,
 ): Promise<Omit<ApiServer, 'close'>> {
   const { dataDir, log, clock, listen, advertise = [], serviceCidr = defaultServiceCidr } = options
-  const store = await openEmbeddedStore(join(dataDir, 'store', 'coracle.db'))
+  const store = await openStore(options.store ?? { kind: 'embedded' }, { dataDir, clock })
   onClose(() => store.close())
   const pki = await openPki(join(dataDir, 'pki'), clock)
   const registry = await createRegistry(store, { clock, serviceCidr })

@@ -1,7 +1,9 @@
 /** Writes that keep the cache and the store in step, and speak of objects instead of keys. */
 import { hasCode } from '../../runtime/base/errors.ts'
-import { alreadyExists, conflict, notFound, unavailable } from '../api/status.ts'
+import type { Kind } from '../api/kinds/kind.ts'
+import { alreadyExists, conflict, fromStatus, notFound, tooLarge, unavailable } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
+import type { WriteOptions } from '../store/store.ts'
 import { atRevision, keyOf, type ObjectPlace, storedText, typed } from './objects.ts'
 import type { Registry } from './registry.ts'
 
@@ -12,9 +14,22 @@ export function getStored(registry: Registry, place: ObjectPlace): KubeObject {
   return entry.value
 }
 
+/** The same, whichever server has written it last: for who decides by it. Throws NOT_FOUND, UNAVAILABLE. */
+export async function getNewest(registry: Registry, place: ObjectPlace): Promise<KubeObject> {
+  await reachNewest(registry)
+  return getStored(registry, place)
+}
+
+/** Waits until the caches know everything that any server of this store has acknowledged. Throws UNAVAILABLE. */
+export async function reachNewest(registry: Registry): Promise<void> {
+  await registry.store.revision().catch((error: unknown) => {
+    throw hasCode(error, 'STORE_FAILED') ? unavailable(error.message) : error
+  })
+}
+
 /** Stores a new object. Takes `object` over: it is frozen afterwards. Throws ALREADY_EXISTS. */
 export function createStored(registry: Registry, place: ObjectPlace, object: KubeObject): Promise<KubeObject> {
-  return write(registry, place, { object, send: (key, text) => registry.store.create(key, text) })
+  return write(registry, place, { object, send: (key, text) => registry.store.create(key, text, lifeOf(place.kind)) })
 }
 
 /** Stores the next state of `old`. Takes `object` over. Throws CONFLICT when `old` is no longer the newest. */
@@ -26,7 +41,7 @@ export function replaceStored(
   const expected = Number(change.old.metadata?.resourceVersion)
   return write(registry, place, {
     object: change.object,
-    send: (key, text) => registry.store.update(key, text, expected),
+    send: (key, text) => registry.store.update(key, text, expected, lifeOf(place.kind)),
   })
 }
 
@@ -38,6 +53,13 @@ export async function removeStored(registry: Registry, place: ObjectPlace, old: 
   } catch (error) {
     throw asStatus(error, place)
   }
+}
+
+/** As kube-apiserver's `--event-ttl`. */
+const eventSeconds = 3600
+
+function lifeOf({ resource }: Kind): WriteOptions {
+  return resource === 'events' ? { ttlSeconds: eventSeconds } : {}
 }
 
 async function write(
@@ -60,10 +82,18 @@ async function write(
   }
 }
 
+/** etcd's default of `--max-request-bytes`. */
+const etcdRequestBytes = 1.5 * 1024 * 1024
+
 function asStatus(error: unknown, place: ObjectPlace): unknown {
   if (hasCode(error, 'KEY_EXISTS')) return alreadyExists(place.kind, place.name)
   if (hasCode(error, 'KEY_NOT_FOUND')) return notFound(place.kind, place.name)
   if (hasCode(error, 'REVISION_MISMATCH')) return conflict(place.kind, place.name)
   if (hasCode(error, 'STORE_FAILED')) return unavailable(error.message)
+  if (hasCode(error, 'VALUE_TOO_LARGE')) return tooLarge(etcdRequestBytes)
+  if (hasCode(error, 'STORE_UNCERTAIN')) {
+    const { message } = error
+    return fromStatus({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code: 504, reason: 'Timeout', message })
+  }
   return error
 }

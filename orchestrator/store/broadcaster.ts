@@ -3,6 +3,7 @@ import type { Range, Store, StoreEvent, StoreRecord } from './store.ts'
 /** Takes the events of the keys below one prefix. */
 export interface Topic {
   readonly prefix: string
+  /** All that there is at `revision`. Comes again when events were lost. */
   load(records: readonly StoreRecord[], revision: number): void
   apply(event: StoreEvent): void
 }
@@ -35,13 +36,22 @@ export class Broadcaster {
 
   /** Loads every topic from the store and follows it from then on, without a gap between the two. */
   async start(): Promise<void> {
-    const early: StoreEvent[] = []
-    const endEarly = this.#store.subscribe((events) => early.push(...events))
+    let early: StoreEvent[] | undefined = []
+    this.#end = this.#store.subscribe({
+      deliver: (events, revision) => {
+        if (early) early.push(...events)
+        else this.#apply(events, revision)
+      },
+      reload: async (revision) => {
+        // Before the first load has come, that one is the reload.
+        if (!early) this.#load(await this.#store.range(this.#root, { revision }))
+      },
+    })
     const range = await this.#store.range(this.#root)
     this.#load(range)
-    endEarly()
-    this.#apply(early.filter((event) => event.record.revision > range.revision))
-    this.#end = this.#store.subscribe((events) => this.#apply(events))
+    const missed = early.filter((event) => event.record.revision > range.revision)
+    early = undefined
+    this.#apply(missed, missed.at(-1)?.record.revision ?? range.revision)
   }
 
   /** Calls `listener` after each commit, when all topics have seen all of it. */
@@ -62,14 +72,16 @@ export class Broadcaster {
     }
     this.#revision = range.revision
     for (const [topic, records] of byTopic) topic.load(records, range.revision)
+    for (const listener of this.#afterCommit) listener()
   }
 
-  #apply(events: readonly StoreEvent[]): void {
+  #apply(events: readonly StoreEvent[], revision: number): void {
     for (const event of events) {
       this.#revision = event.record.revision
       this.#topicOf(event.record.key)?.apply(event)
     }
-    if (events.length > 0) for (const listener of this.#afterCommit) listener()
+    this.#revision = Math.max(this.#revision, revision)
+    for (const listener of this.#afterCommit) listener()
   }
 
   /** Prefixes have one or two segments below the root, as `/registry/pods/` and `/registry/services/specs/`. */

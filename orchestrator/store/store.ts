@@ -33,28 +33,51 @@ export interface Range {
   readonly more: boolean
 }
 
+export interface WriteOptions {
+  /**
+   * After so many seconds the store deletes the key by itself: not before, and at most a minute later. Each write says
+   * it anew; one that does not takes it back.
+   */
+  readonly ttlSeconds?: number
+}
+
+/** Follows a store. */
+export interface Subscriber {
+  /**
+   * All events of one commit (or several) together, in order of revisions; keys that lapse together may share one.
+   * `revision` is up to where everything has been told by now, also when `events` is empty.
+   */
+  deliver(events: readonly StoreEvent[], revision: number): void
+  /**
+   * Events up to `revision` were compacted away before they could be told: what one knows has to be read anew, at that
+   * revision. Later events come when the promise has resolved. Only a store that several servers share ever calls it.
+   */
+  reload(revision: number): Promise<void>
+}
+
 /**
  * Every write is durable before its promise resolves, gets the next revision, and is refused with a CoracleError:
- * `KEY_EXISTS`, `KEY_NOT_FOUND`, `REVISION_MISMATCH`, or `STORE_FAILED` (nothing was written; `retryable`).
+ * `KEY_EXISTS`, `KEY_NOT_FOUND`, `REVISION_MISMATCH`, `STORE_FAILED` (nothing was written; `retryable`), or
+ * `STORE_UNCERTAIN` (it may have been written, or may yet be). Subscribers have heard of a write before its promise
+ * resolves, and of what stood in its way before it is refused.
  */
 export interface Store {
-  /** Why no write can succeed any more; unset while all is well. */
+  /** Why no write can succeed now; unset while all is well. */
   readonly failure: Error | undefined
   /** Writes a key that must not exist. Resolves to the revision. */
-  create(key: string, value: string): Promise<number>
+  create(key: string, value: string, options?: WriteOptions): Promise<number>
   /** Writes a key whose newest revision must be `expected`. Resolves to the revision. */
-  update(key: string, value: string, expected: number): Promise<number>
+  update(key: string, value: string, expected: number, options?: WriteOptions): Promise<number>
   /** Removes a key whose newest revision must be `expected`. Resolves to the revision of the deletion. */
   delete(key: string, expected: number): Promise<number>
+  /** The newest revision: of all that anybody was told of before this call. Subscribers have heard of it, too. */
+  revision(): Promise<number>
   /** The keys that start with `prefix`, in order. */
   range(prefix: string, options?: RangeOptions): Promise<Range>
   /** What happened to keys with this prefix after revision `after`, up to and with `upTo`. Throws COMPACTED. */
   changes(prefix: string, after: number, upTo: number): Promise<readonly StoreEvent[]>
-  /**
-   * Calls `listener` with every event from now on, in order and before the writer's own promise resolves; all events
-   * of one commit together. Returns the function that ends it.
-   */
-  subscribe(listener: (events: readonly StoreEvent[]) => void): () => void
+  /** Tells every event from now on. Returns the function that ends it. */
+  subscribe(subscriber: Subscriber): () => void
   /** Forgets what is older than `revision`, but the newest state of each key. */
   compact(revision: number): Promise<void>
   /** Looks for broken invariants: an empty list when all is well. */

@@ -104,30 +104,40 @@ export class WatchCache<T> implements Topic {
     return () => this.#watchers.delete(deliver)
   }
 
+  /**
+   * Watchers are told the difference to what was here before: what happened in between is lost, and who asks for it is
+   * told that it is compacted. An object that has gone is told with its last known state.
+   */
   load(records: readonly StoreRecord[], revision: number): void {
-    for (const { key, value, revision: at } of records) {
-      this.#entries.set(key, { key, revision: at, value: this.#decode(value, at, key) })
-    }
-    this.#ordered = undefined
+    const gone = new Map(this.#entries)
+    for (const { key } of records) gone.delete(key)
+    this.#window = []
     this.#windowStart = revision
+    const changed = records.filter(({ key, revision: at }) => this.#entries.get(key)?.revision !== at)
+    for (const record of changed.sort((left, right) => left.revision - right.revision)) {
+      const { key, value: text, revision: at } = record
+      this.#tell(this.#change({ type: 'put', key, revision: at, value: this.#valueOf(key, text, at) }))
+    }
+    for (const { key, value } of gone.values()) this.#tell(this.#change({ type: 'delete', key, revision, value }))
   }
 
   apply(event: StoreEvent): void {
     const { key, value: text, revision } = event.record
+    const change = this.#change({ type: event.type, key, revision, value: this.#valueOf(key, text, revision) })
+    this.#remember(change)
+    this.#tell(change)
+  }
+
+  #change({ type, key, revision, value }: Omit<CacheEvent<T>, 'previous'>): CacheEvent<T> {
     const previous = this.#entries.get(key)?.value
-    const value = this.#valueOf(key, text, revision)
-    if (event.type === 'put') this.#entries.set(key, { key, value, revision })
+    if (type === 'put') this.#entries.set(key, { key, value, revision })
     else this.#entries.delete(key)
     this.#ordered = undefined
-    const cached: CacheEvent<T> = {
-      type: event.type,
-      key,
-      revision,
-      value,
-      ...(previous === undefined ? {} : { previous }),
-    }
-    this.#remember(cached)
-    for (const deliver of this.#watchers) deliver(cached)
+    return { type, key, revision, value, ...(previous === undefined ? {} : { previous }) }
+  }
+
+  #tell(event: CacheEvent<T>): void {
+    for (const deliver of this.#watchers) deliver(event)
   }
 
   #valueOf(key: string, text: string, revision: number): T {

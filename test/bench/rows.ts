@@ -15,6 +15,8 @@ export interface BenchRow {
   /** In the row's unit, unless `goalIsRatio`. */
   goal?: number
   goalIsRatio?: boolean
+  /** Of a rate: the goal is the least. */
+  moreIsBetter?: boolean
   met?: boolean
 }
 
@@ -31,7 +33,7 @@ export function sampleOf(values: readonly number[]): Sample {
   return { median, min: at(0), max: at(sorted.length - 1) }
 }
 
-/** A row with ratio and verdict worked out. Less is better. */
+/** A row with ratio and verdict worked out. Less is better, unless it says otherwise. */
 export function rowOf(row: Omit<BenchRow, 'ratio' | 'met'>): BenchRow {
   const [peer] = Object.values(row.peers)
   const ratio = peer === undefined ? undefined : row.ours.median / peer.median
@@ -39,6 +41,8 @@ export function rowOf(row: Omit<BenchRow, 'ratio' | 'met'>): BenchRow {
   return {
     ...row,
     ...(ratio === undefined ? {} : { ratio }),
-    ...(row.goal === undefined || measured === undefined ? {} : { met: measured <= row.goal }),
+    ...(row.goal === undefined || measured === undefined
+      ? {}
+      : { met: row.moreIsBetter ? measured >= row.goal : measured <= row.goal }),
   }
 }

@@ -2,6 +2,7 @@
 import type { Bench, BenchRow, Sample } from './rows.ts'
 
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
+  api: () => import('./api.ts'),
   images: () => import('./images.ts'),
   pods: () => import('./pods.ts'),
   up: () => import('./up.ts'),
@@ -29,7 +30,7 @@ function table(all: readonly BenchRow[]): string {
       .map(([peer, sample]) => `${peer} ${number(sample.median)} (${spread(sample)})`)
       .join(', '),
     row.ratio === undefined ? '' : row.ratio.toFixed(2),
-    row.goal === undefined ? '' : `≤ ${row.goal}${row.goalIsRatio ? ' ×' : ''}`,
+    row.goal === undefined ? '' : `${row.moreIsBetter ? '≥' : '≤'} ${row.goal}${row.goalIsRatio ? ' ×' : ''}`,
     row.met === undefined ? '' : row.met ? 'yes' : 'NO',
   ])
   const widths = head.map((title, column) => Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)))

@@ -87,6 +87,13 @@ export function containerRecords(cluster: Cluster): string[] {
   return entries.filter((each) => each.isDirectory() && !each.name.startsWith('.')).map((each) => each.name)
 }
 
+export interface MoreOfCluster {
+  /** More of `coracle up`. */
+  readonly flags?: readonly string[]
+  /** Makes ready what the node needs; `enter` is what to put before a command, so that it runs beside the node. */
+  prepare?(enter: readonly string[]): Promise<void>
+}
+
 let counter = 0
 
 export class Cluster implements AsyncDisposable {
@@ -98,16 +105,19 @@ export class Cluster implements AsyncDisposable {
   #cgroupRoot = 'coracle/unknown'
 
   readonly #startMs: number
+  readonly #flags: readonly string[]
 
-  private constructor(startMs: number) {
+  private constructor(startMs: number, flags: readonly string[]) {
     this.#startMs = startMs
+    this.#flags = flags
   }
 
   /** Makes the namespace and starts the node; resolves when it says that it is ready, which must be within `startMs`. */
-  static async start(startMs = 60_000): Promise<Cluster> {
-    const cluster = new Cluster(startMs)
+  static async start(startMs = 60_000, more: MoreOfCluster = {}): Promise<Cluster> {
+    const cluster = new Cluster(startMs, more.flags ?? [])
     must('ip', ['netns', 'add', cluster.#netns])
     must('ip', ['-n', cluster.#netns, 'link', 'set', 'lo', 'up'])
+    await more.prepare?.(['nsenter', `--net=/run/netns/${cluster.#netns}`])
     await cluster.up()
     return cluster
   }
@@ -133,7 +143,16 @@ export class Cluster implements AsyncDisposable {
 
   async up(): Promise<void> {
     this.#output = ''
-    const args = ['up', '--data-dir', this.dataDir, '--node-name', this.nodeName, '--listen', '127.0.0.1:6443']
+    const args = [
+      'up',
+      '--data-dir',
+      this.dataDir,
+      '--node-name',
+      this.nodeName,
+      '--listen',
+      '127.0.0.1:6443',
+      ...this.#flags,
+    ]
     const child = spawn('nsenter', [`--net=/run/netns/${this.#netns}`, coracle, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -4,7 +4,7 @@ import type { Binding, Pod } from '../../api/types.ts'
 import { type Problem, required, unsupported } from '../../api/validate/problem.ts'
 import { copyOf, type ObjectPlace } from '../objects.ts'
 import { type Registry, timestamp } from '../registry.ts'
-import { getStored, replaceStored } from '../stored.ts'
+import { getNewest, replaceStored } from '../stored.ts'
 import { untilNoConflict, type WriteOptions } from './write.ts'
 
 /** Gives the pod its node. Throws CONFLICT when it has one or is being deleted, INVALID, NOT_FOUND. */
@@ -16,7 +16,7 @@ export function bindPod(
   const { binding } = request
   refuseInvalid(binding)
   return untilNoConflict(false, async () => {
-    const old = getStored(registry, place) as Pod
+    const old = (await getNewest(registry, place)) as Pod
     refuseUnlessFree(place.name, old, binding)
     const pod = copyOf(old)
     if (pod.spec) pod.spec.nodeName = binding.target.name as string

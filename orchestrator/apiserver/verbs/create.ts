@@ -6,7 +6,7 @@ import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import { atRevision, keyOf, typed } from '../objects.ts'
 import { type Registry, timestamp } from '../registry.ts'
-import { createStored } from '../stored.ts'
+import { createStored, reachNewest } from '../stored.ts'
 import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
 
 /** Where something is to be made. */
@@ -25,6 +25,8 @@ export async function createObject(
 ): Promise<KubeObject> {
   const { kind } = collection
   const { object } = request
+  // Admission asks whether there is a namespace, and whether an address is free.
+  await reachNewest(registry)
   const metadata = newMetadata(registry, collection, object)
   object.metadata = metadata
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }

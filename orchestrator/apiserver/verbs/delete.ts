@@ -4,7 +4,7 @@ import type { KubeObject, Status } from '../../api/types.ts'
 import { unsupported } from '../../api/validate/problem.ts'
 import { copyOf, type ObjectPlace } from '../objects.ts'
 import { type Registry, timestamp } from '../registry.ts'
-import { getStored, removeStored, replaceStored } from '../stored.ts'
+import { getNewest, removeStored, replaceStored } from '../stored.ts'
 import type { Collection } from './create.ts'
 import { type ListQuery, listObjects } from './list.ts'
 import { isFinished } from './update.ts'
@@ -30,7 +30,7 @@ export interface Deleted {
 export function deleteObject(registry: Registry, place: ObjectPlace, request: DeleteRequest): Promise<Deleted> {
   refuseUnknownPolicy(request)
   return untilNoConflict(false, async () => {
-    const old = getStored(registry, place)
+    const old = await getNewest(registry, place)
     refuseUnlessPreconditions(place, old, request)
     const admission = { verb: 'delete' as const, ...place, old, user: request.user, dryRun: request.dryRun }
     await mutate(registry.admission, admission)

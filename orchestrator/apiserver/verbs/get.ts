@@ -2,7 +2,7 @@ import { badRequest, revisionTooLarge } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
-import { getStored } from '../stored.ts'
+import { getStored, reachNewest } from '../stored.ts'
 
 /**
  * The newest state of an object; the cache is never older than what this server acknowledged. With `resourceVersion`,
@@ -15,8 +15,12 @@ export async function getObject(registry: Registry, place: ObjectPlace, resource
 
 const longestWaitMilliseconds = 3000
 
-/** Waits until the cache is at `resourceVersion`; empty means that any state will do. Throws TIMEOUT. */
+/**
+ * Waits until the cache is at `resourceVersion`; empty means the newest, whichever server has written it, and 0 any.
+ * Throws TIMEOUT, UNAVAILABLE.
+ */
 export async function reachRevision(registry: Registry, resourceVersion: string | undefined): Promise<void> {
+  if (!resourceVersion) return reachNewest(registry)
   const asked = parseRevision(resourceVersion)
   const { broadcaster } = registry
   if (asked <= broadcaster.revision) return

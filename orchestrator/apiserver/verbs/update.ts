@@ -8,7 +8,7 @@ import { validateMetadata, validateMetadataUpdate } from '../../api/validate/met
 import { invalidValue } from '../../api/validate/problem.ts'
 import { keyOf, type ObjectPlace, typed } from '../objects.ts'
 import type { Registry } from '../registry.ts'
-import { getStored, removeStored, replaceStored } from '../stored.ts'
+import { getNewest, reachNewest, removeStored, replaceStored } from '../stored.ts'
 import { createObject } from './create.ts'
 import { problemsOf, refuseIfInvalid, untilNoConflict, type WriteOptions } from './write.ts'
 
@@ -26,7 +26,7 @@ export interface UpdateRequest extends WriteOptions {
  */
 export function updateObject(registry: Registry, place: ObjectPlace, request: UpdateRequest): Promise<KubeObject> {
   return untilNoConflict(request.isConditional, async () => {
-    const old = getStored(registry, place)
+    const old = await getNewest(registry, place)
     return updateOnce(registry, place, { ...request, old, object: request.next(old) })
   })
 }
@@ -47,6 +47,7 @@ export async function putObject(
   if (place.namespace !== undefined && metadata.namespace && metadata.namespace !== place.namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
+  await reachNewest(registry)
   if (kind.strategy.createOnUpdate && !request.subresource && !registry.cacheOf(kind).get(keyOf(place))) {
     if (metadata.uid)
       throw conflict(kind, name, `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: `)

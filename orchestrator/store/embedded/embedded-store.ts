@@ -1,11 +1,14 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
+import { type Clock, systemClock } from '../../../runtime/base/clock.ts'
 import { fromRecord, messageOf } from '../../../runtime/base/errors.ts'
 import { storeError } from '../errors.ts'
-import type { Range, RangeOptions, Store, StoreEvent } from '../store.ts'
-import type { Answer, Outcome, Question, Write } from './protocol.ts'
+import type { Range, RangeOptions, Store, StoreEvent, Subscriber, WriteOptions } from '../store.ts'
+import { Expiry } from './expiry.ts'
+import { takeLock } from './lock.ts'
+import type { Answer, Lapsed, Outcome, Question, Write } from './protocol.ts'
 
 interface Waiting<T> {
   resolve(value: T): void
@@ -24,13 +27,13 @@ const largestGroup = 2000
  * time: throws STORE_LOCKED when another has it. A file `<path>-lock` holds that lock; the kernel drops it with the
  * process, so a kill -9 leaves nothing to clean.
  */
-export async function openEmbeddedStore(path: string): Promise<EmbeddedStore> {
+export async function openEmbeddedStore(path: string, clock: Clock = systemClock): Promise<EmbeddedStore> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const lock = takeLock(`${path}-lock`)
+  const lock = takeLock(path)
   const worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { path } })
-  const store = new EmbeddedStore(worker, lock)
+  const store = new EmbeddedStore({ worker, lock, clock })
   try {
-    await store.opened
+    await store.start()
   } catch (error) {
     lock.close()
     throw error
@@ -38,48 +41,50 @@ export async function openEmbeddedStore(path: string): Promise<EmbeddedStore> {
   return store
 }
 
-function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(path)
-  try {
-    lock.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
-    return lock
-  } catch (error) {
-    lock.close()
-    throw storeError('STORE_LOCKED', `open the store: another process holds ${path}`, error)
-  }
-}
-
 export class EmbeddedStore implements Store {
-  /** Resolves to the revision at which the store was found. */
-  readonly opened: Promise<number>
   readonly #worker: Worker
   readonly #lock: DatabaseSync
+  readonly #clock: Clock
+  readonly #opened: Promise<number>
   readonly #waiting = new Map<number, Waiting<never>>()
-  readonly #listeners = new Set<(events: readonly StoreEvent[]) => void>()
+  readonly #subscribers = new Set<Subscriber>()
+  #expiry: Expiry | undefined
   #queue: PendingWrite[] = []
   #isWriting = false
   #lastId = 0
+  #told = 0
   #failure: Error | undefined
 
-  constructor(worker: Worker, lock: DatabaseSync) {
+  constructor({ worker, lock, clock }: { worker: Worker; lock: DatabaseSync; clock: Clock }) {
     this.#worker = worker
     this.#lock = lock
-    this.opened = new Promise<number>((resolve, reject) => this.#waiting.set(0, { resolve, reject }))
+    this.#clock = clock
+    this.#opened = new Promise<number>((resolve, reject) => this.#waiting.set(0, { resolve, reject }))
     worker.on('message', (answer: Answer) => this.#receive(answer))
     worker.on('error', (error) => this.#fail(storeError('STORE_FAILED', `run the store: ${messageOf(error)}`, error)))
     worker.on('exit', () => this.#fail(storeError('STORE_CLOSED', 'use the store: it is closed')))
+  }
+
+  /** Resolves when the log is open, and keys begin to lapse. */
+  async start(): Promise<void> {
+    this.#told = await this.#opened
+    this.#expiry = new Expiry({
+      clock: this.#clock,
+      lapsed: (now) => this.#ask<Lapsed>({ type: 'lapsed', now }),
+      remove: (key, revision) => this.delete(key, revision),
+    })
   }
 
   get failure(): Error | undefined {
     return this.#failure
   }
 
-  create(key: string, value: string): Promise<number> {
-    return this.#enqueue({ key, value, expected: 0 })
+  create(key: string, value: string, options: WriteOptions = {}): Promise<number> {
+    return this.#enqueue({ key, value, expected: 0, ...this.#expires(options) })
   }
 
-  update(key: string, value: string, expected: number): Promise<number> {
-    return this.#enqueue({ key, value, expected })
+  update(key: string, value: string, expected: number, options: WriteOptions = {}): Promise<number> {
+    return this.#enqueue({ key, value, expected, ...this.#expires(options) })
   }
 
   delete(key: string, expected: number): Promise<number> {
@@ -94,13 +99,20 @@ export class EmbeddedStore implements Store {
     return this.#ask({ type: 'changes', prefix, after, upTo })
   }
 
-  subscribe(listener: (events: readonly StoreEvent[]) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** Nobody else writes here, and who writes is answered after all have been told. */
+  async revision(): Promise<number> {
+    return this.#told
   }
 
-  compact(revision: number): Promise<void> {
-    return this.#ask({ type: 'compact', revision })
+  subscribe(subscriber: Subscriber): () => void {
+    this.#subscribers.add(subscriber)
+    return () => this.#subscribers.delete(subscriber)
+  }
+
+  /** In many small steps: writers do not wait for the whole. */
+  async compact(revision: number): Promise<void> {
+    let isDone = false
+    while (!isDone) isDone = await this.#ask<boolean>({ type: 'compact', revision })
   }
 
   check(): Promise<readonly string[]> {
@@ -108,12 +120,20 @@ export class EmbeddedStore implements Store {
   }
 
   async close(): Promise<void> {
+    await this.#expiry?.close()
     if (this.#failure) return
     const exited = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
     while (this.#isWriting) await new Promise((resolve) => setImmediate(resolve))
     await this.#ask({ type: 'close' })
     await exited
     this.#lock.close()
+  }
+
+  #expires({ ttlSeconds }: WriteOptions): { expires?: number } {
+    if (ttlSeconds === undefined) return {}
+    const expires = this.#clock.now() + ttlSeconds * 1000
+    this.#expiry?.expect(expires)
+    return { expires }
   }
 
   #enqueue(write: Write): Promise<number> {
@@ -147,7 +167,11 @@ export class EmbeddedStore implements Store {
       const outcome = outcomes[at]
       if (outcome && !('refused' in outcome)) events.push(eventOf(write, outcome))
     })
-    if (events.length > 0) for (const listener of this.#listeners) listener(events)
+    const last = events.at(-1)
+    if (last) {
+      this.#told = last.record.revision
+      for (const subscriber of this.#subscribers) subscriber.deliver(events, this.#told)
+    }
     group.forEach(({ write, resolve, reject }, at) => {
       const outcome = outcomes[at]
       if (!outcome) reject(storeError('STORE_FAILED', `write ${write.key}: no answer`))

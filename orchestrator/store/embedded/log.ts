@@ -2,23 +2,26 @@
  * The revision log in one SQLite file. Append-only: a write adds a row, nothing is changed in place, compaction
  * removes rows that a newer row of the same key has replaced.
  */
-import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import { toRecord } from '../../../runtime/base/errors.ts'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { messageOf } from '../../../runtime/base/errors.ts'
 import { storeError } from '../errors.ts'
+import { endOf } from '../range-end.ts'
 import type { Range, RangeOptions, StoreEvent, StoreRecord } from '../store.ts'
-import type { Outcome, Write } from './protocol.ts'
+import { auditLog, lastRevision } from './audit.ts'
+import { KeyIndex } from './key-index.ts'
+import { openDatabase, readState, writeState } from './layout.ts'
+import type { Lapsed, Outcome, Write } from './protocol.ts'
+import { sweepStep } from './sweep.ts'
 
-const layout = `
-  CREATE TABLE IF NOT EXISTS log (
-    revision INTEGER PRIMARY KEY,
-    key      TEXT NOT NULL,
-    created  INTEGER NOT NULL,
-    previous INTEGER NOT NULL,
-    value    TEXT
-  );
-  CREATE INDEX IF NOT EXISTS log_by_key ON log (key, revision);
-  CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-  INSERT OR IGNORE INTO state VALUES ('layout', 1), ('compacted', 0), ('revision', 0);
+const rangeByKey = `
+  SELECT log.revision, log.key, log.created, log.value FROM
+    (SELECT key, max(revision) AS revision FROM by_key WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key) AS newest
+  JOIN log ON log.revision = newest.revision WHERE log.value IS NOT NULL ORDER BY newest.key LIMIT ?
+`
+
+const rangeByScan = `
+  SELECT max(revision) AS revision, key, created, value FROM log
+  WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?
 `
 
 interface Row {
@@ -32,53 +35,57 @@ interface Row {
 
 export class RevisionLog {
   readonly #database: DatabaseSync
-  readonly #newest: StatementSync
+  readonly #index: KeyIndex
   readonly #append: StatementSync
   readonly #valueAt: StatementSync
   #revision: number
   #compacted: number
 
-  /** Opens or makes the file. Every commit is on the disk before it returns (WAL, synchronous=FULL). */
+  /** Opens or makes the file: see `openDatabase`. */
   constructor(path: string) {
-    this.#database = new DatabaseSync(path)
-    this.#database.exec('PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=2000')
-    this.#database.exec(layout)
-    this.#newest = this.#database.prepare(
-      'SELECT revision, created, value IS NULL AS gone FROM log WHERE key = ? ORDER BY revision DESC LIMIT 1',
+    this.#database = openDatabase(path)
+    this.#index = new KeyIndex(this.#database)
+    this.#append = this.#database.prepare(
+      'INSERT INTO log (revision, key, created, previous, value, expires) VALUES (?, ?, ?, ?, ?, ?)',
     )
-    this.#append = this.#database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?)')
     this.#valueAt = this.#database.prepare('SELECT value FROM log WHERE revision = ?')
-    this.#compacted = this.#readState('compacted')
-    // Compaction can remove the newest row (a deletion): its revision must not be given out again.
-    const last = this.#database.prepare('SELECT max(revision) AS last FROM log').get() as { last: number | null }
-    this.#revision = Math.max(last.last ?? 0, this.#readState('revision'), this.#compacted)
+    this.#compacted = readState(this.#database, 'compacted')
+    this.#revision = lastRevision(this.#database)
   }
 
   get revision(): number {
     return this.#revision
   }
 
-  #readState(name: string): number {
-    return (this.#database.prepare('SELECT value FROM state WHERE name = ?').get(name) as { value: number }).value
-  }
-
   /** All of `writes` in one commit; a refused write does not hinder the others. Throws STORE_FAILED: none was done. */
   write(writes: readonly Write[]): Outcome[] {
     const before = this.#revision
     try {
-      this.#database.exec('BEGIN IMMEDIATE')
-      const outcomes = writes.map((write) => this.#writeOne(write))
-      this.#database.exec('COMMIT')
-      return outcomes
+      return this.#commit(() => {
+        if (this.#index.isDue) this.#index.catchUp(this.#revision)
+        return writes.map((write) => this.#writeOne(write))
+      })
     } catch (error) {
       this.#revision = before
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      throw storeError('STORE_FAILED', `write to the store: ${toRecord(error).message}`, error)
+      throw failureOf(error, 'write to the store')
     }
   }
 
-  #writeOne({ key, value, expected }: Write): Outcome {
-    const row = this.#newest.get(key) as { revision: number; created: number; gone: number } | undefined
+  #commit<T>(act: () => T): T {
+    try {
+      this.#database.exec('BEGIN IMMEDIATE')
+      const result = act()
+      this.#database.exec('COMMIT')
+      return result
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      this.#index.reload()
+      throw error
+    }
+  }
+
+  #writeOne({ key, value, expected, expires = 0 }: Write): Outcome {
+    const row = this.#index.newest(key)
     const current = row && row.gone === 0 ? row : undefined
     if (expected === 0 && current) return { refused: 'KEY_EXISTS', revision: current.revision }
     if (expected !== 0 && !current) return { refused: 'KEY_NOT_FOUND', revision: 0 }
@@ -87,7 +94,8 @@ export class RevisionLog {
     }
     const revision = ++this.#revision
     const created = current?.created ?? revision
-    this.#append.run(revision, key, created, current?.revision ?? 0, value ?? null)
+    this.#append.run(revision, key, created, current?.revision ?? 0, value ?? null, expires)
+    this.#index.add(key, { revision, created, gone: value === undefined ? 1 : 0 })
     if (value !== undefined || !current) return { revision, created }
     return { revision, created, previous: (this.#valueAt.get(current.revision) as { value: string }).value }
   }
@@ -97,13 +105,20 @@ export class RevisionLog {
     this.#requireHeld(at)
     const limit = options.limit ?? -1
     const rows = this.#database
-      .prepare(
-        `SELECT max(revision) AS revision, key, created, value FROM log
-         WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?`,
-      )
+      .prepare(this.#isIndexed() ? rangeByKey : rangeByScan)
       .all(options.from ?? prefix, endOf(prefix), at, limit < 0 ? -1 : limit + 1) as unknown as StoreRecord[]
     const more = limit >= 0 && rows.length > limit
     return { records: more ? rows.slice(0, limit) : rows, revision: at, more }
+  }
+
+  /** False when there is no room for it: then reads take longer. */
+  #isIndexed(): boolean {
+    try {
+      this.#commit(() => this.#index.catchUp(this.#revision))
+      return true
+    } catch {
+      return false
+    }
   }
 
   changes(prefix: string, after: number, upTo: number): StoreEvent[] {
@@ -128,58 +143,59 @@ export class RevisionLog {
     if (revision < this.#compacted) throw compactedError(revision, this.#compacted)
   }
 
-  compact(revision: number): void {
+  /** One step of a compaction; false when there are more to do. What is older is refused from the first step on. */
+  compact(revision: number): boolean {
     if (revision > this.#revision) this.#requireHeld(revision)
-    if (revision <= this.#compacted) return
-    const database = this.#database
-    database.exec('BEGIN IMMEDIATE')
+    if (revision < this.#compacted) return true
     try {
-      database
-        .prepare(
-          `DELETE FROM log WHERE revision <= ? AND (value IS NULL OR EXISTS (
-             SELECT 1 FROM log AS newer WHERE newer.key = log.key AND newer.revision > log.revision AND newer.revision <= ?))`,
-        )
-        .run(revision, revision)
-      database.prepare("UPDATE state SET value = ? WHERE name = 'compacted'").run(revision)
-      database.prepare("UPDATE state SET value = ? WHERE name = 'revision'").run(this.#revision)
-      database.exec('COMMIT')
+      const isDone = this.#commit(() => {
+        writeState(this.#database, 'compacted', revision)
+        writeState(this.#database, 'revision', this.#revision)
+        return sweepStep(this.#database, revision)
+      })
       this.#compacted = revision
+      return isDone
     } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw storeError('STORE_FAILED', `compact the store: ${toRecord(error).message}`, error)
+      throw failureOf(error, 'compact the store')
     }
+  }
+
+  /** Keys whose time was over at `now`, in milliseconds since 1970, and when the next one's will be. */
+  lapsed(now: number): Lapsed {
+    this.#isIndexed()
+    const newest = 'revision = (SELECT max(newer.revision) FROM by_key AS newer WHERE newer.key = log.key)'
+    const due = this.#database
+      .prepare(`SELECT key, revision FROM log WHERE expires > 0 AND expires <= ? AND ${newest} LIMIT 1000`)
+      .all(now) as unknown as Lapsed['due']
+    const { next } = this.#database
+      .prepare('SELECT min(expires) AS next FROM log WHERE expires > 0 AND expires > ?')
+      .get(now) as { next: number | null }
+    return { due, next: next ?? undefined }
   }
 
   /** Broken invariants, as sentences. */
   check(): string[] {
-    const integrity = this.#database.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[]
-    const broken = this.#database
-      .prepare(
-        `SELECT log.revision AS revision FROM log LEFT JOIN log AS old ON old.revision = log.previous
-         WHERE (log.previous > 0 AND log.previous >= log.revision)
-            OR (log.previous > ? AND old.revision IS NULL)
-            OR (old.revision IS NOT NULL AND (old.key <> log.key OR old.value IS NULL OR old.created <> log.created))
-            OR (log.previous = 0 AND (log.created <> log.revision OR log.value IS NULL))`,
-      )
-      .all(this.#compacted) as { revision: number }[]
-    return [
-      ...integrity.filter((row) => row.integrity_check !== 'ok').map((row) => row.integrity_check),
-      ...broken.map(({ revision }) => `revision ${revision} does not follow from the one before it`),
-    ]
+    return auditLog(this.#database)
   }
 
   close(): void {
-    this.#database.prepare("UPDATE state SET value = ? WHERE name = 'revision'").run(this.#revision)
-    this.#database.close()
+    try {
+      writeState(this.#database, 'revision', this.#revision)
+    } finally {
+      this.#database.close()
+    }
   }
+}
+
+/** SQLITE_FULL. Source: https://sqlite.org/rescode.html */
+const noRoom = 13
+
+/** Nothing of what was asked has been done. */
+function failureOf(error: unknown, act: string): Error {
+  const isFull = (error as { errcode?: unknown }).errcode === noRoom
+  return storeError('STORE_FAILED', `${act}: ${messageOf(error)}`, error, isFull ? { errno: 'ENOSPC' } : undefined)
 }
 
 function compactedError(asked: number, compacted: number): Error {
   return storeError('COMPACTED', `read revision ${asked}: compacted up to ${compacted}`)
-}
-
-/** The first text after all those that start with `prefix`. */
-function endOf(prefix: string): string {
-  const last = prefix.charCodeAt(prefix.length - 1)
-  return prefix.slice(0, -1) + String.fromCharCode(last + 1)
 }

@@ -12,11 +12,18 @@ import type { ErrorRecord } from '../../../runtime/base/errors.ts'
 import type { StoreCode } from '../errors.ts'
 import type { RangeOptions } from '../store.ts'
 
-/** `expected` is 0 for a create; a deletion has no value. */
+/** `expected` is 0 for a create; a deletion has no value. `expires`: milliseconds since 1970. */
 export interface Write {
   readonly key: string
   readonly value?: string
   readonly expected: number
+  readonly expires?: number
+}
+
+/** Keys whose time is over, at the revision that says so, and when that of the next one will be. */
+export interface Lapsed {
+  readonly due: readonly { readonly key: string; readonly revision: number }[]
+  readonly next: number | undefined
 }
 
 /** What became of one write: `previous` is the value that a deletion removed. */
@@ -29,6 +36,7 @@ export type Question =
   | { type: 'range'; prefix: string; options: RangeOptions }
   | { type: 'changes'; prefix: string; after: number; upTo: number }
   | { type: 'compact'; revision: number }
+  | { type: 'lapsed'; now: number }
   | { type: 'check' }
   | { type: 'close' }
 

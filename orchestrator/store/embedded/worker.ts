@@ -5,9 +5,7 @@ import { never } from '../../../runtime/base/never.ts'
 import { RevisionLog } from './log.ts'
 import type { Answer, Request } from './protocol.ts'
 
-const log = new RevisionLog((workerData as { path: string }).path)
-
-function answerTo(request: Request): unknown {
+function answerTo(log: RevisionLog, request: Request): unknown {
   switch (request.type) {
     case 'write':
       return log.write(request.writes)
@@ -17,6 +15,8 @@ function answerTo(request: Request): unknown {
       return log.changes(request.prefix, request.after, request.upTo)
     case 'compact':
       return log.compact(request.revision)
+    case 'lapsed':
+      return log.lapsed(request.now)
     case 'check':
       return log.check()
     case 'close':
@@ -26,14 +26,21 @@ function answerTo(request: Request): unknown {
   }
 }
 
-parentPort?.on('message', (request: Request) => {
-  let answer: Answer
+function answer(id: number, act: () => unknown): void {
+  let message: Answer
   try {
-    answer = { id: request.id, value: answerTo(request) }
+    message = { id, value: act() }
   } catch (error) {
-    answer = { id: request.id, error: toRecord(error) }
+    message = { id, error: toRecord(error) }
   }
-  parentPort?.postMessage(answer)
-  if (request.type === 'close') parentPort?.close()
+  parentPort?.postMessage(message)
+}
+
+answer(0, () => {
+  const log = new RevisionLog((workerData as { path: string }).path)
+  parentPort?.on('message', (request: Request) => {
+    answer(request.id, () => answerTo(log, request))
+    if (request.type === 'close') parentPort?.close()
+  })
+  return log.revision
 })
-parentPort?.postMessage({ id: 0, value: log.revision } satisfies Answer)
