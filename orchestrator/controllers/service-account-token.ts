@@ -2,6 +2,7 @@
 import { hasCode } from '../../runtime/base/errors.ts'
 import { resources } from '../api/resources.ts'
 import type { Secret, ServiceAccount } from '../api/types.ts'
+import type { ApiClient } from '../client/api-client.ts'
 import { Informer, keyOfObject, splitKey } from '../client/informer.ts'
 import { updateUntilNoConflict } from '../client/update-on-conflict.ts'
 import { type Controller, type ControllerOptions, Reconciler } from './reconciler.ts'
@@ -41,25 +42,10 @@ export function serviceAccountTokenController(options: ControllerOptions & { tok
   const reconcile = async (key: string) => {
     const secret = secrets.get(key)
     if (!secret || secret.metadata?.deletionTimestamp !== undefined || !ownerOf(secret)) return
-    const account = accounts.get(accountOf(secret)) ?? (await newest(secret))
+    const account = accounts.get(accountOf(secret)) ?? (await newestAccount(client, secret))
     const uid = secret.metadata?.annotations?.[uidAnnotation]
-    if (!account || (uid && uid !== account.metadata?.uid)) await drop(secret)
+    if (!account || (uid && uid !== account.metadata?.uid)) await drop(client, secret)
     else if (!isFilled(secret, tokens.caPem)) await fill(key, await dataFor(secret, account), account)
-  }
-  // The account may be younger than what we have heard of it.
-  const newest = async (secret: Secret) => {
-    try {
-      return await client.get(resources.serviceAccounts, splitKey(accountOf(secret)))
-    } catch (error) {
-      if (hasCode(error, 'NOT_FOUND')) return undefined
-      throw error
-    }
-  }
-  const drop = async ({ metadata = {} }: Secret) => {
-    const { uid, ...key } = { name: metadata.name ?? '', namespace: metadata.namespace ?? '', uid: metadata.uid ?? '' }
-    await client.delete(resources.secrets, key, { preconditions: { uid } }).catch((error: unknown) => {
-      if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'CONFLICT')) throw error
-    })
   }
   const dataFor = async (secret: Secret, account: ServiceAccount) => {
     const { name = '', namespace = '', uid = '' } = secret.metadata ?? {}
@@ -82,6 +68,23 @@ export function serviceAccountTokenController(options: ControllerOptions & { tok
       },
     )
   return reconciler.with([accounts, secrets])
+}
+
+/** The account may be younger than what we have heard of it. */
+async function newestAccount(client: ApiClient, secret: Secret): Promise<ServiceAccount | undefined> {
+  try {
+    return await client.get(resources.serviceAccounts, splitKey(accountOf(secret)))
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
+  }
+}
+
+async function drop(client: ApiClient, { metadata = {} }: Secret): Promise<void> {
+  const { name = '', namespace = '', uid = '' } = metadata
+  await client.delete(resources.secrets, { name, namespace }, { preconditions: { uid } }).catch((error: unknown) => {
+    if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'CONFLICT')) throw error
+  })
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64')
