@@ -29,6 +29,7 @@ export class AuditLog implements AuditSink {
   #lines: string[] = []
   #waitingBytes = 0
   #dropped = 0
+  #aside = 0
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> = Promise.resolve()
 
@@ -114,9 +115,9 @@ export class AuditLog implements AuditSink {
     const stem = basename(path, extension)
     const time = new Date(clock.now()).toISOString().replaceAll(':', '-').replace('Z', '')
     const folder = dirname(path)
-    const names = await readdir(folder)
-    const same = names.filter((name) => name.startsWith(`${stem}-${time}`)).length
-    await rename(path, join(folder, `${stem}-${time}${same > 0 ? `.${same}` : ''}${extension}`))
+    // Within one millisecond the number tells which came first.
+    const number = String(this.#aside++).padStart(6, '0')
+    await rename(path, join(folder, `${stem}-${time}-${number}${extension}`))
     if (backups === 0) return
     const older = (await readdir(folder))
       .filter((name) => name.startsWith(`${stem}-`) && name.endsWith(extension))

@@ -6,6 +6,7 @@ import type { ClusterRole, ClusterRoleBinding, KubeObject, ObjectMeta, ResourceR
 import { autoUpdate, defaultPolicy } from '../auth/policy/default-policy.ts'
 import { missingRights } from '../auth/rbac/covers.ts'
 import type { ApiClient } from '../client/api-client.ts'
+import { updateUntilNoConflict } from '../client/update-on-conflict.ts'
 
 /**
  * Makes what is missing, and gives existing roles back the rules and bindings the subjects that they have lost. What
@@ -37,9 +38,19 @@ async function reconcile<T extends KubeObject>(
 ): Promise<void> {
   const found = await find(client, resource, wanted)
   if (!found) return makeIfMissing(client, resource, wanted)
-  if (found.metadata?.annotations?.[autoUpdate] === 'false') return
-  const next = { ...merge(found, wanted), metadata: mergedMetadata(found.metadata, wanted.metadata) }
-  if (!isEqual(next, found)) await client.update(resource, next)
+  const { name = '', namespace } = wanted.metadata ?? {}
+  const key = { name, ...(namespace ? { namespace } : {}) }
+  await updateUntilNoConflict(
+    { client, resource, key },
+    {
+      next(current) {
+        if (current.metadata?.annotations?.[autoUpdate] === 'false') return undefined
+        const metadata = mergedMetadata(current.metadata, wanted.metadata)
+        const next = { ...merge(current, wanted), metadata }
+        return isEqual(next, current) ? undefined : next
+      },
+    },
+  )
 }
 
 async function find<T extends KubeObject>(

@@ -9,7 +9,7 @@ import { badRequest, conflict, invalid, unavailable } from '../../api/status.ts'
 import type { KubeObject, Node, Pod, TokenRequest } from '../../api/types.ts'
 import { invalidValue, type Problem, required } from '../../api/validate/problem.ts'
 import type { KubernetesClaims, ObjectName } from '../../auth/tokens/claims.ts'
-import type { ObjectPlace } from '../objects.ts'
+import { type ObjectPlace, typed } from '../objects.ts'
 import { type Registry, timestamp } from '../registry.ts'
 import { getNewest, getStored } from '../stored.ts'
 import type { WriteOptions } from './write.ts'
@@ -55,11 +55,11 @@ export async function createToken(
   }
   const seconds = isExtended ? extendable.given : expirationSeconds
   const token = dryRun ? '' : await tokens.authority.issue({ ...claims, audiences, seconds })
-  return {
+  return typed(tokenRequestKind as unknown as Kind, {
     ...tokenRequest,
     metadata: { name: place.name, namespace: place.namespace ?? '', creationTimestamp: timestamp(registry.clock) },
     status: { token, expirationTimestamp: timestamp(registry.clock, expirationSeconds) },
-  }
+  })
 }
 
 function refuseOtherPlace({ name, namespace }: ObjectPlace, { metadata = {} }: TokenRequest): void {

@@ -3,6 +3,7 @@ import type { KubeObject } from '../../../api/types.ts'
 import type { Answer } from '../../answer.ts'
 import { objectAnswer } from '../../answer.ts'
 import { decodeBody } from '../../body.ts'
+import { typed } from '../../objects.ts'
 import { bodyOf, decodeOptions } from '../../requests.ts'
 import type { Serving } from '../../serving.ts'
 import type { UnstoredHandler, UnstoredRequest } from '../unstored.ts'
@@ -16,6 +17,6 @@ export function review<T extends KubeObject & { status?: unknown }>(
     const asked = decodeBody<T>(kind, bodyOf(incoming, kind), decodeOptions(incoming))
     const { managedFields: _, ...metadata } = asked.metadata ?? {}
     const status = await find(serving, { review: asked, request })
-    return objectAnswer(kind, { ...asked, metadata, status } as T, { ...presentation, status: 201 })
+    return objectAnswer(kind, typed(kind, { ...asked, metadata, status } as T), { ...presentation, status: 201 })
   }
 }
