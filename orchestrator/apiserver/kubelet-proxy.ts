@@ -58,6 +58,38 @@ export function streamFromKubelet(target: KubeletTarget, access: KubeletAccess):
   }
 }
 
+const largestAnswerBytes = 16 * 1024 * 1024
+
+/** The whole text of a 200 answer to GET. Throws UNAVAILABLE for everything else, and when it takes longer. */
+export function askKubelet(
+  target: KubeletTarget,
+  access: KubeletAccess,
+  { patienceMs }: { patienceMs: number },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = requestTo(target, access, { method: 'GET', signal: AbortSignal.timeout(patienceMs) })
+    const fail = (error: unknown) => reject(unreachable(target, error))
+    asked.once('error', fail)
+    asked.once('response', async (answer) => {
+      try {
+        const pieces: Buffer[] = []
+        let size = 0
+        for await (const piece of answer as AsyncIterable<Buffer>) {
+          size += piece.length
+          if (size > largestAnswerBytes) throw new Error('the answer is too large')
+          pieces.push(piece)
+        }
+        if (answer.statusCode !== 200) throw new Error(`it answered ${answer.statusCode}`)
+        resolve(Buffer.concat(pieces).toString())
+      } catch (error) {
+        asked.destroy()
+        fail(error)
+      }
+    })
+    asked.end()
+  })
+}
+
 function pass(answer: IncomingMessage, response: ServerResponse): void {
   response.writeHead(answer.statusCode ?? 502, { 'Content-Type': answer.headers['content-type'] ?? 'text/plain' })
   response.flushHeaders()

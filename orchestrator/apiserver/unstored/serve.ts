@@ -5,11 +5,14 @@ import type { ResourceRequest } from '../request-info.ts'
 import { presentationOf, refuseUnsupported } from '../resource-handler.ts'
 import type { Serving } from '../serving.ts'
 import { answerComponentStatuses } from './component-statuses.ts'
+import { answerNodeMetrics, answerPodMetrics } from './metrics.ts'
 import type { UnstoredHandler } from './unstored.ts'
 
 /** By `group/resource`. */
 const handlers: Readonly<Record<string, UnstoredHandler>> = {
   '/componentstatuses': answerComponentStatuses,
+  'metrics.k8s.io/nodes': answerNodeMetrics,
+  'metrics.k8s.io/pods': answerPodMetrics,
 }
 
 /** The answer to a request for such a kind; undefined for all others. Throws a StatusError. */
