@@ -11,6 +11,7 @@ import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle } from './handler.ts'
 import type { Incoming } from './incoming.ts'
+import { hasForeignBody } from './proxy.ts'
 import type { Serving } from './serving.ts'
 
 /** As in Kubernetes: no object is larger. */
@@ -46,6 +47,10 @@ export function createHttpServer(options: HttpOptions) {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // What goes on to a pod goes as it comes: however large, and never into our memory.
+  app.addHook('onRequest', async (request, reply) => {
+    if (hasForeignBody(request.raw)) return serve(options, request, reply)
+  })
   app.setErrorHandler(async (error, request, reply) => {
     const { status } = asStatus(error)
     if (status.code === 413) await swallow(request.raw)

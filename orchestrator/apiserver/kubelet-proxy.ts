@@ -3,7 +3,7 @@
  * HTTP (101): what a client sends behind a refused upgrade must never reach the kubelet with our certificate
  * (CVE-2018-1002105).
  */
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../runtime/base/errors.ts'
@@ -109,18 +109,28 @@ function passedHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.includes(name)))
 }
 
+export interface UpgradingClient {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+}
+
 /** Joins the client's connection with one to the kubelet, if the kubelet agrees to the upgrade. */
-export function upgradeToKubelet(
-  target: KubeletTarget,
-  access: KubeletAccess,
-  client: { request: IncomingMessage; socket: Duplex; head: Buffer },
-): void {
-  const { socket, head } = client
+export function upgradeToKubelet(target: KubeletTarget, access: KubeletAccess, client: UpgradingClient): void {
   const { method = 'GET', headers } = client.request
   const asked = requestTo(target, access, { method, headers: passedHeaders(headers) })
+  joinUpgraded(asked, client, (error) => unreachable(target, error))
+}
+
+/** Sends `asked`, which wants an upgrade, and joins both connections once it is agreed to. */
+export function joinUpgraded(
+  asked: ClientRequest,
+  { socket, head }: UpgradingClient,
+  errorOf: (error: unknown) => StatusError,
+): void {
   socket.on('error', () => asked.destroy())
   socket.once('close', () => asked.destroy())
-  asked.once('error', (error) => endWithError(socket, unreachable(target, error)))
+  asked.once('error', (error) => endWithError(socket, errorOf(error)))
   asked.once('upgrade', (answer: IncomingMessage, kubelet: Duplex, early: Buffer) => {
     socket.write(headOf(answer))
     if (early.length > 0) socket.write(early)
