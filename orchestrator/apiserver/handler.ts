@@ -9,6 +9,7 @@ import { handleConnection } from './connect-handler.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { answerOpenApi } from './openapi/serve.ts'
 import { answerPath, isOpenPath } from './paths.ts'
+import type { Registry } from './registry.ts'
 import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
 import type { Page, Serving } from './serving.ts'
@@ -59,9 +60,14 @@ async function answerOther({ registry, checks, pages }: Serving, incoming: Incom
   const answer =
     (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
     answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    (await answerMetrics(path, registry)) ??
     answerPage(path, pages)
   if (!answer) return notFoundPage
   return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+async function answerMetrics(path: string, { metrics }: Registry): Promise<Answer | undefined> {
+  return path === '/metrics' ? { status: 200, ...(await metrics.text()) } : undefined
 }
 
 function answerPage(path: string, pages: ReadonlyMap<string, Page>): Answer | undefined {

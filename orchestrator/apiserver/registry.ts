@@ -6,6 +6,7 @@ import type { KubeObject } from '../api/types.ts'
 import type { Broadcaster } from '../store/broadcaster.ts'
 import type { Store } from '../store/store.ts'
 import type { WatchCache } from '../store/watch-cache.ts'
+import type { ServerMetrics } from './metrics.ts'
 
 export type ObjectCache = WatchCache<KubeObject>
 
@@ -16,6 +17,7 @@ export interface Registry {
   readonly broadcaster: Broadcaster
   readonly admission: AdmissionChain
   readonly clock: Clock
+  readonly metrics: ServerMetrics
   /** A new UUID. */
   newUid(): string
   /** A whole number from 0 to `below` - 1. */

@@ -27,6 +27,8 @@ import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
+import { measuredStore } from './measured-store.ts'
+import { ServerMetrics } from './metrics.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
 import type { ObjectCache, Registry } from './registry.ts'
@@ -86,6 +88,7 @@ async function start(
   const pki = await openPki(join(dataDir, 'pki'), clock)
   const registry = await createRegistry(store, { clock, serviceCidr })
   onClose(() => registry.broadcaster.close())
+  registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
   const { tls, access } = await ownCertificates(pki, [
@@ -154,9 +157,16 @@ function healthChecks(store: Store): HealthChecks {
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
-export async function createRegistry(store: Store, options: { clock: Clock; serviceCidr: string }): Promise<Registry> {
+export async function createRegistry(
+  bareStore: Store,
+  options: { clock: Clock; serviceCidr: string },
+): Promise<Registry> {
   const { clock, serviceCidr } = options
   const kinds = new KindTable(builtInKinds)
+  const metrics = new ServerMetrics(() =>
+    [...caches].map(([storedAt, cache]) => [storedAt.split('/')[2] ?? '', cache.list().length] as const),
+  )
+  const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
   const caches = new Map<string, ObjectCache>()
   for (const { storedAt } of kinds.all()) {
@@ -186,6 +196,7 @@ export async function createRegistry(store: Store, options: { clock: Clock; serv
       serviceAddresses({ cidr: serviceCidr, clock, listServices }),
     ],
     clock,
+    metrics,
     newUid: randomUUID,
     random: randomInt,
     cacheOf,
