@@ -57,9 +57,10 @@ const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf
 async function answerOther({ registry, checks, pages }: Serving, incoming: Incoming): Promise<Answer> {
   const { path, method, query } = incoming
   const accept = headerOf(incoming, 'accept')
+  const ifNoneMatch = headerOf(incoming, 'if-none-match')
   const answer =
-    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
-    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch })) ??
+    answerPath(path, { kinds: registry.kinds, checks, accept, ifNoneMatch, query }) ??
     (await answerMetrics(path, registry)) ??
     answerPage(path, pages)
   if (!answer) return notFoundPage
