@@ -18,7 +18,7 @@ const server = {
 export const running: readonly Command[] = [
   command('apply -f -', /^pod\/server created/, { input: json(server) }),
   command(`run once --image=${busybox} --restart=Never --command -- true`, /^pod\/once created/),
-  command('wait pod/server --for=condition=Ready --timeout=30s', /condition met/),
+  command('wait pod/server --for=condition=Ready --timeout=60s', /condition met/),
   command('get pods -o wide', /^server\s+1\/1\s+Running/m),
   command('logs server', /^hello$/m),
   command('logs server --tail=1 --timestamps', /Z hello$/m),
@@ -54,7 +54,7 @@ export const running: readonly Command[] = [
   command('drain % --pod-selector=app=server --force --timeout=30s', /evicted/),
   command('uncordon %', /uncordoned/),
   command('delete pod once copy --ignore-not-found --now', /deleted/),
-  command('wait pod/server --for=delete --timeout=10s', /^/),
+  command('delete pod server --ignore-not-found --wait', /^/),
 ]
 
 export const asking: readonly Command[] = [
