@@ -69,7 +69,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const manifestDirectory = join(root, 'manifests')
   const sources = new Sources({ client, nodeName: name, manifestDirectory, clock, log, onChange: wake })
   const { port, tls, cgroupRoot } = options
-  const server = new KubeletServer({ host: ip, port, tls, pods: () => sources.list(), runtime, root, clock, log })
+  const address = { host: ip, port, nodeName: name }
+  const server = new KubeletServer({ ...address, tls, pods: () => sources.list(), runtime, root, clock, log })
   const status = new NodeStatus({ ...options, images, name, ip, kubeletPort: await server.start() })
   const stops = new ContainerStops({ runtime, events, clock, log })
   const reader = apiConfigReader(client)

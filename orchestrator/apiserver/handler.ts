@@ -11,6 +11,7 @@ import { headerOf, type Incoming } from './incoming.ts'
 import { answerIssuer } from './issuer-discovery.ts'
 import { answerOpenApi } from './openapi/serve.ts'
 import { answerPath } from './paths.ts'
+import type { Registry } from './registry.ts'
 import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
 import type { Page, Serving } from './serving.ts'
@@ -66,13 +67,19 @@ const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf
 async function answerOther({ registry, checks, pages }: Serving, incoming: Incoming): Promise<Answer> {
   const { path, method, query } = incoming
   const accept = headerOf(incoming, 'accept')
+  const ifNoneMatch = headerOf(incoming, 'if-none-match')
   const answer =
-    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
+    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch })) ??
     (await answerIssuer(path, registry.tokens?.authority)) ??
-    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    answerPath(path, { kinds: registry.kinds, checks, accept, ifNoneMatch, query }) ??
+    (await answerMetrics(path, registry)) ??
     answerPage(path, pages)
   if (!answer) return notFoundPage
   return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+async function answerMetrics(path: string, { metrics }: Registry): Promise<Answer | undefined> {
+  return path === '/metrics' ? { status: 200, ...(await metrics.text()) } : undefined
 }
 
 function answerPage(path: string, pages: ReadonlyMap<string, Page>): Answer | undefined {

@@ -8,6 +8,7 @@ import type { ServiceAccountTokens } from '../auth/tokens/service-account.ts'
 import type { Broadcaster } from '../store/broadcaster.ts'
 import type { Store } from '../store/store.ts'
 import type { WatchCache } from '../store/watch-cache.ts'
+import type { ServerMetrics } from './metrics.ts'
 
 export type ObjectCache = WatchCache<KubeObject>
 
@@ -21,6 +22,7 @@ export interface Registry {
   /** Unset where no tokens are given out or believed. */
   readonly tokens?: ServiceAccountTokens
   readonly clock: Clock
+  readonly metrics: ServerMetrics
   /** A new UUID. */
   newUid(): string
   /** A whole number from 0 to `below` - 1. */

@@ -35,6 +35,8 @@ import { startCompactor } from './compactor.ts'
 import { reconcileDefaultPolicy } from './default-policy.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
+import { measuredStore } from './measured-store.ts'
+import { ServerMetrics } from './metrics.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
 import { openPermissions } from './permissions.ts'
@@ -110,6 +112,7 @@ async function start(
   const authority = tokenAuthority(options)
   const registry = await createRegistry(store, { clock, serviceCidr, authority })
   onClose(() => registry.broadcaster.close())
+  registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
   await reconcileDefaultPolicy(client)
@@ -212,11 +215,16 @@ export interface RegistryOptions {
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
-export async function createRegistry(store: Store, options: RegistryOptions): Promise<Registry> {
+export async function createRegistry(bareStore: Store, options: RegistryOptions): Promise<Registry> {
   const { clock, serviceCidr, authority } = options
   const kinds = new KindTable(builtInKinds)
+  const caches = new Map<string, ObjectCache>()
+  const metrics = new ServerMetrics(() =>
+    [...caches].map(([storedAt, cache]) => [storedAt.split('/')[2] ?? '', cache.list().length] as const),
+  )
+  const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
-  const cacheOf = openCaches(store, kinds, broadcaster)
+  const cacheOf = openCaches(caches, { store, kinds, broadcaster })
   await broadcaster.start()
   const { authorizer, escalation } = openPermissions(cacheOf)
   const objectOf = <T extends KubeObject>(kind: Kind<T>, path: string) =>
@@ -241,6 +249,7 @@ export async function createRegistry(store: Store, options: RegistryOptions): Pr
     admission,
     authorizer,
     clock,
+    metrics,
     newUid: randomUUID,
     random: randomInt,
     cacheOf,
@@ -248,9 +257,11 @@ export async function createRegistry(store: Store, options: RegistryOptions): Pr
   return { ...base, ...(tokens ? { tokens } : {}) }
 }
 
-/** One cache for each place in the store, not filled yet. */
-function openCaches(store: Store, kinds: KindTable, broadcaster: Broadcaster): (kind: Kind) => ObjectCache {
-  const caches = new Map<string, ObjectCache>()
+/** Makes one cache for each place in the store, not filled yet. */
+function openCaches(
+  caches: Map<string, ObjectCache>,
+  { store, kinds, broadcaster }: { store: Store; kinds: KindTable; broadcaster: Broadcaster },
+): (kind: Kind) => ObjectCache {
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
     const cache = new WatchCache<KubeObject>({ prefix: storedAt, store, decode: fromStored })

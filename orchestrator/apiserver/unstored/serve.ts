@@ -5,6 +5,7 @@ import type { ResourceRequest } from '../request-info.ts'
 import { presentationOf, refuseUnsupported } from '../resource-handler.ts'
 import type { Serving } from '../serving.ts'
 import { answerComponentStatuses } from './component-statuses.ts'
+import { answerNodeMetrics, answerPodMetrics } from './metrics.ts'
 import { answerLocalSubjectAccess, answerSelfSubjectAccess, answerSubjectAccess } from './reviews/access.ts'
 import { answerSelfSubject, answerToken } from './reviews/identity.ts'
 import { answerSelfSubjectRules } from './reviews/rules.ts'
@@ -19,6 +20,8 @@ const handlers: Readonly<Record<string, UnstoredHandler>> = {
   'authorization.k8s.io/selfsubjectaccessreviews': answerSelfSubjectAccess,
   'authorization.k8s.io/selfsubjectrulesreviews': answerSelfSubjectRules,
   'authorization.k8s.io/subjectaccessreviews': answerSubjectAccess,
+  'metrics.k8s.io/nodes': answerNodeMetrics,
+  'metrics.k8s.io/pods': answerPodMetrics,
 }
 
 /** The answer to a request for such a kind; undefined for all others. Throws a StatusError. */
