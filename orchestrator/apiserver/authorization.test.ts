@@ -347,6 +347,12 @@ describe('authorization over HTTP', () => {
       )
       const made = await post('/api/v1/nodes', { metadata: { name: 'n3' } }, kubelet)
       expect(made.status).toBe(403)
+      const born = (labels: object) =>
+        post('/api/v1/nodes', { metadata: { name: 'n4', labels } }, user('system:node:n4', 'system:nodes'))
+      expect((await born({ 'x.node-restriction.kubernetes.io/y': 'z' })).body.message).toContain(
+        'is not allowed to set the following labels: x.node-restriction.kubernetes.io/y',
+      )
+      expect((await born({ 'kubernetes.io/os': 'linux' })).status).toBe(201)
     })
 
     it('a node asks for tokens of pods that it runs', async () => {
