@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+/** How many times longer than usual a system test may take: in an emulated machine it does. */
+const patience = Number(process.env.CORACLE_PATIENCE ?? '1')
+
 /** Unit tests are the twins beside each file; `test/system` and `test/peers` (other people's programs) need root; `test/e2e` drives the built system with the real kubectl. */
 export default defineConfig({
   test: {
@@ -14,8 +17,8 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/system/**/*.test.ts', 'test/peers/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000 * patience,
+          hookTimeout: 60_000 * patience,
           fileParallelism: false,
         },
       },

@@ -1,4 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { type CoracleError, messageOf } from '../runtime/base/errors.ts'
 import type { Workplace } from '../runtime/container/player.ts'
 import { parseSpec } from '../runtime/spec/exact-json.ts'
@@ -45,9 +46,9 @@ export async function placeOf({ root, warn }: Call): Promise<Workplace> {
   return { root, player: localPlayer({ root }), warn }
 }
 
-/** The bundle's config.json, parsed. Throws USAGE when there is none. */
-export function specOf(bundle: string): OciSpec {
-  return parseSpec(readFileSync(`${bundle}/config.json`, 'utf8'))
+/** The bundle's config.json, or another file of it, parsed. */
+export function specOf(bundle: string, file = 'config.json'): OciSpec {
+  return parseSpec(readFileSync(resolve(bundle, file), 'utf8'))
 }
 
 /** A file's text; `-` is standard input. */

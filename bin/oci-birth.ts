@@ -17,6 +17,7 @@ import type { Relay } from './oci-terminal.ts'
 
 const birthFlags = [
   '-b, --bundle <path>  folder with config.json (default: .)',
+  '-f, --config <file>  another name for config.json, in the bundle',
   '--console-socket <path>  unix socket to which the terminal’s master is sent',
   '--pid-file <file>  write the pid of the first process here',
   '--no-pivot  enter the root by MS_MOVE and chroot: for one on a ramdisk',
@@ -74,7 +75,7 @@ interface BirthCall {
 async function birthCall(call: Call, detach: boolean): Promise<BirthCall> {
   const { flags } = call
   const bundle = resolve(flags.text('bundle') ?? '.')
-  const spec = specOf(bundle)
+  const spec = specOf(bundle, flags.text('config'))
   const terminal = spec.process?.terminal === true
   const socket = flags.text('console-socket')
   checkConsole({ terminal, detach, socket })

@@ -57,7 +57,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       '--cpu-rt-runtime <microseconds>  realtime in a period',
       '--cpuset-cpus <list>  processors',
       '--cpuset-mems <list>  memory nodes',
-      '--memory <bytes>  limit; -1 is none',
+      '--memory <bytes>  limit, such as 64m; -1 is none',
       '--memory-reservation <bytes>  soft limit',
       '--memory-swap <bytes>  memory and swap together; -1 is no limit',
       '--kernel-memory <bytes>  refused: kernels have it no more',
@@ -88,11 +88,11 @@ function fromFlags(flags: Flags): LinuxResources {
   for (const name of ['l3-cache-schema', 'mem-bw-schema']) {
     if (flags.has(name)) throw usage(`update --${name}: Intel RDT is not supported`)
   }
-  const numbers = (table: Readonly<Record<string, string>>) => {
-    const given = Object.entries(table).map(([flag, field]) => [field, flags.number(flag)] as const)
+  const fields = (kind: 'number' | 'bytes', table: Readonly<Record<string, string>>) => {
+    const given = Object.entries(table).map(([flag, field]) => [field, flags[kind](flag)] as const)
     return Object.fromEntries(given.filter(([, value]) => value !== undefined))
   }
-  const memory = numbers({
+  const memory = fields('bytes', {
     memory: 'limit',
     'memory-swap': 'swap',
     'memory-reservation': 'reservation',
@@ -101,7 +101,7 @@ function fromFlags(flags: Flags): LinuxResources {
   })
   const [cpus, mems] = [flags.text('cpuset-cpus'), flags.text('cpuset-mems')]
   const cpu = {
-    ...numbers({
+    ...fields('number', {
       'cpu-share': 'shares',
       'cpu-quota': 'quota',
       'cpu-period': 'period',

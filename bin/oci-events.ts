@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '../runtime/base/errors.ts'
 import { cgroups } from '../runtime/cgroups/driver.ts'
 import { eventStats } from '../runtime/cgroups/event-stats.ts'
 import { requireState, stateOf } from '../runtime/container/state.ts'
@@ -22,9 +23,18 @@ export const verbs: Readonly<Record<string, Verb>> = {
 async function telling(call: Call): Promise<void> {
   const id = idOf(call)
   const every = milliseconds(call.flags.text('interval') ?? '5s')
-  const { cgroupPath, status, pid } = stateOf(call.root, id)
+  const { cgroupPath, status, pid = 0 } = stateOf(call.root, id)
   if (status === 'stopped') throw usage(`container with id ${id} is not running`)
-  const tell = (type: string, data?: unknown) => print(specText({ type, id, ...(data ? { data } : {}) }))
+  const unheard = new AbortController()
+  const tell = (type: string, data?: unknown) => {
+    try {
+      print(specText({ type, id, ...(data ? { data } : {}) }))
+    } catch (error) {
+      // Whoever has read us, such as head(1), has enough.
+      if (errnoOf(error) !== 'EPIPE') throw error
+      unheard.abort()
+    }
+  }
   const stats = () => tell('stats', eventStats(cgroupPath))
   if (call.flags.has('stats')) return stats()
   requireState(call.root, id, { verb: 'watch', states: ['created', 'running', 'paused'] })
@@ -38,7 +48,7 @@ async function telling(call: Call): Promise<void> {
   const timer = setInterval(() => {
     if (cgroups().exists(cgroupPath)) stats()
   }, every)
-  await ended(pid ?? 0)
+  await ended(pid, unheard.signal)
   tellKills()
   clearInterval(timer)
   stop()
@@ -47,9 +57,9 @@ async function telling(call: Call): Promise<void> {
 const oomSettleMilliseconds = 20
 const sliceMilliseconds = 1000
 
-async function ended(pid: number): Promise<void> {
+async function ended(pid: number, unheard: AbortSignal): Promise<void> {
   const pidfd = pidfdOpen(pid)
-  while ((await pollReadable([pidfd], sliceMilliseconds)).length === 0);
+  while (!unheard.aborted && (await pollReadable([pidfd], sliceMilliseconds)).length === 0);
 }
 
 /** `1m30s`, `500ms`, `5s`: Go's durations, as far as anybody uses them. Throws USAGE. */

@@ -30,7 +30,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       '--no-new-privs  it may not gain privileges',
       '-c, --cap <capability>...  more capabilities',
       '--preserve-fds <n>  pass on so many descriptors from 3 on, after those of $LISTEN_FDS',
-      '--cgroup <path>  an existing group below the container’s own',
+      '--cgroup <[controllers:]path>...  an existing group below the container’s own',
       '--ignore-paused  also in a paused container; it runs when that is resumed',
       '--launcher <root>  in a container that the launcher of this root keeps',
       '--trace  print the tape with results and microseconds on standard error',
@@ -55,12 +55,11 @@ async function executing(call: Call): Promise<number> {
   checkConsole({ terminal, detach, socket })
   const preserveFds = preservedDescriptors(flags, process_)
   const trace = flags.has('trace') ? (await import('../runtime/container/trace.ts')).birthTrace('exec') : undefined
-  const subgroup = flags.text('cgroup')
   const options = {
     process: process_,
     preserveFds,
     ignorePaused: flags.has('ignore-paused'),
-    ...(subgroup === undefined ? {} : { subgroup }),
+    subgroups: flags.all('cgroup'),
     ...(trace ? { trace } : {}),
   }
   // Whoever asked us to detach waits for the process itself, which may end before we do: so it is not ours to reap.

@@ -38,4 +38,21 @@ describe('parseFlags', () => {
     expect(() => parseFlags(['--limit', 'many'], lines).flags.number('limit')).toThrow('not a whole number')
     expect(parseFlags(['--limit', '-1'], lines).flags.number('limit')).toBe(-1)
   })
+
+  it('bytes: as runc reads them', () => {
+    const bytes = (text: string) => parseFlags(['--limit', text], lines).flags.bytes('limit')
+    expect(['-1', '0', '512', '1k', '64m', '64MB', '64 MiB', '1.5g', '2t'].map(bytes)).toEqual([
+      -1,
+      0,
+      512,
+      1024,
+      64 * 2 ** 20,
+      64 * 2 ** 20,
+      64 * 2 ** 20,
+      1.5 * 2 ** 30,
+      2 ** 41,
+    ])
+    for (const text of ['', 'm', '-2', '5x', '1,5g', '0x10'])
+      expect(() => bytes(text), text).toThrow('no amount of bytes')
+  })
 })

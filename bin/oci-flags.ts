@@ -28,15 +28,27 @@ export class Flags {
   number(name: string): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
-    if (!/^-?\d+$/.test(text))
-      throw usage(`invalid value ${JSON.stringify(text)} for flag -${name}: not a whole number`)
+    if (!/^-?\d+$/.test(text)) throw invalid(name, text, 'not a whole number')
     return Number(text)
+  }
+
+  /** Bytes as runc reads them: `512`, `64m`, `1.5 GiB` in powers of 1024, or `-1`. Throws USAGE. */
+  bytes(name: string): number | undefined {
+    const text = this.text(name)
+    if (text === undefined || text === '-1') return text === undefined ? undefined : Number(text)
+    const [, amount = '', unit = ''] = /^(\d+(?:\.\d+)?) ?(?:([kmgtp])i?)?b?$/i.exec(text) ?? []
+    if (amount === '') throw invalid(name, text, 'no amount of bytes, such as 512 or 64m')
+    return Math.floor(Number(amount) * 1024 ** ' kmgtp'.indexOf(unit.toLowerCase() || ' '))
   }
 }
 
 export interface Parsed {
   flags: Flags
   args: string[]
+}
+
+function invalid(name: string, text: string, reason: string): CoracleError {
+  return usage(`invalid value ${JSON.stringify(text)} for flag -${name}: ${reason}`)
 }
 
 /** An error of the command line itself. */

@@ -17,7 +17,7 @@ const files: Readonly<Record<string, () => Promise<{ verbs: Readonly<Record<stri
   mounts: () => import('./oci-mounts.ts'),
 }
 
-const globalFlags: FlagLines = [
+export const globalFlags: FlagLines = [
   '--root <path>  folder of the containers’ state (default: /run/coracle-oci)',
   '--log <file>  where errors and warnings are written as well',
   '--log-format <format>  text or json (default: text)',

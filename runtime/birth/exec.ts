@@ -25,7 +25,7 @@ export interface ExecPlan {
   /** The container's own config.json: seccomp comes from there. */
   spec: OciSpec
   process: OciProcess
-  cgroup: Pick<CgroupEntry, 'into' | 'join'>
+  cgroup: Omit<CgroupEntry, 'views'>
   ownsStdio: boolean
   /** The file to be executed, where it is not the first argument. */
   program?: string
@@ -116,6 +116,6 @@ export function recordExec(plan: ExecPlan): Birth {
 }
 
 /** Into the cgroup by a write instead of by clone3: which is too late when the cgroup namespace is joined before. */
-function joinOnly({ into, join }: ExecPlan['cgroup']): ExecPlan['cgroup'] {
-  return { join: into === undefined ? join : [...join, `${into}/cgroup.procs`] }
+function joinOnly({ into, ...more }: ExecPlan['cgroup']): ExecPlan['cgroup'] {
+  return { ...more, join: into === undefined ? more.join : [...more.join, `${into}/cgroup.procs`] }
 }

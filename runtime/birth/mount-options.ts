@@ -2,7 +2,7 @@ import { mountAttributes as attribute, mountFlags } from '../linux/constants.ts'
 import { specInvalid } from '../spec/errors.ts'
 import { hostIdOf } from '../spec/id-mappings.ts'
 import type { OciIdMapping, OciMount } from '../spec/types.ts'
-import type { MountAttributes } from '../tape/calls.ts'
+import { halfKnownFlags, type MountAttributes } from '../tape/calls.ts'
 import type { IdMaps } from './user-namespace.ts'
 
 /** The options of one mount, sorted by who takes them. */
@@ -171,6 +171,6 @@ export function mountOptionNames(): string[] {
   const attributes = Object.keys(changes)
   const spreads = Object.keys(propagations)
   const recursive = [...attributes, ...spreads].map((name) => `r${name}`)
-  const flags = [...Object.keys(filesystemFlags), ...nothing, ...Object.keys(switches), 'idmap', 'ridmap']
-  return ['bind', 'rbind', ...attributes, ...spreads, ...recursive, ...flags].toSorted()
+  const flags = [...Object.keys(filesystemFlags), ...nothing, ...halfKnownFlags, ...Object.keys(switches)]
+  return ['bind', 'rbind', 'idmap', 'ridmap', ...attributes, ...spreads, ...recursive, ...flags].toSorted()
 }

@@ -67,7 +67,9 @@ export function recordBirth(plan: BirthPlan): Birth {
     tape.because('keep the number free at which the terminal’s master will wait')
     tape.call('dup3', [gateDescriptor, masterDescriptor, flags(openFlags.O_CLOEXEC, openFlags)])
   }
-  const into = enterCgroups(tape, cgroup)
+  const { afterClone = [] } = cgroup
+  const into = enterCgroups(tape, { ...cgroup, afterClone: [] })
+  const late = afterClone.map((file) => open(tape, file, openFlags.O_WRONLY))
   tape.because('limits, while this is root on the host')
   recordLimits(tape, process_, host, warnings)
   recordIoPriority(tape, process_)
@@ -80,6 +82,12 @@ export function recordBirth(plan: BirthPlan): Birth {
   const fromHost = maps ? leaveHost(tape, scene, maps) : now(tape)
   tape.because('one call makes the other namespaces; the old half reports the pid and leaves')
   const cloned = clone(tape, namespaces.namespacesToClone(spec), into)
+  if (late.length > 0)
+    tape.because('the group that counts processes: with both halves in it, a limit of 1 would be none')
+  for (const file of late) {
+    tape.call('write', [file, '0', 1])
+    tape.call('close', [file])
+  }
   const at = maps && enterUserNamespace(tape, scene, maps)
   tape.because('a session of its own, so that no signal of our terminal reaches it')
   tape.call('setsid', [])
@@ -138,9 +146,9 @@ export function hideFromTheContainer(tape: SyscallTape): void {
 }
 
 /** Before clone3, so that the container never runs outside of its limits; the old half is a few pages and leaves at once. */
-export function enterCgroups(tape: SyscallTape, cgroup: Pick<CgroupEntry, 'into' | 'join'>): Result | undefined {
+export function enterCgroups(tape: SyscallTape, cgroup: Omit<CgroupEntry, 'views'>): Result | undefined {
   tape.because('into the cgroups before anything is charged')
-  for (const file of cgroup.join) writeFile(tape, file, '0')
+  for (const file of [...cgroup.join, ...(cgroup.afterClone ?? [])]) writeFile(tape, file, '0')
   return cgroup.into ? open(tape, cgroup.into, openFlags.O_PATH | openFlags.O_DIRECTORY) : undefined
 }
 

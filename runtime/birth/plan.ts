@@ -8,8 +8,10 @@ import type { RootPlan } from './rootfs.ts'
 export interface CgroupEntry {
   /** cgroup v2: the folder that clone3 is born into. */
   into?: string
-  /** `cgroup.procs` files of v1 hierarchies, written before clone3. */
+  /** `tasks` files of v1 hierarchies, written before clone3. */
   join: readonly string[]
+  /** That of the group which counts processes: in it, the half that leaves after clone3 would take the place of another. */
+  afterClone?: readonly string[]
   views: readonly CgroupView[]
 }
 

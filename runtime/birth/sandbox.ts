@@ -18,7 +18,7 @@ export interface SandboxPlan {
   hostNetwork: boolean
   hostPid: boolean
   hostIpc: boolean
-  cgroup: Pick<CgroupEntry, 'into' | 'join'>
+  cgroup: Omit<CgroupEntry, 'views'>
   emptyFolder: string
   /** A user namespace of the pod's own, to which its other namespaces belong. */
   userNamespace?: { uidMappings: readonly OciIdMapping[]; gidMappings: readonly OciIdMapping[] } | undefined

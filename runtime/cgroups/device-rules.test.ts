@@ -150,7 +150,7 @@ const aWish = fc.record({
 const shown = (rules: OciDeviceRule[]) => deviceRuleLines(rules).map(({ file, line }) => `${file} ${line}`)
 
 describe('deviceProgram', () => {
-  it('decides as the rules say, whatever the rules', () => {
+  it('decides as the rules say, whatever the rules', { timeout: 60_000 }, () => {
     const property = fc.property(
       fc.array(aRule, { maxLength: 12 }),
       fc.array(aWish, { minLength: 20 }),

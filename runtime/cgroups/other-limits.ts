@@ -4,6 +4,11 @@ import type { LinuxResources } from '../spec/types.ts'
 import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import { readNumber, writeValue } from './files.ts'
 
+/** A limit of 0 is one (runtime-spec 1.3), but then there would be no first process either: as with runc, that one may be. */
+export function setPids(file: string, limit: number): void {
+  writeValue(file, limit < 0 ? 'max' : Math.max(1, limit))
+}
+
 /** Huge pages by size, used and reserved. Throws CGROUP_UNSUPPORTED for a size that this machine does not have. */
 export function setHugepages(folder: string, limits: LinuxResources['hugepageLimits']): void {
   for (const { pageSize, limit } of limits ?? []) {

@@ -18,6 +18,8 @@ export interface CgroupStats {
 export interface CgroupMembership {
   into?: string
   join: string[]
+  /** Like `join`, for a process that is born: it joins these itself. */
+  afterClone?: string[]
   views: { name: string; folder: string }[]
 }
 
@@ -28,7 +30,8 @@ export interface CgroupDriver {
   create(path: string, resources: LinuxResources): string[]
   /** Changes what `resources` names, and nothing else. */
   update(path: string, resources: LinuxResources): string[]
-  membership(path: string): CgroupMembership
+  /** `below`: existing groups below it to join instead, by controller; under '' that of all others. Throws CGROUP_UNSUPPORTED. */
+  membership(path: string, below?: ReadonlyMap<string, string>): CgroupMembership
   exists(path: string): boolean
   stats(path: string): CgroupStats
   /** Processes of the group and of all groups below. */

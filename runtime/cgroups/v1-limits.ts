@@ -4,8 +4,8 @@ import type { LinuxResources } from '../spec/types.ts'
 import { setBlkio } from './block-io.ts'
 import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupUnsupported } from './errors.ts'
-import { makeGroup, readValue, writeValue, writeValues } from './files.ts'
-import { checkBeforeUpdate, setHugepages, setRdma, writeEitherWay } from './other-limits.ts'
+import { makeGroup, readNumber, readValue, writeValue, writeValues } from './files.ts'
+import { checkBeforeUpdate, setHugepages, setPids, setRdma, writeEitherWay } from './other-limits.ts'
 import { setUnified } from './v2-limits.ts'
 
 /** The folder of a group in one controller's hierarchy. */
@@ -14,6 +14,17 @@ export type Place = (controller: string, path: string) => string
 /** Controllers in which a group exists only when a limit asks for it. */
 export const optionalControllers = ['cpuset', 'blkio', 'hugetlb', 'rdma', 'net_cls', 'net_prio', 'unified'] as const
 export type OptionalController = (typeof optionalControllers)[number]
+
+/** What of config.json needs each of them: an error names the field. */
+export const fieldOf: Readonly<Record<OptionalController, string>> = {
+  cpuset: 'cpu.cpus',
+  blkio: 'blockIO',
+  hugetlb: 'hugepageLimits',
+  rdma: 'rdma',
+  net_cls: 'network.classID',
+  net_prio: 'network.priorities',
+  unified: 'unified',
+}
 
 /** Which of the optional controllers `resources` needs. */
 export function controllersFor(resources: LinuxResources): OptionalController[] {
@@ -37,7 +48,7 @@ export function setLimits(at: Place, path: string, resources: LinuxResources): v
   if (cpu) setCpu(at('cpu', path), cpu)
   if (cpu?.cpus) writeValue(`${at('cpuset', path)}/cpuset.cpus`, cpu.cpus)
   if (cpu?.mems) writeValue(`${at('cpuset', path)}/cpuset.mems`, cpu.mems)
-  if (pids) writeValue(`${at('pids', path)}/pids.max`, pids.limit < 0 ? 'max' : pids.limit)
+  if (pids) setPids(`${at('pids', path)}/pids.max`, pids.limit)
   if (blockIO) setBlkio(at('blkio', path), blockIO)
   setHugepages(at('hugetlb', path), resources.hugepageLimits)
   setRdma(at('rdma', path), resources.rdma)
@@ -93,8 +104,17 @@ function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>
   if (memory.disableOOMKiller !== undefined) {
     writeValue(`${folder}/memory.oom_control`, memory.disableOOMKiller ? 1 : 0)
   }
-  if (kernel > 0) writeWhere(`${folder}/memory.kmem.limit_in_bytes`, 'memory.kernel', kernel)
+  if (kernel > 0) setKernelMemory(`${folder}/memory.kmem.limit_in_bytes`, kernel)
   if (kernelTCP > 0) writeWhere(`${folder}/memory.kmem.tcp.limit_in_bytes`, 'memory.kernelTCP', kernelTCP)
+}
+
+/** Kernels since 6.1 take any limit of kernel memory and do nothing (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7). */
+function setKernelMemory(file: string, bytes: number): void {
+  const before = readNumber(file)
+  writeWhere(file, 'memory.kernel', bytes)
+  if (readNumber(file) === before && before !== bytes) {
+    throw cgroupUnsupported('linux.resources.memory.kernel', 'this kernel does not limit it any more')
+  }
 }
 
 function setDevices(folder: string, { devices }: LinuxResources): void {

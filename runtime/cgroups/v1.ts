@@ -16,7 +16,7 @@ import {
 } from './files.ts'
 import { refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
-import { controllersFor, makeCpuset, optionalControllers, type Place, setLimits } from './v1-limits.ts'
+import { controllersFor, fieldOf, makeCpuset, optionalControllers, type Place, setLimits } from './v1-limits.ts'
 import { enableControllers } from './v2.ts'
 
 /** Hierarchies in which every group of ours exists. */
@@ -49,14 +49,19 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
       refuseUnsupported(resources, 1)
       return limit(path, resources)
     },
-    membership: (path) => ({
+    membership(path, below) {
       // `tasks`, not `cgroup.procs`: a single thread that moves itself needs no lock over all processes of the machine,
       // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start). v2 has no `tasks`.
-      join: folders(path).map((folder) =>
+      const files = folders(path, below).map((folder) =>
         unified !== undefined && folder.startsWith(`${unified}/`) ? `${folder}/cgroup.procs` : `${folder}/tasks`,
-      ),
-      views: used(path).map((controller) => ({ name: controller, folder: at(controller, path) })),
-    }),
+      )
+      const counts = (file: string) => file.startsWith(`${mounts.get('pids')}/`)
+      return {
+        join: files.filter((file) => !counts(file)),
+        afterClone: files.filter(counts),
+        views: used(path).map((controller) => ({ name: controller, folder: at(controller, path) })),
+      }
+    },
     exists: (path) => existsSync(at('memory', path)),
     stats: (path) => readStats(at, path),
     pids: (path) => pidsBelow(at('freezer', path)),
@@ -89,7 +94,13 @@ function places(mounts: ReadonlyMap<string, string>, others: readonly string[]) 
   }
   const used = (path: string) => [...has, ...optional.filter((controller) => existsSync(at(controller, path)))]
   /** Several controllers can share one mount. */
-  const folders = (path: string) => [...new Set(used(path).map((controller) => at(controller, path)))]
+  const folders = (path: string, below: ReadonlyMap<string, string> = new Map()) => {
+    const there = used(path)
+    const unknown = [...below.keys()].find((name) => name !== '' && !there.includes(name as (typeof there)[number]))
+    if (unknown !== undefined) throw cgroupUnsupported(`controller ${unknown}`, 'the container has no group of it')
+    const groupOf = (controller: string) => [path, below.get(controller) ?? below.get('')].filter(Boolean).join('/')
+    return [...new Set(there.map((controller) => at(controller, groupOf(controller))))]
+  }
   /** Of these another runtime may have left some behind. */
   const foldersToRemove = (path: string) => {
     const foreign = others.map((folder) => `${folder}/${path}`)
@@ -119,7 +130,10 @@ function makeOptional({ mounts, at, path, resources, hugetlbIsUnified }: Optiona
   for (const controller of new Set([...asked, ...inherited])) {
     const isUnified = controller === 'unified' || (controller === 'hugetlb' && hugetlbIsUnified)
     if (!mounts.has(isUnified ? 'unified' : controller)) {
-      throw cgroupUnsupported(`linux.resources (${controller})`, 'this host has no such cgroup controller')
+      throw cgroupUnsupported(
+        `linux.resources.${fieldOf[controller]}`,
+        `this host has no cgroup controller ${controller}`,
+      )
     }
     const folder = at(controller, path)
     if (existsSync(folder)) continue

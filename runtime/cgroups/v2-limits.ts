@@ -2,14 +2,14 @@ import type { LinuxResources } from '../spec/types.ts'
 import { setIo } from './block-io.ts'
 import { cgroupUnsupported } from './errors.ts'
 import { readNumber, readValue, writeValue } from './files.ts'
-import { checkBeforeUpdate, setHugepages, setRdma, writeEitherWay } from './other-limits.ts'
+import { checkBeforeUpdate, setHugepages, setPids, setRdma, writeEitherWay } from './other-limits.ts'
 
 /** Writes what `resources` names into the files of a v2 group, and nothing else. Throws CGROUP_FAILED, CGROUP_UNSUPPORTED. */
 export function setLimits(folder: string, resources: LinuxResources): void {
   const { pids, blockIO, hugepageLimits, rdma } = resources
   if (resources.memory) setMemory(folder, resources.memory)
   if (resources.cpu) setCpu(folder, resources.cpu)
-  if (pids) writeValue(`${folder}/pids.max`, orMax(pids.limit))
+  if (pids) setPids(`${folder}/pids.max`, pids.limit)
   if (blockIO) setIo(folder, blockIO)
   setHugepages(folder, hugepageLimits)
   setRdma(folder, rdma)

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { watchOomV2 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { enforceDeviceRules } from './device-program.ts'
-import { cgroupFailed } from './errors.ts'
+import { cgroupFailed, cgroupUnsupported } from './errors.ts'
 import {
   lowestLimit,
   makeGroup,
@@ -37,7 +37,15 @@ export function v2Driver(mount: string): CgroupDriver {
       setLimits(at(path), resources)
       return enforceDeviceRules(at(path), resources.devices)
     },
-    membership: (path) => ({ into: at(path), join: [], views: [{ name: '', folder: at(path) }] }),
+    membership(path, below = new Map()) {
+      const controller = [...below.keys()].find((name) => name !== '')
+      if (controller) throw cgroupUnsupported(`controller ${controller}`, 'on cgroup v2 all share one group')
+      return {
+        into: at([path, below.get('')].filter(Boolean).join('/')),
+        join: [],
+        views: [{ name: '', folder: at(path) }],
+      }
+    },
     exists: (path) => existsSync(at(path)),
     stats: (path) => readStats(at(path)),
     pids: (path) => pidsBelow(at(path)),

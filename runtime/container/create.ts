@@ -13,7 +13,6 @@ import { validateSpec } from '../spec/validate.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
-import { explainBirth } from './explain-step.ts'
 import { withHome } from './home.ts'
 import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
@@ -153,6 +152,7 @@ export async function bear(place: Workplace, record: ContainerRecord, plan: Bear
       )
       return stateFrom(born, { status: born.startedAt === undefined ? 'created' : 'running' })
     } catch (error) {
+      const { explainBirth } = await import('./explain-step.ts')
       throw explainBirth(inBirth(error, place.trace), tape, plan.resources?.memory?.limit)
     }
   } catch (error) {

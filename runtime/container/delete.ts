@@ -1,4 +1,5 @@
 import { readdirSync, rmdirSync, unlinkSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf, hasCode, runAll } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
@@ -55,7 +56,7 @@ export async function removeTraces(place: Workplace, id: string, cgroupPath: str
       if (cgroupPath !== '' && !hasExit(place.root, id)) await killAll(cgroupPath)
     },
     // Its end is on disk, with what the cgroup told of it, before the cgroup goes.
-    () => endOf(place, id),
+    () => endOf(place, id, cgroupPath),
     async () => {
       // Nearly always nothing is left in it, and then the kernel lets it go at once.
       if (cgroupPath === '' || cgroups().removeIfEmpty(cgroupPath)) return
@@ -72,13 +73,17 @@ async function killAll(cgroupPath: string): Promise<void> {
   await cgroups().killAll(cgroupPath)
 }
 
-async function endOf(place: Workplace, id: string): Promise<void> {
-  try {
-    await place.player.wait(id)
-  } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND')) throw error
-  }
+async function endOf(place: Workplace, id: string, cgroupPath: string): Promise<void> {
+  const end = place.player.wait(id).then(
+    () => true,
+    (error) => hasCode(error, 'NOT_FOUND') || Promise.reject(error),
+  )
+  // A birth whose client has gone may enter the cgroup only now: it would wait at its gate for ever.
+  while (!(await Promise.race([end, sleep(lateMilliseconds, false, { ref: false })])))
+    if (cgroupPath !== '') await killAll(cgroupPath)
 }
+
+const lateMilliseconds = 50
 
 /** Files and empty folders, one by one: nothing that is mounted there could be emptied by mistake. */
 function removeFolder(folder: string): void {

@@ -1,8 +1,9 @@
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
 import { recordExec, targetDescriptor } from '../birth/exec.ts'
 import { type Birth, gateDescriptor } from '../birth/order.ts'
 import { cgroups } from '../cgroups/driver.ts'
+import type { CgroupMembership } from '../cgroups/types.ts'
 import { playBirth } from '../launcher/birth-play.ts'
 import { reapLater } from '../launcher/children.ts'
 import { makePipe, pidfdOpen } from '../linux/process.ts'
@@ -23,8 +24,8 @@ export interface LocalExecOptions {
   preserveFds?: number
   /** Begin even in a frozen container, to run when it is thawed. */
   ignorePaused?: boolean
-  /** An existing group below the container's own. */
-  subgroup?: string
+  /** Existing groups below the container's own, as `[<controller>,…:]<path>`. */
+  subgroups?: readonly string[]
   trace?: BirthTrace
 }
 
@@ -40,11 +41,11 @@ export interface LocalExec {
 
 /** Runs one more process in a container, with this process' own streams. Throws NOT_FOUND, WRONG_STATE, EXEC_FAILED. */
 export async function execHere(root: string, id: string, options: LocalExecOptions): Promise<LocalExec> {
-  const { preserveFds = 0, ignorePaused = false, subgroup } = options
+  const { preserveFds = 0, ignorePaused = false, subgroups = [] } = options
   const { cgroupPath, pid: target = 0 } = execable(stateOf(root, id), ignorePaused)
   const process = withHome(validateProcess(options.process), `/proc/${target}/root`)
   const config = savedConfig(root, id)
-  const cgroup = cgroups().membership(groupFor(cgroupPath, subgroup))
+  const cgroup = groupsFor(cgroupPath, subgroups)
   const birth = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false, wishes: { preserveFds } })
   const played = options.trace?.interleave(birth) ?? plain(birth)
   const { tape, warnings } = birth
@@ -99,12 +100,23 @@ function execable(state: ContainerState, ignorePaused: boolean): ContainerState 
   return state
 }
 
-/** `--cgroup`, below the container's own group; `..` would lead out of it. */
-function groupFor(path: string, subgroup: string | undefined): string {
-  if (subgroup === undefined) return path
-  const parts = subgroup.split('/').filter((part) => part !== '' && part !== '.')
-  const group = [path, ...parts].join('/')
-  const reason = parts.includes('..') || subgroup.includes(':') ? 'leads out of the container’s own' : 'does not exist'
-  if (reason === 'does not exist' && cgroups().exists(group)) return group
-  throw containerError('INVALID_ID', `exec: cgroup ${JSON.stringify(subgroup)} ${reason}`, { cgroup: subgroup })
+/** `--cgroup`: below the container's own groups; `..` would lead out of them. */
+function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership {
+  const below = new Map<string, string>()
+  for (const text of subgroups) {
+    const refused = (reason: string) =>
+      containerError('INVALID_ID', `exec: cgroup ${JSON.stringify(text)} ${reason}`, { cgroup: text })
+    const [, controllers = '', folder = ''] = /^(?:([\w,]+):)?(.*)$/s.exec(text) ?? []
+    const parts = folder.split('/').filter((part) => part !== '' && part !== '.')
+    if (parts.includes('..') || folder.includes(':')) throw refused('leads out of the container’s own')
+    for (const controller of controllers.split(',')) {
+      if (below.has(controller)) throw refused('is for a controller that has one already')
+      below.set(controller, parts.join('/'))
+    }
+  }
+  const membership = cgroups().membership(path, below)
+  const { into, join, afterClone = [] } = membership
+  const missing = [into, ...join, ...afterClone].find((file) => file !== undefined && !existsSync(file))
+  if (missing === undefined || subgroups.length === 0) return membership
+  throw containerError('INVALID_ID', `exec: cgroup ${subgroups.join(' ')}: ${missing} does not exist`, { missing })
 }

@@ -1,18 +1,23 @@
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { dirname, posix } from 'node:path'
 import type { CoracleError } from '../base/errors.ts'
+import { mountOptions } from '../birth/mount-options.ts'
+import { mountAttributes } from '../linux/constants.ts'
+import { isOnNoexec } from '../linux/mount-table.ts'
 import { containerError } from './errors.ts'
+import { findInside, type Inside } from './find-inside.ts'
+import { type ProgramFile, readProgramFile } from './program-file.ts'
 import type { SavedConfig } from './saved-config.ts'
 
 /**
  * What is really missing when execve says ENOENT, EACCES or ENOEXEC, from looking at the file: the kernel says ENOENT
- * for a missing interpreter as well. Any other failure is returned as it is.
+ * for a missing interpreter as well, and EACCES for a filesystem without programs. Any other failure is returned as it is.
  */
 export function explainExec(failed: CoracleError, config: SavedConfig): CoracleError {
   const { syscall, errno } = failed.facts
   if (syscall !== 'execve') return failed
   const args = config.spec.process?.args ?? []
   const program = args[0] ?? ''
-  const reason = reasonFor(program, wordsOf(String(errno)), config)
+  const reason = `${reasonFor(program, config)} (${wordsOf(String(errno))})`
   return containerError(
     'EXEC_FAILED',
     `exec ${JSON.stringify(program)}: ${reason}`,
@@ -31,74 +36,89 @@ function wordsOf(errno: string): string {
   return words[errno] === undefined ? errno : `${errno}: ${words[errno]}`
 }
 
-function reasonFor(program: string, errno: string, config: SavedConfig): string {
-  const path = program.includes('/') ? lookUp(config, program) : findInPath(config, program)
-  if (path === undefined) {
-    const where = program.includes('/') ? 'no such file in the image' : 'executable file not found in $PATH'
-    return `${where} (${errno})`
-  }
-  if (statSync(path).isDirectory()) return `it is a folder (${errno})`
-  if ((statSync(path).mode & 0o111) === 0) return `the file is not executable (${errno})`
-  const head = Buffer.alloc(4096)
-  const fd = openSync(path, 'r')
-  const length = readSync(fd, head)
-  closeSync(fd)
-  return `${interpreterProblem(head.subarray(0, length), config) ?? 'the kernel refused it'} (${errno})`
+function reasonFor(program: string, config: SavedConfig): string {
+  const found = program.includes('/') ? findInside(config, inFolder(program, config)) : findInPath(config, program)
+  if (found === undefined)
+    return program.includes('/') ? 'no such file in the image' : 'executable file not found in $PATH'
+  return problemOf(found, config, 'it') ?? 'the kernel refused it'
 }
 
-function interpreterProblem(head: Buffer, config: SavedConfig): string | undefined {
-  if (head.subarray(0, 2).toString() === '#!') {
-    const line = head.toString('latin1').split('\n')[0] ?? ''
-    if (line.endsWith('\r')) return 'its first line ends with CR LF, as on Windows, so the interpreter is not found'
-    const interpreter = line.slice(2).trim().split(/\s/)[0] ?? ''
-    return lookUp(config, interpreter) ? undefined : `its interpreter ${interpreter} does not exist in the image`
-  }
-  if (head.readUInt32BE(0) !== 0x7f454c46) return 'it is neither an ELF program nor a script with #!'
-  const machine = head.readUInt16LE(18)
-  const ours = process.arch === 'arm64' ? 183 : 62
-  if (machine !== ours) return `it is built for another architecture (ELF machine ${machine}, this host is ${ours})`
-  const loader = elfInterpreter(head)
-  return loader === undefined || lookUp(config, loader) ? undefined : `its loader ${loader} does not exist in the image`
+const inFolder = (path: string, { spec }: SavedConfig) => posix.resolve(spec.process?.cwd ?? '/', path)
+
+/** Why a file cannot be run, and what it needs; `it` is how it is called. */
+function problemOf(found: Inside, config: SavedConfig, it: string): string | undefined {
+  const { stat, file } = found
+  if (stat.isDirectory()) return `${it} is a folder`
+  if (!stat.isFile()) return `${it} is no regular file`
+  if ((stat.mode & 0o111) === 0) return it === 'it' ? 'the file is not executable' : `${it} is not executable`
+  return forbidden(found, config, it) ?? withoutPrograms(found, it) ?? needOf(readProgramFile(file), config, it)
 }
 
-/** PT_INTERP of a 64-bit ELF. */
-function elfInterpreter(head: Buffer): string | undefined {
-  const table = Number(head.readBigUInt64LE(32))
-  const size = head.readUInt16LE(54)
-  for (let at = 0; at < head.readUInt16LE(56); at++) {
-    const row = table + at * size
-    if (row + size > head.length || head.readUInt32LE(row) !== 3) continue
-    const from = Number(head.readBigUInt64LE(row + 8))
-    const bytes = Number(head.readBigUInt64LE(row + 32))
-    return head.subarray(from, from + bytes - 1).toString()
+function needOf(program: ProgramFile, config: SavedConfig, it: string): string | undefined {
+  const its = it === 'it' ? 'its' : `${it}’s`
+  if (program.kind === 'neither') return `${it} is neither an ELF program nor a script with #!`
+  if (program.kind === 'elf') {
+    const { machine, loader } = program
+    const own = machinesOf[process.arch] ?? []
+    if (!own.includes(machine)) {
+      return `${it} is built for another architecture (${machineName(machine)}, and this host is ${machineName(own[0])})`
+    }
+    if (loader === undefined || findInside(config, loader)) return undefined
+    return `${its} loader ${loader} does not exist in the image`
   }
-  return undefined
+  const { interpreter, endsWithCr } = program
+  if (endsWithCr) return `${its} first line ends with CR LF, as on Windows, so the interpreter is not found`
+  const found = findInside(config, inFolder(interpreter, config))
+  if (!found) return `${its} interpreter ${interpreter} does not exist in the image`
+  // The kernel follows a few scripts of scripts; whoever has a loop of them hears of the first two.
+  return it === 'it' ? problemOf(found, config, `its interpreter ${interpreter}`) : undefined
 }
 
-function findInPath(config: SavedConfig, program: string): string | undefined {
+/** EM_… of elf.h, and which of them a host of ours runs. */
+const machinesOf: Readonly<Record<string, readonly number[]>> = { x64: [62, 3], arm64: [183, 40] }
+const machineNames: Readonly<Record<number, string>> = {
+  3: 'i386',
+  8: 'mips',
+  21: 'ppc64',
+  22: 's390x',
+  40: 'arm',
+  62: 'x86-64',
+  183: 'arm64',
+  243: 'riscv',
+  258: 'loongarch',
+}
+const machineName = (machine = 0) => machineNames[machine] ?? `ELF machine ${machine}`
+
+function withoutPrograms({ file, mount }: Inside, it: string): string | undefined {
+  const { attributes, recursive } = mountOptions(mount ?? { destination: '/' })
+  if ((attributes.set | recursive.set) & mountAttributes.MOUNT_ATTR_NOEXEC) {
+    return `${it} lies on ${mount?.destination}, which is mounted noexec`
+  }
+  return isOnNoexec(file) ? `${it} lies on a filesystem that the host has mounted noexec` : undefined
+}
+
+/** By the mode of the file and of the folders above it. A user namespace turns the ids around: nothing is said of it. */
+function forbidden({ path, stat }: Inside, config: SavedConfig, it: string): string | undefined {
+  const { process: process_, linux } = config.spec
+  const overrides = process_?.capabilities?.effective?.includes('CAP_DAC_OVERRIDE') ?? false
+  if (overrides || linux?.uidMappings?.length) return undefined
+  const { uid, gid, additionalGids = [] } = { uid: 0, gid: 0, ...process_?.user }
+  const bitsFor = (one: Inside['stat']) =>
+    one.uid === uid ? one.mode >> 6 : [gid, ...additionalGids].includes(one.gid) ? one.mode >> 3 : one.mode
+  const says = (one: Inside['stat']) => `mode 0${(one.mode & 0o7777).toString(8)} of ${one.uid}:${one.gid}`
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    const above = findInside(config, folder)?.stat
+    if (above && (bitsFor(above) & 1) === 0) return `user ${uid}:${gid} may not enter ${folder} (${says(above)})`
+    if (folder === '/') break
+  }
+  return (bitsFor(stat) & 1) === 0 ? `user ${uid}:${gid} may not run ${it} (${says(stat)})` : undefined
+}
+
+function findInPath(config: SavedConfig, program: string): Inside | undefined {
   const path = config.spec.process?.env?.findLast((line) => line.startsWith('PATH='))?.slice(5) ?? '/bin:/usr/bin'
   for (const folder of path.split(':')) {
-    const found = lookUp(config, `${folder}/${program}`)
+    const found = findInside(config, inFolder(`${folder || '.'}/${program}`, config))
     if (found) return found
   }
   return undefined
-}
-
-/** Only for a message, so links are followed as the host sees them when they are relative, and not at all when absolute. */
-function lookUp({ spec, bundle, rootfs }: SavedConfig, path: string): string | undefined {
-  const root = spec.root?.path ?? ''
-  const layers = rootfs
-    ? [rootfs.overlay.upper, ...rootfs.overlay.lower]
-    : [root.startsWith('/') ? root : `${bundle ?? ''}/${root}`]
-  const full = path.startsWith('/') ? path : `${spec.process?.cwd ?? ''}/${path}`
-  return layers.map((layer) => `${layer}/${full}`).find(isThere)
-}
-
-function isThere(file: string): boolean {
-  try {
-    return statSync(file, { throwIfNoEntry: false }) !== undefined
-  } catch {
-    // A loop of links, or a file where a folder should be.
-    return false
-  }
 }

@@ -27,6 +27,7 @@ export function features(): Record<string, unknown> {
       apparmor: { enabled: true },
       selinux: { enabled: true },
       intelRdt: { enabled: false },
+      memoryPolicy: { modes: [], flags: [] },
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: false },
     },

@@ -137,6 +137,8 @@ function run(root: string, record: Owned, rest: readonly string[], input = ''): 
         ),
       )
     })
+    // A program that has ended without reading says why by its exit.
+    child.stdin?.on('error', () => {})
     child.stdin?.end(input)
   })
 }

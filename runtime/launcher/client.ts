@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
 import { createConnection, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,8 +17,8 @@ export interface LauncherPlace {
   nodeBinary?: string
 }
 
-/** The first start on a machine compiles everything and starts twice; on a slow one that takes a while. */
-const startMilliseconds = 30_000
+/** The first start on a machine compiles everything and starts twice; an emulated one has been seen to take half a minute. */
+const startMilliseconds = 120_000
 
 /**
  * The launcher makes system calls and moves bytes: no loop of it ever gets hot, so optimising compilers would only cost
@@ -39,17 +39,17 @@ const smallHeap = [
 export async function connectOrStart(place: LauncherPlace): Promise<Socket> {
   const path = `${place.root}/launcher.sock`
   const until = performance.now() + startMilliseconds
-  for (let tries = 0; ; tries++) {
+  let started: ChildProcess | undefined
+  for (;;) {
     const socket = await tryConnect(path)
     if (socket) return socket
-    if (performance.now() > until) {
-      throw launcherError(
-        'LAUNCHER_LOST',
-        `connect to launcher: none answers on ${path}; see ${place.root}/launcher.log`,
-      )
+    const failed = started?.exitCode || started?.signalCode
+    if (failed || performance.now() > until) {
+      const reason = failed ? `it ended with ${failed} as it began` : `none answers on ${path}`
+      throw launcherError('LAUNCHER_LOST', `connect to launcher: ${reason}; see ${place.root}/launcher.log`)
     }
-    if (tries === 0) startLauncher(place)
-    else await sleep(5)
+    if (started) await sleep(5)
+    else started = startLauncher(place)
   }
 }
 
@@ -66,7 +66,7 @@ function tryConnect(path: string): Promise<Socket | undefined> {
 }
 
 /** In a session of its own, so that it outlives us; a second one leaves when it finds the lock taken. */
-function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPlace): void {
+function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPlace): ChildProcess {
   mkdirSync(root, { recursive: true, mode: 0o700 })
   const output = openSync(`${root}/launcher.log`, 'a', 0o600)
   const main = fileURLToPath(new URL('./main.ts', import.meta.url))
@@ -87,6 +87,7 @@ function startLauncher({ root, log, nodeBinary = process.execPath }: LauncherPla
   child.on('error', (error) => log.error('launcher cannot be started', { error: error.message }))
   child.unref()
   closeSync(output)
+  return child
 }
 
 type Waiting = PromiseWithResolvers<Record<string, unknown>> & { onGate?: ((gate: GateNotice) => void) | undefined }
@@ -116,6 +117,8 @@ export class LauncherClient {
     if (this.#closed) throw launcherError('LAUNCHER_LOST', `ask launcher to ${request.op}: the connection is closed`)
     this.#socket ??= this.#connect()
     const socket = await this.#socket
+    // It can have closed in the tick before: nobody would tell this call any more.
+    if (socket.destroyed) throw launcherError('LAUNCHER_LOST', `ask launcher to ${request.op}: it is gone`)
     const call = this.#next++
     const waiting: Waiting = Object.assign(Promise.withResolvers<Record<string, unknown>>(), { onGate })
     this.#waiting.set(call, waiting)

@@ -216,6 +216,12 @@ export class ContainerProcess {
     this.forget()
   }
 
+  /** It has no end, for it has not begun: whoever waits for one is told. */
+  neverBorn(): void {
+    this.exited.promise.catch(() => {})
+    this.exited.reject(launcherError('NOT_FOUND', `wait for ${this.record.id}: its birth has failed`))
+  }
+
   /** Lets go of every descriptor. */
   forget(): void {
     for (const output of this.#outputs.splice(0)) output.close()

@@ -175,6 +175,7 @@ export class LauncherServer {
       })
     } catch (error) {
       this.containers.delete(record.id)
+      container.neverBorn()
       throw error
     }
     return { record: container.record }

@@ -22,7 +22,7 @@ import {
   openFlags,
   resolveFlags,
 } from '../linux/constants.ts'
-import { EEXIST } from '../linux/errno-numbers.ts'
+import { EEXIST, EINVAL } from '../linux/errno-numbers.ts'
 import type { Arg, CallOptions, Result, Shown, SyscallTape } from './syscall-tape.ts'
 
 /** System calls in the words of their man pages. Each records one entry, or a few that belong together. */
@@ -164,9 +164,19 @@ export const longestValue = 255
 export function configure(tape: SyscallTape, context: Arg, data: readonly string[]): void {
   for (const option of data) {
     const [key = '', ...rest] = option.split('=')
-    if (rest.length === 0) tape.call('fsconfig', [context, commands.flag, key, null, 0])
+    if (rest.length === 0) tape.call('fsconfig', [context, commands.flag, key, null, 0], toleranceOf(key))
     else tape.call('fsconfig', [context, commands.string, key, rest.join('='), 0])
   }
+}
+
+/**
+ * Flags of mount(2) that fsconfig(2) does not have for all filesystems: who has an option of that name takes it, and with the
+ * others the flag has never changed anything.
+ */
+export const halfKnownFlags: readonly string[] = ['acl', 'noacl', 'iversion']
+
+function toleranceOf(key: string): { tolerate?: readonly number[] } {
+  return halfKnownFlags.includes(key) ? { tolerate: [EINVAL] } : {}
 }
 
 /** fsconfig(2) with a descriptor as value. */

@@ -176,6 +176,15 @@ describe.skipIf(!canRun)('podman drives coracle-oci (needs root, podman, conmon,
     expect(bound).toMatchObject({ status: 1, stdout: 'group\npasswd\n' })
   })
 
+  it('--security-opt seccomp=FILE: a profile of the user’s own', () => {
+    const profile = join(on.folder, 'profile.json')
+    const rule = { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 95 }
+    writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [rule] }))
+    const made = once(['--security-opt', `seccomp=${profile}`], 'sh', '-c', 'mkdir /tmp/x; touch /tmp/y && echo fine')
+    expect(made.stdout).toBe('fine\n')
+    expect(made.stderr).toMatch(/mkdir: .*(not supported)/)
+  })
+
   it.skipIf(!has('gcc'))('--init (needs gcc): a first process of the engine’s', () => {
     const program = join(on.folder, 'init')
     const source = '#include <unistd.h>\nint main(int n, char **a) { return n > 2 ? execvp(a[2], a + 2) : 99; }\n'

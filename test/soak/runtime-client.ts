@@ -1,4 +1,7 @@
-/** A client that makes containers until it is killed: ROOT ROOTFS CGROUP PREFIX AT-ONCE. Tells its parent of each that ended well. */
+/**
+ * A client that makes containers until it is killed: ROOT ROOTFS CGROUP PREFIX AT-ONCE. Tells its parent of each that ended well (1),
+ * and in words of what a kill of the launcher does not excuse.
+ */
 import { silentLog } from '../../runtime/base/log.ts'
 import { openRuntime, type Runtime } from '../../runtime/index.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
@@ -33,7 +36,7 @@ async function lives(at: number): Promise<void> {
       // The launcher has been killed under us: what is lost is cleaned up by whoever reads the disk.
       const code = (error as { code?: string }).code ?? ''
       if (!['LAUNCHER_LOST', 'PLAY_FAILED', 'NOT_FOUND', 'WRONG_STATE', 'NOT_RUNNING'].includes(code)) {
-        process.stderr.write(`${id}: ${(error as Error).message}\n`)
+        process.send?.(`${id}: ${code} ${(error as Error).message}`)
       }
       await runtime.delete(id, { force: true }).catch(() => {})
     }

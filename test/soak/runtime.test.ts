@@ -107,14 +107,16 @@ describe.skipIf(process.getuid?.() !== 0)('runtime, for long (needs root)', () =
     const total = scaled(20_000)
     let done = 0
     const kills = { launcher: 0, client: 0 }
+    const complaints: string[] = []
     for (let round = 0; done < total; round++) {
       const client = fork(
         join(import.meta.dirname, 'runtime-client.ts'),
         [on.root, on.rootfs, `coracle/test-soak-${process.pid}`, `r${round}`, String(atOnce)],
         { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
       )
-      client.on('message', (count) => {
-        done += Number(count)
+      client.on('message', (told) => {
+        if (typeof told === 'string') complaints.push(told)
+        else done += Number(told)
       })
       await sleep(500 + Math.random() * 2500)
       const victim = round % 2 === 0 ? 'launcher' : 'client'
@@ -135,6 +137,7 @@ describe.skipIf(process.getuid?.() !== 0)('runtime, for long (needs root)', () =
     await sleep(1000)
     const sample = launcherSample(on.launcherPid(), done)
     console.log('killed', kills, sample)
+    expect(complaints).toEqual([])
     expect(childrenOf(on.launcherPid())).toEqual([])
     expect(sample.descriptors).toBeLessThan(60)
   })

@@ -278,7 +278,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
     })
     const root = spec.root?.path ?? ''
     const attacker = join(on.rootfs, 'bin/attacker')
-    const swapping = promisify(execFile)(attacker, ['swap', join(root, 'data'), join(root, 'link'), '60000']).catch(
+    const swapping = promisify(execFile)(attacker, ['swap', join(root, 'data'), join(root, 'link'), '300000']).catch(
       () => ({ stdout: '' }),
     )
     const swapper = execFileSync('ps', ['-eo', 'pid,args'], { encoding: 'utf8' })
@@ -306,7 +306,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
     expect(wrong).toEqual([])
     expect(outcomes.made).toBeGreaterThan(50)
     expect(outcomes.refused).toBeGreaterThan(50)
-  }, 120_000)
+  }, 300_000)
 
   describe('CVE-2026-30892: exec --user, read loosely', () => {
     it('what is not exactly uid or uid:gid is refused, and never means root', () => {

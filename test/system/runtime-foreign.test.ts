@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -138,6 +138,18 @@ describe.skipIf(!isRoot || !hasRunc)(
       expect(none.message).toMatch(/execve\("\/no\/such\/runtime".*ENOENT/)
       expect((await on.runtime.list()).map(({ id }) => id)).toEqual([])
       expect(existsSync(join(on.root, 'g'))).toBe(false)
+    })
+
+    it('one that ends without reading what it is given: its exit is the error', async () => {
+      await create('i', ['sleep', '600'])
+      const state = join(on.root, 'i/state.json')
+      const written = readFileSync(state, 'utf8')
+      writeFileSync(state, written.replace('/usr/sbin/runc', '/bin/false'))
+      // More than a pipe holds: whoever writes it hears that nobody reads.
+      const much = { unified: { 'memory.low': ' '.repeat(2 ** 18) } }
+      await expect(on.runtime.update('i', much)).rejects.toMatchObject({ code: 'FOREIGN_FAILED' })
+      writeFileSync(state, written)
+      await on.runtime.delete('i', { force: true })
     })
 
     it('kill -9 of its process, and delete by force while it runs', async () => {

@@ -31,7 +31,7 @@ describe.skipIf(process.getuid?.() !== 0)('config.json, mutated (needs root)', (
       writeFileSync(join(bundle, 'config.json'), text)
       const { status, stdout, stderr } = engine.command('create', '-b', bundle, 'bad')
       expect([...fields, status, stdout]).toEqual([...fields, 1, ''])
-      expect(stderr, fields.join()).toMatch(/config\.json \S+: /)
+      expect(stderr, fields.join()).toMatch(/config\.json [\w.[\]]+( \S+)?: /)
       expect(engine.command('state', 'bad').status).toBe(1)
     }
   }, 60_000)

@@ -113,6 +113,22 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
     expect(withoutCache(ours)).toEqual(withoutCache(theirs))
   })
 
+  it.skipIf(!has('runc'))('features: what runc has is there, and what is not there says so', () => {
+    const [ours, theirs] = [oci('features'), by('runc', 'runc')(['features'])].map(({ stdout }) => JSON.parse(stdout))
+    for (const list of ['hooks', 'mountOptions']) expect(ours[list]).toEqual(expect.arrayContaining(theirs[list]))
+    for (const list of ['namespaces', 'capabilities'])
+      expect(ours.linux[list]).toEqual(expect.arrayContaining(theirs.linux[list]))
+    for (const list of ['actions', 'operators'])
+      expect(ours.linux.seccomp[list]).toEqual(expect.arrayContaining(theirs.linux.seccomp[list]))
+    expect(ours.linux).toMatchObject({
+      cgroup: { v1: true, v2: true, systemd: false, systemdUser: false },
+      intelRdt: { enabled: false },
+      netDevices: { enabled: false },
+      memoryPolicy: { modes: [], flags: [] },
+    })
+    expect([ours.ociVersionMin, ours.ociVersionMax]).toEqual(['1.0.0', '1.3.0'])
+  })
+
   it('create sends the terminal to --console-socket, start runs on it, exec has one of its own', async () => {
     configure(['sh', '-c', 'tty; read line; echo got $line'], (spec) =>
       Object.assign(spec.process ?? {}, { terminal: true }),

@@ -304,7 +304,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
   })
 
   it('exec: exit code, streams, user, environment, stdin', async () => {
-    await on.runtime.create({ id: 'e', spec: on.spec(['sleep', '60']) })
+    await on.runtime.create({ id: 'e', spec: on.spec(['sleep', '600']) })
     await on.runtime.start('e')
     const both = await finish(await on.runtime.exec('e', { args: ['sh', '-c', 'echo out; echo err >&2; exit 42'] }))
     expect(both).toEqual({ stdout: 'out\n', stderr: 'err\n', exitCode: 42 })
@@ -345,17 +345,17 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     await on.runtime.create({ id: 't', spec: on.spec(['sleep', '60']) })
     await on.runtime.start('t')
     const session = await on.runtime.exec('t', { args: ['sh'], stdin: true, terminal: { columns: 91, rows: 17 } })
-    const output = textOf(session.stdout)
+    let text = ''
+    session.stdout.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
     session.stdin?.write('tty; stty size\n')
-    await sleep(100)
+    await expect.poll(() => text, { timeout: 20_000 }).toContain('17 91')
+    expect(text).toContain('/dev/pts/0')
     session.resize(50, 20)
-    await sleep(50)
     session.stdin?.write('stty size; exit 6\n')
     expect(await session.exit).toEqual({ exitCode: 6 })
-    const text = await output
-    expect(text).toContain('/dev/pts/0')
-    expect(text).toContain('17 91')
-    expect(text).toContain('20 50')
+    await expect.poll(() => text).toContain('20 50')
     await on.runtime.delete('t', { force: true })
   })
 

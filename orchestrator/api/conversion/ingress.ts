@@ -67,9 +67,12 @@ const newPath = ({ backend, pathType = 'ImplementationSpecific', ...rest }: OldP
 })
 
 function oldBackend({ service, resource }: Backend): OldBackend {
-  if (!service) return resource ? { resource } : {}
-  const port = service.port?.name || service.port?.number
-  return { serviceName: service.name, ...(port === undefined ? {} : { servicePort: port }) }
+  const port = service?.port?.name || service?.port?.number
+  return {
+    ...(service ? { serviceName: service.name } : {}),
+    ...(port === undefined ? {} : { servicePort: port }),
+    ...(resource ? { resource } : {}),
+  }
 }
 
 function newBackend({ serviceName, servicePort, resource }: OldBackend): Backend {

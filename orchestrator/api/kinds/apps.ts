@@ -4,6 +4,13 @@ import {
   setReplicaSetDefaults,
   setStatefulSetDefaults,
 } from '../defaults/workload.ts'
+import {
+  controllerRevisionPrinter,
+  daemonSetPrinter,
+  deploymentPrinter,
+  replicaSetPrinter,
+  statefulSetPrinter,
+} from '../print/workload.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types.ts'
 import {
   validateControllerRevision,
@@ -24,6 +31,7 @@ const subresources = [scaleSubresource, statusSubresource]
 export const deploymentKind = apps<Deployment>({
   kind: 'Deployment',
   resource: 'deployments',
+  printer: deploymentPrinter,
   shortNames: ['deploy'],
   categories: ['all'],
   namespaced: true,
@@ -39,6 +47,7 @@ export const deploymentKind = apps<Deployment>({
 export const replicaSetKind = apps<ReplicaSet>({
   kind: 'ReplicaSet',
   resource: 'replicasets',
+  printer: replicaSetPrinter,
   shortNames: ['rs'],
   categories: ['all'],
   namespaced: true,
@@ -55,6 +64,7 @@ export const replicaSetKind = apps<ReplicaSet>({
 export const statefulSetKind = apps<StatefulSet>({
   kind: 'StatefulSet',
   resource: 'statefulsets',
+  printer: statefulSetPrinter,
   shortNames: ['sts'],
   categories: ['all'],
   namespaced: true,
@@ -70,6 +80,7 @@ export const statefulSetKind = apps<StatefulSet>({
 export const daemonSetKind = apps<DaemonSet>({
   kind: 'DaemonSet',
   resource: 'daemonsets',
+  printer: daemonSetPrinter,
   shortNames: ['ds'],
   categories: ['all'],
   namespaced: true,
@@ -90,6 +101,7 @@ export const daemonSetKind = apps<DaemonSet>({
 export const controllerRevisionKind = apps<ControllerRevision>({
   kind: 'ControllerRevision',
   resource: 'controllerrevisions',
+  printer: controllerRevisionPrinter,
   namespaced: true,
   strategy: { validate: validateControllerRevision, validateUpdate: validateControllerRevisionUpdate },
 })

@@ -1,14 +1,38 @@
+import { signingRequestPrinter } from '../print/cluster.ts'
 import type { CertificateSigningRequest } from '../types.ts'
-import { inGroup, specAndStatus } from './define.ts'
+import { validateApproval, validateSigningRequest, validateSigningRequestUpdate } from '../validate/certificate.ts'
+import { inGroup, specAndStatus, withoutGeneration } from './define.ts'
 import { statusSubresource } from './kind.ts'
 
 const certificates = inGroup('certificates.k8s.io', 'v1', 'io.k8s.api.certificates.v1.')
+
+/** `status.conditions` alone: certificates are the signer's, the wish is the asker's. */
+function keepAllButConditions(request: CertificateSigningRequest, old: CertificateSigningRequest): void {
+  const { resourceVersion: _, ...metadata } = old.metadata ?? {}
+  const conditions = request.status?.conditions
+  request.metadata = metadata
+  request.spec = old.spec
+  request.status = { ...old.status, ...(conditions ? { conditions } : {}) }
+}
 
 export const certificateSigningRequestKind = certificates<CertificateSigningRequest>({
   kind: 'CertificateSigningRequest',
   resource: 'certificatesigningrequests',
   shortNames: ['csr'],
   namespaced: false,
+  printer: signingRequestPrinter,
   subresources: [{ name: 'approval', verbs: ['get', 'patch', 'update'] }, statusSubresource],
-  strategy: { ...specAndStatus<CertificateSigningRequest>(() => ({})) },
+  strategy: {
+    ...withoutGeneration(specAndStatus<CertificateSigningRequest>(() => ({}))),
+    beforeCreate(request, { user }) {
+      request.status = {}
+      // Who asks is what the server knows, not what the request says.
+      const { username: _n, uid: _u, groups: _g, extra: _e, ...wish } = request.spec
+      request.spec = { ...wish, username: user.name, groups: [...user.groups] }
+    },
+    through: { approval: { before: keepAllButConditions, validate: validateApproval } },
+    validate: validateSigningRequest,
+    validateUpdate: validateSigningRequestUpdate,
+    fields: { 'spec.signerName': ({ spec }) => spec.signerName },
+  },
 })

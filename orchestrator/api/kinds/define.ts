@@ -68,3 +68,9 @@ function setOrDelete<T extends WithStatus>(object: T, field: 'spec' | 'status', 
 export function isOtherContent<T extends KubeObject>(object: T, old: T): boolean {
   return !isEqual({ ...object, metadata: null }, { ...old, metadata: null })
 }
+
+/** For kinds that keep no generation. */
+export function withoutGeneration<T extends KubeObject>(strategy: Partial<Strategy<T>>): Partial<Strategy<T>> {
+  const { isNewGeneration: _, ...rest } = strategy
+  return rest
+}

@@ -1,5 +1,6 @@
 import type { StatusCause } from '../status.ts'
 import type { KubeObject } from '../types.ts'
+import type { User } from '../user.ts'
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection'
 
@@ -44,8 +45,8 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   /** What is wrong with a name, as in `../names.ts`. */
   checkName(name: string): string[]
   setDefaults?(object: T): void
-  /** Removes what a creator may not set, such as the status. */
-  beforeCreate?(object: T): void
+  /** Removes what a creator may not set, such as the status; notes who he is, where that is part of the object. */
+  beforeCreate?(object: T, creator: { readonly user: User }): void
   /** Takes over from `old` what an update may not change, such as the status. */
   beforeUpdate?(object: T, old: T): void
   /** For `PUT …/status`: takes over all but the status. */

@@ -1,4 +1,6 @@
+import { disruptionBudgetPrinter } from '../print/cluster.ts'
 import type { PodDisruptionBudget } from '../types.ts'
+import { validateDisruptionBudget } from '../validate/disruption-budget.ts'
 import { inGroup, specAndStatus } from './define.ts'
 import { statusSubresource } from './kind.ts'
 
@@ -7,6 +9,7 @@ const policy = inGroup('policy', 'v1', 'io.k8s.api.policy.v1.')
 export const podDisruptionBudgetKind = policy<PodDisruptionBudget>({
   kind: 'PodDisruptionBudget',
   resource: 'poddisruptionbudgets',
+  printer: disruptionBudgetPrinter,
   shortNames: ['pdb'],
   namespaced: true,
   subresources: [statusSubresource],
@@ -17,5 +20,6 @@ export const podDisruptionBudgetKind = policy<PodDisruptionBudget>({
       disruptionsAllowed: 0,
       expectedPods: 0,
     })),
+    validate: validateDisruptionBudget,
   },
 })

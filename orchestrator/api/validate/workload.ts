@@ -1,6 +1,7 @@
 /** Deployments, ReplicaSets, StatefulSets, DaemonSets. Source: k8s.io/kubernetes/pkg/apis/apps/validation/validation.go. */
 import { isEqual } from '../equal.ts'
 import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../types.ts'
+import { type Amount, isNothing, validateAmount, validateAtMostAll } from './amount.ts'
 import { validateNotNegative } from './numbers.ts'
 import { validateRestartsAlways, validateTemplate, validateTemplateSelector } from './pod-template.ts'
 import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
@@ -9,29 +10,6 @@ const oneOf = (value: string | undefined, supported: readonly string[], field: s
   if (value && supported.includes(value)) return []
   return value ? [unsupported(field, value, supported)] : [required(field)]
 }
-
-type Amount = string | number | undefined
-
-/** A number or a share of the wanted pods. */
-function validateAmount(value: Amount, field: string): Problem[] {
-  if (value === undefined) return []
-  if (typeof value === 'number') return validateNotNegative(value, field)
-  if (/^[0-9]+%$/.test(value)) return []
-  return [
-    invalidValue(
-      field,
-      value,
-      "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%')",
-    ),
-  ]
-}
-
-function validateAtMostAll(value: Amount, field: string): Problem[] {
-  const isTooMuch = typeof value === 'string' && Number.parseInt(value, 10) > 100
-  return isTooMuch ? [invalidValue(field, value, 'must not be greater than 100%')] : []
-}
-
-const isNothing = (value: Amount) => value === 0 || value === '0%'
 
 /** What is wrong with a Deployment. */
 export function validateDeployment({ spec }: Deployment): Problem[] {

@@ -43,7 +43,7 @@ export async function createObject(
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, user: request.user, dryRun: request.dryRun }
   await mutate(registry.admission, admission)
-  kind.strategy.beforeCreate?.(object)
+  kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)
   refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
   await validate(registry.admission, admission)

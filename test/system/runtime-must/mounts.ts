@@ -67,6 +67,21 @@ const propagation: readonly (readonly [option: string, shown: RegExp])[] = [
   ['runbindable', /unbindable/],
 ]
 
+/** What asks for what is so anyway, and flags that a tmpfs has never had. */
+const harmless = [
+  'defaults',
+  'async',
+  'loud',
+  'silent',
+  'iversion',
+  'noiversion',
+  'nolazytime',
+  'norelatime',
+  'nostrictatime',
+  'acl',
+  'noacl',
+]
+
 /** config.md: mounts. */
 export const mountMusts: Must[] = [
   {
@@ -120,7 +135,7 @@ export const mountMusts: Must[] = [
     option(`${name} (after ${undone})`, { ...tmpfs('/data', undone, name), expect: unflagged('/data', undone) }),
   ),
   option('strictatime', { ...tmpfs('/data', 'strictatime'), expect: unflagged('/data', 'relatime', 'noatime') }),
-  ...['defaults', 'async', 'loud', 'noiversion', 'nolazytime', 'norelatime', 'nostrictatime', 'silent'].map((name) =>
+  ...harmless.map((name) =>
     option(name, {
       ...tmpfs('/data', name),
       expect: [(answer) => expect(mountAt(answer, '/data')?.type).toBe('tmpfs')],

@@ -1,0 +1,174 @@
+/** PersistentVolumes and their claims. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
+import { isEqual } from '../equal.ts'
+import { checkDnsSubdomain } from '../names.ts'
+import { compareQuantities, parseQuantity } from '../quantity.ts'
+import type { PersistentVolume, PersistentVolumeClaim } from '../types.ts'
+import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { validateSelector } from './selector.ts'
+
+const accessModes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
+const volumeModes = ['Block', 'Filesystem']
+const reclaimPolicies = ['Delete', 'Recycle', 'Retain']
+
+function validateAccessModes(modes: readonly string[] | undefined, field: string): Problem[] {
+  if (!modes?.length) return [required(field, 'at least 1 access mode is required')]
+  const alone = modes.includes('ReadWriteOncePod') && modes.length > 1
+  return [
+    ...eachItem(modes, field, (mode) => (accessModes.includes(mode) ? [] : [unsupported(field, mode, accessModes)])),
+    ...(alone ? [notAllowed(field, 'may not use ReadWriteOncePod with other access modes')] : []),
+  ]
+}
+
+function validateCapacity(storage: string | undefined, field: string): Problem[] {
+  if (storage === undefined) return [required(field)]
+  return parseQuantity(storage).nano > 0n ? [] : [invalidValue(field, storage, 'must be greater than zero')]
+}
+
+/** Fields of a volume's spec that are no source. */
+const notSources = new Set([
+  'accessModes',
+  'capacity',
+  'claimRef',
+  'mountOptions',
+  'nodeAffinity',
+  'persistentVolumeReclaimPolicy',
+  'storageClassName',
+  'volumeAttributesClassName',
+  'volumeMode',
+])
+
+type VolumeSpec = NonNullable<PersistentVolume['spec']>
+
+function sourcesOf(spec: VolumeSpec): string[] {
+  return Object.keys(spec).filter((name) => !notSources.has(name))
+}
+
+/** What is wrong with a PersistentVolume. */
+export function validatePersistentVolume({ spec }: PersistentVolume): Problem[] {
+  if (!spec) return [required('spec.accessModes')]
+  const { capacity, persistentVolumeReclaimPolicy: policy, volumeMode, storageClassName } = spec
+  const others = Object.keys(capacity ?? {}).filter((name) => name !== 'storage')
+  return [
+    ...validateAccessModes(spec.accessModes, 'spec.accessModes'),
+    ...(Object.keys(capacity ?? {}).length === 0
+      ? [required('spec.capacity')]
+      : validateCapacity(capacity?.storage, 'spec.capacity[storage]')),
+    ...others.map((name) => unsupported('spec.capacity', name, ['storage'])),
+    ...validateSources(spec),
+    ...(policy && !reclaimPolicies.includes(policy)
+      ? [unsupported('spec.persistentVolumeReclaimPolicy', policy, reclaimPolicies)]
+      : []),
+    ...(storageClassName
+      ? invalidName('spec.storageClassName', storageClassName, checkDnsSubdomain(storageClassName))
+      : []),
+    ...(volumeMode && !volumeModes.includes(volumeMode)
+      ? [unsupported('spec.volumeMode', volumeMode, volumeModes)]
+      : []),
+    ...validateAffinity(spec),
+  ]
+}
+
+function validateSources(spec: VolumeSpec): Problem[] {
+  const [first, ...more] = sourcesOf(spec)
+  if (first === undefined) return [required('spec', 'must specify a volume type')]
+  return [
+    ...more.map((name) => notAllowed(`spec.${name}`, 'may not specify more than 1 volume type')),
+    ...validateHostPath(spec),
+    ...(spec.local && !spec.local.path ? [required('spec.local.path')] : []),
+    ...(spec.csi && !spec.csi.driver ? [required('spec.csi.driver')] : []),
+    ...(spec.csi && !spec.csi.volumeHandle ? [required('spec.csi.volumeHandle')] : []),
+    ...(spec.nfs && !spec.nfs.server ? [required('spec.nfs.server')] : []),
+    ...(spec.nfs && !spec.nfs.path.startsWith('/')
+      ? [invalidValue('spec.nfs.path', spec.nfs.path, 'must be an absolute path')]
+      : []),
+  ]
+}
+
+function validateHostPath({ hostPath, persistentVolumeReclaimPolicy: policy }: VolumeSpec): Problem[] {
+  if (!hostPath) return []
+  const { path } = hostPath
+  const field = 'spec.hostPath.path'
+  return [
+    ...(path ? [] : [required(field)]),
+    ...(path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : []),
+    ...(path === '/' && policy === 'Recycle'
+      ? [notAllowed('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'")]
+      : []),
+  ]
+}
+
+function validateAffinity({ local, nodeAffinity }: VolumeSpec): Problem[] {
+  const terms = nodeAffinity?.required?.nodeSelectorTerms
+  const field = 'spec.nodeAffinity'
+  if (local && !nodeAffinity) return [required(field, 'Local volume requires node affinity')]
+  if (!nodeAffinity) return []
+  if (!nodeAffinity.required) return [required(`${field}.required`, 'must specify required node constraints')]
+  return terms?.length
+    ? []
+    : [required(`${field}.required.nodeSelectorTerms`, 'must have at least one node selector term')]
+}
+
+/** What an update of a PersistentVolume may not do: what is behind it stays. */
+export function validatePersistentVolumeUpdate({ spec }: PersistentVolume, old: PersistentVolume): Problem[] {
+  const source = (each: VolumeSpec | undefined) =>
+    Object.fromEntries(sourcesOf(each ?? {}).map((name) => [name, each?.[name as keyof VolumeSpec]]))
+  return [
+    ...(isEqual(source(spec), source(old.spec))
+      ? []
+      : [notAllowed('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation')]),
+    ...(spec?.volumeMode === old.spec?.volumeMode
+      ? []
+      : [invalidValue('spec.volumeMode', spec?.volumeMode ?? null, 'field is immutable')]),
+    ...(old.spec?.nodeAffinity && !isEqual(spec?.nodeAffinity, old.spec.nodeAffinity)
+      ? [invalidValue('spec.nodeAffinity', spec?.nodeAffinity ?? null, 'field is immutable')]
+      : []),
+  ]
+}
+
+type ClaimSpec = NonNullable<PersistentVolumeClaim['spec']>
+
+/** What is wrong with a PersistentVolumeClaim. */
+export function validatePersistentVolumeClaim({ spec }: PersistentVolumeClaim): Problem[] {
+  return spec ? validateClaimSpec(spec, 'spec') : [required('spec.accessModes')]
+}
+
+/** The same of a claim within something else. */
+export function validateClaimSpec(spec: ClaimSpec, field: string): Problem[] {
+  const { selector, storageClassName, volumeMode, resources, dataSource } = spec
+  return [
+    ...validateSelector(selector, `${field}.selector`),
+    ...validateAccessModes(spec.accessModes, `${field}.accessModes`),
+    ...validateCapacity(resources?.requests?.storage, `${field}.resources[storage]`),
+    ...(storageClassName
+      ? invalidName(`${field}.storageClassName`, storageClassName, checkDnsSubdomain(storageClassName))
+      : []),
+    ...(volumeMode && !volumeModes.includes(volumeMode)
+      ? [unsupported(`${field}.volumeMode`, volumeMode, volumeModes)]
+      : []),
+    ...(dataSource && !dataSource.name ? [required(`${field}.dataSource.name`)] : []),
+    ...(dataSource && !dataSource.kind ? [required(`${field}.dataSource.kind`)] : []),
+  ]
+}
+
+const fixedText =
+  'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
+
+/** What an update of a claim may not do: it only grows, once it is bound. */
+export function validateClaimUpdate({ spec }: PersistentVolumeClaim, old: PersistentVolumeClaim): Problem[] {
+  const before = old.spec
+  if (!spec || !before) return []
+  const isBound = old.status?.phase === 'Bound'
+  const comparable = (each: ClaimSpec) => ({
+    ...each,
+    volumeName: before.volumeName ? each.volumeName : undefined,
+    volumeAttributesClassName: undefined,
+    ...(isBound ? { resources: { ...each.resources, requests: { ...each.resources?.requests, storage: '' } } } : {}),
+  })
+  const problems = isEqual(comparable(spec), comparable(before)) ? [] : [notAllowed('spec', fixedText)]
+  const [now, earlier] = [spec.resources?.requests?.storage, before.resources?.requests?.storage]
+  const isLess =
+    now !== undefined && earlier !== undefined && compareQuantities(parseQuantity(now), parseQuantity(earlier)) < 0
+  return isBound && isLess
+    ? [...problems, notAllowed('spec.resources.requests.storage', 'field can not be less than status.capacity')]
+    : problems
+}

@@ -1,0 +1,97 @@
+/** Roles and bindings. Source: k8s.io/kubernetes/pkg/apis/rbac/validation/validation.go. */
+import { isEqual } from '../equal.ts'
+import { checkDnsSubdomain, checkPathSegment } from '../names.ts'
+import type { ClusterRole, ClusterRoleBinding, PolicyRule, RbacSubject, Role, RoleBinding } from '../types.ts'
+import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { validateSelector } from './selector.ts'
+
+export const rbacGroup = 'rbac.authorization.k8s.io'
+
+/** What is wrong with a Role. */
+export function validateRole({ rules }: Role): Problem[] {
+  return eachItem(rules, 'rules', (rule, field) => validateRule(rule, true, field))
+}
+
+/** What is wrong with a ClusterRole. */
+export function validateClusterRole({ rules, aggregationRule }: ClusterRole): Problem[] {
+  const selectors = aggregationRule?.clusterRoleSelectors
+  const field = 'aggregationRule.clusterRoleSelectors'
+  return [
+    ...eachItem(rules, 'rules', (rule, at) => validateRule(rule, false, at)),
+    ...(aggregationRule && !selectors?.length
+      ? [required(field, 'at least one clusterRoleSelector required if aggregationRule is non-nil')]
+      : []),
+    ...eachItem(selectors, field, (selector, at) => validateSelector(selector, at)),
+  ]
+}
+
+function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): Problem[] {
+  const { verbs = [], apiGroups = [], resources = [], nonResourceURLs = [], resourceNames = [] } = rule
+  const ofVerbs = verbs.length > 0 ? [] : [required(`${field}.verbs`, 'verbs must contain at least one value')]
+  if (nonResourceURLs.length > 0) {
+    const isBoth = apiGroups.length + resources.length + resourceNames.length > 0
+    const text = isNamespaced
+      ? 'namespaced rules cannot apply to non-resource URLs'
+      : 'rules cannot apply to both regular resources and non-resource URLs'
+    return isNamespaced || isBoth
+      ? [...ofVerbs, invalidValue(`${field}.nonResourceURLs`, nonResourceURLs, text)]
+      : ofVerbs
+  }
+  const one = (name: string, text: string) =>
+    required(`${field}.${name}`, `resource rules must supply at least one ${text}`)
+  return [
+    ...ofVerbs,
+    ...(apiGroups.length > 0 ? [] : [one('apiGroups', 'api group')]),
+    ...(resources.length > 0 ? [] : [one('resources', 'resource')]),
+  ]
+}
+
+/** What is wrong with a RoleBinding. */
+export function validateRoleBinding({ roleRef, subjects }: RoleBinding): Problem[] {
+  return [...validateRoleRef(roleRef, ['ClusterRole', 'Role']), ...validateSubjects(subjects, true)]
+}
+
+/** What is wrong with a ClusterRoleBinding. */
+export function validateClusterRoleBinding({ roleRef, subjects }: ClusterRoleBinding): Problem[] {
+  return [...validateRoleRef(roleRef, ['ClusterRole']), ...validateSubjects(subjects, false)]
+}
+
+function validateRoleRef({ apiGroup, kind, name }: RoleBinding['roleRef'], kinds: readonly string[]): Problem[] {
+  return [
+    ...(apiGroup === rbacGroup ? [] : [unsupported('roleRef.apiGroup', apiGroup, [rbacGroup])]),
+    ...(kinds.includes(kind) ? [] : [unsupported('roleRef.kind', kind, kinds)]),
+    ...(name ? invalidName('roleRef.name', name, checkPathSegment(name)) : [required('roleRef.name')]),
+  ]
+}
+
+function validateSubjects(subjects: readonly RbacSubject[] | undefined, isNamespaced: boolean): Problem[] {
+  return eachItem(subjects, 'subjects', (subject, field) => validateSubject(subject, isNamespaced, field))
+}
+
+function validateSubject(subject: RbacSubject, isNamespaced: boolean, field: string): Problem[] {
+  const { kind, name, namespace, apiGroup = '' } = subject
+  const ofName = name ? [] : [required(`${field}.name`)]
+  const ofGroup = (wanted: string) =>
+    apiGroup === wanted ? [] : [unsupported(`${field}.apiGroup`, apiGroup, [wanted])]
+  switch (kind) {
+    case 'ServiceAccount':
+      return [
+        ...ofName,
+        ...(name ? invalidName(`${field}.name`, name, checkDnsSubdomain(name)) : []),
+        ...ofGroup(''),
+        ...(isNamespaced || namespace ? [] : [required(`${field}.namespace`)]),
+      ]
+    case 'User':
+    case 'Group':
+      return [...ofName, ...ofGroup(rbacGroup)]
+    default:
+      return [...ofName, unsupported(`${field}.kind`, kind, ['Group', 'ServiceAccount', 'User'])]
+  }
+}
+
+/** A binding to another role is another binding: whoever may change one may not necessarily grant the other. */
+export function validateBindingUpdate(binding: RoleBinding, old: RoleBinding): Problem[] {
+  return isEqual(binding.roleRef, old.roleRef)
+    ? []
+    : [invalidValue('roleRef', binding.roleRef, 'cannot change roleRef')]
+}
