@@ -204,6 +204,9 @@ describe('authorization over HTTP', () => {
 
     it('groups without a user are refused, nobody cannot be anybody, and the rights are those of the other', async () => {
       expect(await whoAmI({ 'impersonate-group': 'dev' })).toContain('without impersonating a user')
+      const odd = { 'impersonate-group': 'dev', 'impersonate-nothing': 'x' }
+      expect(await whoAmI(odd)).toContain('without impersonating a user')
+      expect((await whoAmI({ 'impersonate-nothing': 'x' })).username).toBe('admin')
       const headers = { 'impersonate-user': 'jane' }
       expect((await api.call('GET', maps, { headers, as: null })).status).toBe(401)
       expect((await api.call('GET', maps, { headers })).body.message).toContain('User "jane" cannot list')
