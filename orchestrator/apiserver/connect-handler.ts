@@ -1,10 +1,9 @@
 /** Requests that somebody else answers: a kubelet logs and connections that leave HTTP, pods and services what is asked through `proxy`. */
-import type { IncomingMessage } from 'node:http'
 import type { Kind } from '../api/kinds/kind.ts'
-import { badRequest, methodNotAllowed, StatusError, toStatus, unauthorized, unknownResource } from '../api/status.ts'
-import type { User } from '../api/user.ts'
-import type { Authorizer } from '../auth/authorize.ts'
+import { badRequest, methodNotAllowed, StatusError, toStatus, unknownResource } from '../api/status.ts'
+import { allowedUser } from './allowed-user.ts'
 import type { Answer, StreamedAnswer } from './answer.ts'
+import type { Authenticate } from './authenticator.ts'
 import { attributesOf, refuseUnlessAllowed } from './authorization.ts'
 import type { Incoming } from './incoming.ts'
 import {
@@ -18,6 +17,7 @@ import { proxyAnswer, proxyUpgrade } from './proxy.ts'
 import { isProxied, proxyTargetOf } from './proxy-target.ts'
 import type { Registry } from './registry.ts'
 import { type ResourceRequest, requestInfoOf } from './request-info.ts'
+import type { Serving } from './serving.ts'
 import { isConnection, type KubeletTarget, kubeletTargetOf } from './verbs/connect.ts'
 
 const emptyLog: Answer = { status: 200, contentType: 'text/plain', body: '' }
@@ -61,35 +61,45 @@ function checkVerb(registry: Registry, info: ResourceRequest): Kind {
   return kind
 }
 
-export interface UpgradeServing {
-  readonly registry: Registry
-  readonly authorizer: Authorizer
-  readonly access: KubeletAccess
-  authenticate(request: IncomingMessage): User | null
+export interface UpgradeServing
+  extends Pick<Serving, 'registry' | 'authorizer' | 'access' | 'audit' | 'anonymousAuth'> {
+  readonly authenticate: Authenticate
 }
 
 /** Takes over a connection whose client asks to leave HTTP. Whatever is wrong is answered, and the connection ends. */
-export function handleUpgrade(serving: UpgradeServing, client: UpgradingClient): void {
+export async function handleUpgrade(serving: UpgradeServing, client: UpgradingClient): Promise<void> {
   const { request, socket } = client
   socket.on('error', () => socket.destroy())
+  const { method = 'GET', url = '/', headers, rawHeaders } = request
+  const { pathname: path, searchParams: query } = new URL(url, 'https://server')
+  const wire = { uri: url, address: request.socket.remoteAddress ?? '', rawHeaders }
+  const record = serving.audit?.begin({ method, path, query, headers, wire })
   try {
-    const user = serving.authenticate(request)
-    if (!user) throw unauthorized()
-    const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'https://server')
-    const info = requestInfoOf(request.method ?? 'GET', path, query)
-    refuseUnlessAllowed(serving.authorizer, attributesOf({ user, path }, info))
+    const info = requestInfoOf(method, path, query)
+    record?.means(info)
+    const user = allowedUser(
+      serving,
+      { user: await serving.authenticate(request), path, query, rawHeaders },
+      { info, record },
+    )
     if (info.type === 'resource' && isProxied(info)) {
       checkVerb(serving.registry, info)
       proxyUpgrade(proxyTargetOf(serving.registry, info), serving.access, client)
+      record?.upgraded(socket)
       return
     }
     if (info.type !== 'resource' || !isForKubelet(info) || info.subresource === 'log') {
       throw badRequest('this path does not take an upgrade')
     }
+    // A WebSocket begins with GET, but it is no reading: since Kubernetes 1.35 (AuthorizePodWebsocketUpgradeCreatePermission) it asks for both.
+    refuseUnlessAllowed(serving.authorizer, { ...attributesOf({ user, path, query }, info), verb: 'create' })
     const target = targetOf(serving.registry, info, query)
     if (!target) throw badRequest(`pod ${info.name} does not have a host assigned`)
     upgradeToKubelet(target, serving.access, client)
+    record?.upgraded(socket)
   } catch (error) {
-    endWithError(socket, error instanceof StatusError ? error : new StatusError(toStatus(error)))
+    const refused = error instanceof StatusError ? error : new StatusError(toStatus(error))
+    record?.complete(refused.status)
+    endWithError(socket, refused)
   }
 }

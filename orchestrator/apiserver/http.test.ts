@@ -49,6 +49,7 @@ describe('API over HTTP', () => {
 
     it('a kubelet changes the status of its own node only', async () => {
       const kubelet = { name: 'system:node:n1', groups: ['system:nodes'] }
+      await call('POST', '/api/v1/nodes', { body: { metadata: { name: 'n2' } } })
       const patch = { body: { status: { phase: '' } }, as: kubelet }
       expect((await call('PATCH', '/api/v1/nodes/n1/status', patch)).status).toBe(200)
       expect((await call('PATCH', '/api/v1/nodes/n2/status', patch)).status).toBe(403)

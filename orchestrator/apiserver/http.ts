@@ -5,12 +5,12 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { badRequest, internalError, tooLarge, toStatus } from '../api/status.ts'
-import type { User } from '../api/user.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import type { Authenticate } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle } from './handler.ts'
-import type { Incoming } from './incoming.ts'
+import type { Incoming, Wire } from './incoming.ts'
 import { hasForeignBody } from './proxy.ts'
 import type { Serving } from './serving.ts'
 import { Traffic, type TrafficLimits, usualLimits } from './traffic.ts'
@@ -29,8 +29,9 @@ const bodyMs = 60_000
 export interface HttpOptions {
   readonly serving: Serving
   readonly tls: KeyPair & { readonly caPem: string }
-  /** The user of a request; null for nobody. */
-  authenticate(request: IncomingMessage): User | null
+  readonly authenticate: Authenticate
+  /** Certificates that no longer count, as PEM. */
+  readonly revoked?: string
   /** kube-apiserver's own when left out. */
   readonly limits?: TrafficLimits
 }
@@ -47,6 +48,7 @@ export function createHttpServer(given: HttpOptions) {
       cert: tls.certificatePem,
       key: tls.privateKeyPem,
       ca: tls.caPem,
+      ...(options.revoked ? { crl: options.revoked } : {}),
       requestCert: true,
       // Whoever has no certificate of ours is nobody, and is told so in the language of the API.
       rejectUnauthorized: false,
@@ -78,7 +80,7 @@ export function createHttpServer(given: HttpOptions) {
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
-    handleUpgrade(upgrading, { request, socket, head })
+    void handleUpgrade(upgrading, { request, socket, head })
   })
   // The HTTP server forgets connections that left HTTP: without this, closing would wait for them.
   app.addHook('preClose', async () => {
@@ -141,7 +143,7 @@ async function throughTraffic(
 
 async function serve(options: Shell, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const warnings: string[] = []
-  const incoming = { ...incomingOf(request), user: options.authenticate(request.raw), warnings }
+  const incoming = { ...incomingOf(request), user: await options.authenticate(request.raw), warnings }
   const answer = await throughTraffic(options, { incoming, reply })
   if ('stream' in answer) {
     reply.hijack()
@@ -167,7 +169,13 @@ function incomingOf(request: FastifyRequest): Omit<Incoming, 'user' | 'warnings'
     query: new URLSearchParams(search),
     headers: request.headers,
     body: request.body instanceof Uint8Array ? request.body : new Uint8Array(),
+    wire: wireOf(request.raw),
   }
+}
+
+/** What is lost when a request is taken apart. */
+function wireOf({ url, socket, rawHeaders }: IncomingMessage): Wire {
+  return { uri: url ?? '/', address: socket.remoteAddress ?? '', rawHeaders }
 }
 
 function splitAtMark(url: string): [string, string] {

@@ -3,12 +3,14 @@
  * HTTP (101): what a client sends behind a refused upgrade must never reach the kubelet with our certificate
  * (CVE-2018-1002105).
  */
+
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type StatusError, unavailable } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
+import { withoutBearer } from '../auth/tokens/bearer.ts'
 import type { StreamedAnswer } from './answer.ts'
 import { statusAnswer } from './answer.ts'
 import type { KubeletTarget } from './verbs/connect.ts'
@@ -106,7 +108,10 @@ function answerError(response: ServerResponse, error: StatusError): void {
 const ownHeaders = ['authorization', 'host', 'cookie', 'content-length', 'transfer-encoding']
 
 function passedHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.includes(name)))
+  const passed = Object.entries(headers).filter(
+    ([name]) => !ownHeaders.includes(name) && !name.startsWith('impersonate-'),
+  )
+  return withoutBearer(Object.fromEntries(passed))
 }
 
 export interface UpgradingClient {

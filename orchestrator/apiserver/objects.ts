@@ -45,10 +45,19 @@ function structuredCopy(value: unknown): unknown {
   return copy
 }
 
-/** The text to store: all but the resourceVersion, which is the revision of that text. */
+/** The text to store: all but the resourceVersion, which is the revision of that text. Metadata comes right after the type. */
 export function storedText(kind: Kind, object: KubeObject): string {
-  const { resourceVersion: _, ...metadata } = object.metadata ?? {}
-  return JSON.stringify({ ...object, ...typeOf(kind), metadata })
+  const { kind: _kind, apiVersion: _version, metadata = {}, ...rest } = object
+  const { resourceVersion: _, ...own } = metadata
+  return JSON.stringify({ ...typeOf(kind), metadata: own, ...rest })
+}
+
+const metadataBeginning = '"metadata":{'
+
+/** Spares an object that was just stored its second encoding: its JSON is what was stored, with the revision put in. */
+export function noteJson(object: KubeObject, stored: string, revision: number): void {
+  const at = stored.indexOf(metadataBeginning) + metadataBeginning.length
+  encoded.set(object, `${stored.slice(0, at)}"resourceVersion":"${revision}",${stored.slice(at)}`)
 }
 
 /** What was stored, at its revision. */

@@ -1,38 +1,48 @@
 /** Wires the API server together and starts it. */
 import { randomInt, randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
+import { nodeRestriction } from '../admission/node-restriction.ts'
 import { priority } from '../admission/priority.ts'
+import { rbacEscalation } from '../admission/rbac-escalation.ts'
 import { serviceAddresses } from '../admission/service-addresses.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
+import { podKind } from '../api/kinds/pod.ts'
 import { serviceKind } from '../api/kinds/service.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
-import type { KubeObject, Namespace, Service } from '../api/types.ts'
+import type { KubeObject, Service } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
-import { userOfConnection } from '../auth/authenticate.ts'
-import { systemAuthorizer } from '../auth/authorize.ts'
 import { openPki, type Pki } from '../auth/pki.ts'
+import type { KubernetesClaims } from '../auth/tokens/claims.ts'
+import { openTokenKeys } from '../auth/tokens/keys.ts'
+import { TokenAuthority } from '../auth/tokens/token-authority.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
+import { Audit } from './audit.ts'
+import { AuditLog, type AuditLogOptions } from './audit-log.ts'
+import { requestAuthenticator } from './authenticator.ts'
 import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
+import { reconcileDefaultPolicy } from './default-policy.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
 import { measuredStore } from './measured-store.ts'
 import { ServerMetrics } from './metrics.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
+import { openPermissions } from './permissions.ts'
 import type { ObjectCache, Registry } from './registry.ts'
 import type { Page } from './serving.ts'
+import { tokenObjects } from './token-objects.ts'
 
 export interface ServerOptions {
   /** The embedded store is `<dataDir>/store/coracle.db`, the certificates are in `<dataDir>/pki`. */
@@ -45,6 +55,14 @@ export interface ServerOptions {
   readonly advertise?: readonly string[]
   /** From which services get their addresses; 10.96.0.0/16 when left out. */
   readonly serviceCidr?: string
+  /** In every token of a service account; `defaultIssuer` when left out. */
+  readonly serviceAccountIssuer?: string
+  /** For whom a token has to be made to be good here; the issuer when left out. */
+  readonly apiAudiences?: readonly string[]
+  /** False: not even health and version for who does not say who he is. */
+  readonly anonymousAuth?: boolean
+  /** Where it is written who did what; nowhere when left out. */
+  readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
   readonly clock: Clock
 }
@@ -55,6 +73,8 @@ export interface ApiServer {
   /** By direct call, as one of system:masters. */
   readonly client: ApiClient
   readonly pki: Pki
+  /** A token for a secret of type kubernetes.io/service-account-token. */
+  issueLegacyToken(claims: KubernetesClaims): Promise<string>
   /** Lets another part of the server tell something under paths that begin so; only system:masters may read it. */
   servePath(beginning: string, page: Page): void
   /** Ends all connections and closes the store; what was acknowledged is on the disk. */
@@ -62,6 +82,9 @@ export interface ApiServer {
 }
 
 const defaultServiceCidr = '10.96.0.0/16'
+
+/** Under this name pods reach the server, and find its keys. */
+const defaultIssuer = 'https://kubernetes.default.svc.cluster.local'
 
 const masterUser: User = { name: 'system:apiserver', groups: [mastersGroup] }
 
@@ -86,11 +109,15 @@ async function start(
   const store = await openStore(options.store ?? { kind: 'embedded' }, { dataDir, clock })
   onClose(() => store.close())
   const pki = await openPki(join(dataDir, 'pki'), clock)
-  const registry = await createRegistry(store, { clock, serviceCidr })
+  const authority = tokenAuthority(options)
+  const registry = await createRegistry(store, { clock, serviceCidr, authority })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
+  await reconcileDefaultPolicy(client)
+  const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
+  if (audit) onClose(() => audit.close())
   const { tls, access } = await ownCertificates(pki, [
     ...ownNames,
     firstAddress(serviceCidr),
@@ -98,10 +125,21 @@ async function start(
     ...advertise,
   ])
   const pages = new Map<string, Page>()
+  const { authorizer } = registry
   const http = createHttpServer({
-    serving: { registry, authorizer: systemAuthorizer, checks: healthChecks(store), access, pages, log },
+    serving: {
+      registry,
+      authorizer,
+      checks: healthChecks(store),
+      access,
+      pages,
+      log,
+      anonymousAuth: options.anonymousAuth ?? true,
+      ...(audit ? { audit: new Audit(audit, clock) } : {}),
+    },
     tls,
-    authenticate: (request) => userOfConnection(request.socket as TLSSocket),
+    ...revokedIn(join(dataDir, 'pki')),
+    authenticate: requestAuthenticator({ clock, ...(registry.tokens ? { tokens: registry.tokens } : {}) }),
   })
   onClose(async () => {
     await http.close()
@@ -119,8 +157,21 @@ async function start(
     port,
     client,
     pki,
+    issueLegacyToken: (claims) => authority.issueLegacy(claims),
     servePath: (beginning, page) => void pages.set(beginning, page),
   }
+}
+
+function tokenAuthority({ dataDir, clock, serviceAccountIssuer, apiAudiences }: ServerOptions): TokenAuthority {
+  const keys = openTokenKeys(join(dataDir, 'pki'))
+  const audiences = apiAudiences ? { audiences: apiAudiences } : {}
+  return new TokenAuthority({ keys, clock, issuer: serviceAccountIssuer ?? defaultIssuer, ...audiences })
+}
+
+/** An operator who revokes certificates puts the list (RFC 5280, section 5) beside the authority. It is read at the start. */
+function revokedIn(folder: string): { revoked?: string } {
+  const file = join(folder, 'ca.crl')
+  return existsSync(file) ? { revoked: readFileSync(file, 'utf8') } : {}
 }
 
 const ownNames = [
@@ -156,18 +207,56 @@ function healthChecks(store: Store): HealthChecks {
   }
 }
 
+export interface RegistryOptions {
+  readonly clock: Clock
+  readonly serviceCidr: string
+  /** Without it no tokens are given out or believed. */
+  readonly authority?: TokenAuthority
+}
+
 /** The verbs' view of a store: loads everything into memory and follows it. */
-export async function createRegistry(
-  bareStore: Store,
-  options: { clock: Clock; serviceCidr: string },
-): Promise<Registry> {
-  const { clock, serviceCidr } = options
+export async function createRegistry(bareStore: Store, options: RegistryOptions): Promise<Registry> {
+  const { clock, serviceCidr, authority } = options
   const kinds = new KindTable(builtInKinds)
-  const metrics = new ServerMetrics(() =>
-    [...caches].map(([storedAt, cache]) => [storedAt.split('/')[2] ?? '', cache.list().length] as const),
-  )
+  const metrics = new ServerMetrics(() => stored.map((kind) => [kind.resource, cacheOf(kind).list().length] as const))
+  const stored = kinds.all().filter((kind) => kind.storedAt !== '' && !kind.conversion)
   const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
+  const cacheOf = openCaches(store, kinds, broadcaster)
+  await broadcaster.start()
+  const { authorizer, escalation } = openPermissions(cacheOf)
+  const objectOf = <T extends KubeObject>(kind: Kind<T>, path: string) =>
+    cacheOf(kind as unknown as Kind).get(kind.storedAt + path)?.value as T | undefined
+  const services = cacheOf(serviceKind as unknown as Kind)
+  const listServices = () => services.list().map(({ value }) => value as Service)
+  const tokens = authority && { authority, objects: tokenObjects(cacheOf), clock }
+  const admission = [
+    namespaceLifecycle({ getNamespace: (name) => objectOf(namespaceKind, name) }),
+    nodeRestriction({
+      getPod: (namespace, name) => objectOf(podKind, `${namespace}/${name}`),
+      audiences: authority?.audiences ?? [],
+    }),
+    priority,
+    serviceAddresses({ cidr: serviceCidr, clock, listServices }),
+    rbacEscalation(escalation),
+  ]
+  const base = {
+    kinds,
+    store,
+    broadcaster,
+    admission,
+    authorizer,
+    clock,
+    metrics,
+    newUid: randomUUID,
+    random: randomInt,
+    cacheOf,
+  }
+  return { ...base, ...(tokens ? { tokens } : {}) }
+}
+
+/** One cache for each place in the store, not filled yet. */
+function openCaches(store: Store, kinds: KindTable, broadcaster: Broadcaster): (kind: Kind) => ObjectCache {
   const caches = new Map<string, ObjectCache>()
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
@@ -175,30 +264,9 @@ export async function createRegistry(
     caches.set(storedAt, cache)
     broadcaster.add(cache)
   }
-  const cacheOf = (kind: Kind) => {
+  return (kind) => {
     const cache = caches.get(kind.storedAt)
     if (!cache) throw new Error(`find the objects of ${kind.resource}: the kind is not served`)
     return cache
-  }
-  await broadcaster.start()
-  const namespaces = cacheOf(namespaceKind as unknown as Kind)
-  const getNamespace = (name: string) =>
-    namespaces.get(`${namespaceKind.storedAt}${name}`)?.value as Namespace | undefined
-  const services = cacheOf(serviceKind as unknown as Kind)
-  const listServices = () => services.list().map(({ value }) => value as Service)
-  return {
-    kinds,
-    store,
-    broadcaster,
-    admission: [
-      namespaceLifecycle({ getNamespace }),
-      priority,
-      serviceAddresses({ cidr: serviceCidr, clock, listServices }),
-    ],
-    clock,
-    metrics,
-    newUid: randomUUID,
-    random: randomInt,
-    cacheOf,
   }
 }

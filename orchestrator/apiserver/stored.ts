@@ -4,7 +4,7 @@ import type { Kind } from '../api/kinds/kind.ts'
 import { alreadyExists, conflict, fromStatus, notFound, tooLarge, unavailable } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
 import type { WriteOptions } from '../store/store.ts'
-import { atRevision, keyOf, type ObjectPlace, storedText, typed } from './objects.ts'
+import { atRevision, keyOf, noteJson, type ObjectPlace, storedText, typed } from './objects.ts'
 import type { Registry } from './registry.ts'
 
 /** The newest state, frozen and shared. Throws NOT_FOUND. */
@@ -71,7 +71,11 @@ async function write(
   const cache = registry.cacheOf(place.kind)
   const object = typed(place.kind, change.object)
   const text = storedText(place.kind, object)
-  const withdraw = cache.expect(key, text, (revision) => atRevision(object, revision))
+  const withdraw = cache.expect(key, text, (revision) => {
+    const stored = atRevision(object, revision)
+    noteJson(stored, text, revision)
+    return stored
+  })
   try {
     const revision = await change.send(key, text)
     return Object.isFrozen(object) ? object : atRevision(object, revision)

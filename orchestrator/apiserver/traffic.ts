@@ -1,6 +1,7 @@
 /** How much is worked on at once, and for how long. Source: k8s.io/apiserver/pkg/server/filters/{maxinflight,timeout}.go. */
 import { badRequest, requestTimeout, tooManyRequests } from '../api/status.ts'
-import { mastersGroup, type User } from '../api/user.ts'
+import { mastersGroup } from '../api/user.ts'
+import type { Caller } from './authenticator.ts'
 import { isLong, labelsOf, type RequestLabels, type ServerMetrics } from './metrics.ts'
 import type { Registry } from './registry.ts'
 import { type RequestInfo, requestInfoOf } from './request-info.ts'
@@ -36,14 +37,14 @@ export class Traffic {
   }
 
   /** Throws TOO_MANY_REQUESTS, BAD_REQUEST (`timeout`). The masters are always let in, so that somebody can help. */
-  enter(request: { method: string; path: string; query: URLSearchParams; user: User | null }): Passage {
+  enter(request: { method: string; path: string; query: URLSearchParams; user: Caller }): Passage {
     const { method, path, query, user } = request
     const info = requestInfoOf(method, path, query)
     const isKnown = info.type === 'resource' && this.#registry.kinds.find(info) !== undefined
     const labels = labelsOf(info, isKnown, query.get('dryRun') ?? '')
     if (isLong(info)) return longPassage(this.#registry.metrics, labels)
     const kind = kindOf(info)
-    if (this.#inFlight[kind] >= this.#limits[kind] && !user?.groups.includes(mastersGroup)) {
+    if (this.#inFlight[kind] >= this.#limits[kind] && !isMaster(user)) {
       this.#registry.metrics.answered(labels, 429, undefined)
       throw tooManyRequests('Too many requests, please try again later.', 1)
     }
@@ -84,6 +85,8 @@ function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
     },
   }
 }
+
+const isMaster = (user: Caller) => user !== null && user !== 'invalid' && user.groups.includes(mastersGroup)
 
 const readVerbs = ['get', 'list', 'head', 'options']
 

@@ -1,10 +1,17 @@
+import { clusterRoleAggregationController } from './cluster-role-aggregation.ts'
 import { namespaceController } from './namespace.ts'
 import type { Controller, ControllerOptions } from './reconciler.ts'
 import { serviceAccountController } from './service-account.ts'
+import { serviceAccountTokenController, type TokenSource } from './service-account-token.ts'
 
 /** All controllers as one. */
-export function controllers(options: ControllerOptions): Controller {
-  const all = [namespaceController(options), serviceAccountController(options)]
+export function controllers(options: ControllerOptions & { tokens: TokenSource }): Controller {
+  const all = [
+    namespaceController(options),
+    serviceAccountController(options),
+    serviceAccountTokenController(options),
+    clusterRoleAggregationController(options),
+  ]
   return {
     start: async () => {
       for (const each of all) await each.start()
