@@ -84,6 +84,8 @@ describe('authentication over TLS', () => {
     ])
     expect((await get(server, path, { headers: upgrade('base64url.bearer.authorization.k8s.io.eA') })).status).toBe(401)
     expect((await get(server, path, { headers: upgrade('other') })).status).toBe(401)
+    // A URL that is none must not end the server.
+    expect((await get(server, '//', { headers: upgrade(protocol) })).status).toBe(400)
   })
 
   it('httpsClient: a subresource answers with what was made', async () => {

@@ -204,6 +204,9 @@ describe('authorization over HTTP', () => {
 
     it('groups without a user are refused, nobody cannot be anybody, and the rights are those of the other', async () => {
       expect(await whoAmI({ 'impersonate-group': 'dev' })).toContain('without impersonating a user')
+      const odd = { 'impersonate-group': 'dev', 'impersonate-nothing': 'x' }
+      expect(await whoAmI(odd)).toContain('without impersonating a user')
+      expect((await whoAmI({ 'impersonate-nothing': 'x' })).username).toBe('admin')
       const headers = { 'impersonate-user': 'jane' }
       expect((await api.call('GET', maps, { headers, as: null })).status).toBe(401)
       expect((await api.call('GET', maps, { headers })).body.message).toContain('User "jane" cannot list')
@@ -347,6 +350,12 @@ describe('authorization over HTTP', () => {
       )
       const made = await post('/api/v1/nodes', { metadata: { name: 'n3' } }, kubelet)
       expect(made.status).toBe(403)
+      const born = (labels: object) =>
+        post('/api/v1/nodes', { metadata: { name: 'n4', labels } }, user('system:node:n4', 'system:nodes'))
+      expect((await born({ 'x.node-restriction.kubernetes.io/y': 'z' })).body.message).toContain(
+        'is not allowed to set the following labels: x.node-restriction.kubernetes.io/y',
+      )
+      expect((await born({ 'kubernetes.io/os': 'linux' })).status).toBe(201)
     })
 
     it('a node asks for tokens of pods that it runs', async () => {

@@ -72,10 +72,12 @@ export async function handleUpgrade(serving: UpgradeServing, client: UpgradingCl
   const { request, socket } = client
   socket.on('error', () => socket.destroy())
   const { method = 'GET', url = '/', headers, rawHeaders } = request
-  const { pathname: path, searchParams: query } = new URL(url, 'https://server')
+  const parsed = URL.parse(url, 'https://server')
+  const { pathname: path = '/', searchParams: query = new URLSearchParams() } = parsed ?? {}
   const wire = { uri: url, address: request.socket.remoteAddress ?? '', rawHeaders }
   const record = serving.audit?.begin({ method, path, query, headers, wire })
   try {
+    if (!parsed) throw badRequest('the URL of the request cannot be read')
     const info = requestInfoOf(method, path, query)
     record?.means(info)
     const user = allowedUser(

@@ -56,16 +56,19 @@ function wantedBy(rawHeaders: readonly string[]): Wanted | undefined {
   let any = false
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const header = rawHeaders[at]?.toLowerCase() ?? ''
-    if (!header.startsWith('impersonate-')) continue
-    const value = rawHeaders[at + 1] ?? ''
-    any = true
-    if (header === 'impersonate-user') wanted.names.push(value)
-    else if (header === 'impersonate-group') wanted.groups.push(value)
-    else if (header === 'impersonate-uid') wanted.uid = value
-    else if (header.startsWith(extraPrefix)) addExtra(wanted, header.slice(extraPrefix.length), value)
-    else any = wanted.names.length > 0
+    if (header.startsWith('impersonate-') && take(wanted, header, rawHeaders[at + 1] ?? '')) any = true
   }
   return any ? wanted : undefined
+}
+
+/** False for a header that means nothing. */
+function take(wanted: Wanted, header: string, value: string): boolean {
+  if (header === 'impersonate-user') wanted.names.push(value)
+  else if (header === 'impersonate-group') wanted.groups.push(value)
+  else if (header === 'impersonate-uid') wanted.uid = value
+  else if (header.startsWith(extraPrefix)) addExtra(wanted, header.slice(extraPrefix.length), value)
+  else return false
+  return true
 }
 
 /** Keys may have characters that headers cannot: they come percent-encoded. */

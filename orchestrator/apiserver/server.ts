@@ -218,11 +218,13 @@ export interface RegistryOptions {
 export async function createRegistry(bareStore: Store, options: RegistryOptions): Promise<Registry> {
   const { clock, serviceCidr, authority } = options
   const kinds = new KindTable(builtInKinds)
-  const metrics = new ServerMetrics(() => stored.map((kind) => [kind.resource, cacheOf(kind).list().length] as const))
-  const stored = kinds.all().filter((kind) => kind.storedAt !== '' && !kind.conversion)
+  const caches = new Map<string, ObjectCache>()
+  const metrics = new ServerMetrics(() =>
+    [...caches].map(([storedAt, cache]) => [storedAt.split('/')[2] ?? '', cache.list().length] as const),
+  )
   const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
-  const cacheOf = openCaches(store, kinds, broadcaster)
+  const cacheOf = openCaches(caches, { store, kinds, broadcaster })
   await broadcaster.start()
   const { authorizer, escalation } = openPermissions(cacheOf)
   const objectOf = <T extends KubeObject>(kind: Kind<T>, path: string) =>
@@ -255,9 +257,11 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
   return { ...base, ...(tokens ? { tokens } : {}) }
 }
 
-/** One cache for each place in the store, not filled yet. */
-function openCaches(store: Store, kinds: KindTable, broadcaster: Broadcaster): (kind: Kind) => ObjectCache {
-  const caches = new Map<string, ObjectCache>()
+/** Makes one cache for each place in the store, not filled yet. */
+function openCaches(
+  caches: Map<string, ObjectCache>,
+  { store, kinds, broadcaster }: { store: Store; kinds: KindTable; broadcaster: Broadcaster },
+): (kind: Kind) => ObjectCache {
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
     const cache = new WatchCache<KubeObject>({ prefix: storedAt, store, decode: fromStored })

@@ -70,6 +70,8 @@ export class Traffic {
   }
 }
 
+const isMaster = (user: Caller) => user !== null && user !== 'invalid' && user.groups.includes(mastersGroup)
+
 function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
   const { dry_run: _, ...open } = labels
   metrics.longRunning.inc(open)
@@ -85,8 +87,6 @@ function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
     },
   }
 }
-
-const isMaster = (user: Caller) => user !== null && user !== 'invalid' && user.groups.includes(mastersGroup)
 
 const readVerbs = ['get', 'list', 'head', 'options']
 

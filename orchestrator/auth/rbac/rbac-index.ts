@@ -10,6 +10,8 @@ export type AnyBinding = RoleBinding | ClusterRoleBinding
 export interface Grant {
   readonly binding: AnyBinding
   readonly subject: RbacSubject
+  /** Where its role is, made once: a decision looks it up each time. */
+  readonly role: string
 }
 
 /** Takes the compiled rules of a grant, or nothing when its role is missing. True ends the visit. */
@@ -36,7 +38,8 @@ export class RbacIndex {
 
   putBinding(binding: AnyBinding): void {
     this.removeBinding(binding)
-    const grants = (binding.subjects ?? []).map((subject) => ({ binding, subject }))
+    const role = placeOfRole(binding.roleRef, binding.metadata?.namespace ?? cluster)
+    const grants = (binding.subjects ?? []).map((subject) => ({ binding, subject, role }))
     this.#grantsOfBinding.set(placeOf(binding), grants)
     const bySubject = this.#bySubject(binding)
     for (const grant of grants) {
@@ -58,7 +61,7 @@ export class RbacIndex {
 
   /** The rules of the role that a binding in `namespace` (empty for the cluster) refers to; undefined when it is missing. */
   rulesOf(ref: { readonly kind: string; readonly name: string }, namespace: string): PolicyRule[] | undefined {
-    return this.#compiledRulesOf(ref, namespace)?.map(({ rule }) => rule)
+    return this.#roles.get(placeOfRole(ref, namespace))?.map(({ rule }) => rule)
   }
 
   /** Everything that is granted to the user in the cluster, and then in `namespace` (empty: nothing more). */
@@ -72,16 +75,12 @@ export class RbacIndex {
     if (!bySubject) return false
     const tell = (grants: ReadonlySet<Grant>) => {
       for (const grant of grants) {
-        if (visitor(grant, this.#compiledRulesOf(grant.binding.roleRef, namespace))) return true
+        if (visitor(grant, this.#roles.get(grant.role))) return true
       }
       return false
     }
     if (tell(bySubject.get(userKey(name)) ?? none)) return true
     return groups.some((group) => tell(bySubject.get(groupKey(group)) ?? none))
-  }
-
-  #compiledRulesOf({ kind, name }: { readonly kind: string; readonly name: string }, namespace: string) {
-    return this.#roles.get(kind === 'ClusterRole' ? `${cluster}/${name}` : `${namespace}/${name}`)
   }
 
   #bySubject({ metadata }: AnyBinding): Map<string, Set<Grant>> {
@@ -95,12 +94,16 @@ export class RbacIndex {
 const userKey = (name: string) => `u:${name}`
 const groupKey = (name: string) => `g:${name}`
 
+function placeOfRole({ kind, name }: { readonly kind: string; readonly name: string }, namespace: string): string {
+  return kind === 'ClusterRole' ? `${cluster}/${name}` : `${namespace}/${name}`
+}
+
 function placeOf({ metadata }: AnyRole | AnyBinding): string {
   return `${metadata?.namespace ?? cluster}/${metadata?.name}`
 }
 
 /** A service account is a user with a long name. */
-function keyOfSubject({ binding, subject }: Grant): string {
+function keyOfSubject({ binding, subject }: Pick<Grant, 'binding' | 'subject'>): string {
   if (subject.kind === 'Group') return groupKey(subject.name)
   if (subject.kind !== 'ServiceAccount') return userKey(subject.name)
   return userKey(serviceAccountUser(subject.namespace || (binding.metadata?.namespace ?? ''), subject.name))
