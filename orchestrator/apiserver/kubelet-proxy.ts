@@ -3,7 +3,6 @@
  * HTTP (101): what a client sends behind a refused upgrade must never reach the kubelet with our certificate
  * (CVE-2018-1002105).
  */
-
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
 import type { Duplex } from 'node:stream'

@@ -14,14 +14,14 @@ import type { UnstoredHandler } from './unstored.ts'
 /** By `group/resource`. */
 const handlers: Readonly<Record<string, UnstoredHandler>> = {
   '/componentstatuses': answerComponentStatuses,
-  'metrics.k8s.io/nodes': answerNodeMetrics,
-  'metrics.k8s.io/pods': answerPodMetrics,
   'authentication.k8s.io/selfsubjectreviews': answerSelfSubject,
   'authentication.k8s.io/tokenreviews': answerToken,
   'authorization.k8s.io/localsubjectaccessreviews': answerLocalSubjectAccess,
   'authorization.k8s.io/selfsubjectaccessreviews': answerSelfSubjectAccess,
   'authorization.k8s.io/selfsubjectrulesreviews': answerSelfSubjectRules,
   'authorization.k8s.io/subjectaccessreviews': answerSubjectAccess,
+  'metrics.k8s.io/nodes': answerNodeMetrics,
+  'metrics.k8s.io/pods': answerPodMetrics,
 }
 
 /** The answer to a request for such a kind; undefined for all others. Throws a StatusError. */
