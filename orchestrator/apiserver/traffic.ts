@@ -86,6 +86,8 @@ function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
   }
 }
 
+const isMaster = (user: Caller) => user !== null && user !== 'invalid' && user.groups.includes(mastersGroup)
+
 const readVerbs = ['get', 'list', 'head', 'options']
 
 const kindOf = ({ verb }: RequestInfo): RequestKind => (readVerbs.includes(verb) ? 'readOnly' : 'mutating')
