@@ -6,14 +6,9 @@ import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
-import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
-import { priority } from '../admission/priority.ts'
-import { serviceAddresses } from '../admission/service-addresses.ts'
 import type { Kind } from '../api/kinds/kind.ts'
-import { namespaceKind } from '../api/kinds/namespace.ts'
-import { serviceKind } from '../api/kinds/service.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
-import type { KubeObject, Namespace, Service } from '../api/types.ts'
+import type { KubeObject } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
 import { userOfConnection } from '../auth/authenticate.ts'
 import { systemAuthorizer } from '../auth/authorize.ts'
@@ -23,7 +18,8 @@ import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
-import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
+import { admissionPlugins } from './admission-plugins.ts'
+import { createSystemNamespaces, createSystemPriorityClasses, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
@@ -88,6 +84,7 @@ async function start(
   onClose(() => registry.broadcaster.close())
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
+  await createSystemPriorityClasses(client)
   const { tls, access } = await ownCertificates(pki, [
     ...ownNames,
     firstAddress(serviceCidr),
@@ -171,23 +168,6 @@ export async function createRegistry(store: Store, options: { clock: Clock; serv
     return cache
   }
   await broadcaster.start()
-  const namespaces = cacheOf(namespaceKind as unknown as Kind)
-  const getNamespace = (name: string) =>
-    namespaces.get(`${namespaceKind.storedAt}${name}`)?.value as Namespace | undefined
-  const services = cacheOf(serviceKind as unknown as Kind)
-  const listServices = () => services.list().map(({ value }) => value as Service)
-  return {
-    kinds,
-    store,
-    broadcaster,
-    admission: [
-      namespaceLifecycle({ getNamespace }),
-      priority,
-      serviceAddresses({ cidr: serviceCidr, clock, listServices }),
-    ],
-    clock,
-    newUid: randomUUID,
-    random: randomInt,
-    cacheOf,
-  }
+  const parts = { kinds, store, broadcaster, clock, newUid: randomUUID, random: randomInt, cacheOf }
+  return { ...parts, admission: admissionPlugins(parts, serviceCidr) }
 }

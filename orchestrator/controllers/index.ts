@@ -1,10 +1,16 @@
 import { namespaceController } from './namespace.ts'
 import type { Controller, ControllerOptions } from './reconciler.ts'
 import { serviceAccountController } from './service-account.ts'
+import { claimProtectionController, volumeProtectionController } from './storage-protection.ts'
 
 /** All controllers as one. */
 export function controllers(options: ControllerOptions): Controller {
-  const all = [namespaceController(options), serviceAccountController(options)]
+  const all = [
+    namespaceController(options),
+    serviceAccountController(options),
+    claimProtectionController(options),
+    volumeProtectionController(options),
+  ]
   return {
     start: async () => {
       for (const each of all) await each.start()

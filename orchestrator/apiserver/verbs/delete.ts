@@ -32,7 +32,8 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
   return untilNoConflict(false, async () => {
     const old = await getNewest(registry, place)
     refuseUnlessPreconditions(place, old, request)
-    const admission = { verb: 'delete' as const, ...place, old, user: request.user, dryRun: request.dryRun }
+    const { user, dryRun, warn } = request
+    const admission = { verb: 'delete' as const, ...place, old, user, dryRun, warn }
     await mutate(registry.admission, admission)
     await validate(registry.admission, admission)
     return deleteOnce(registry, place, { old, request })

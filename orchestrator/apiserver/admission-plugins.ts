@@ -1,0 +1,50 @@
+/** Which policies there are, in Kubernetes' recommended order (k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go). */
+import type { AdmissionChain } from '../admission/admission.ts'
+import { defaultStorageClass } from '../admission/default-storage-class.ts'
+import { defaultTolerationSeconds } from '../admission/default-toleration-seconds.ts'
+import { limitRanger } from '../admission/limit-ranger.ts'
+import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
+import { priority } from '../admission/priority.ts'
+import { runtimeClass } from '../admission/runtime-class.ts'
+import { serviceAddresses } from '../admission/service-addresses.ts'
+import { storageObjectInUseProtection } from '../admission/storage-object-in-use-protection.ts'
+import type { StoredObjects } from '../admission/stored-objects.ts'
+import type { Kind } from '../api/kinds/kind.ts'
+import { namespaceKind } from '../api/kinds/namespace.ts'
+import { serviceKind } from '../api/kinds/service.ts'
+import type { KubeObject } from '../api/types.ts'
+import { keyOf } from './objects.ts'
+import type { Registry } from './registry.ts'
+
+/** The chain for this server. `serviceCidr` is where services get their addresses from. */
+export function admissionPlugins(registry: Omit<Registry, 'admission'>, serviceCidr: string): AdmissionChain {
+  const objects = storedObjects(registry)
+  return [
+    namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
+    limitRanger(objects),
+    priority(objects),
+    defaultTolerationSeconds,
+    defaultStorageClass(objects),
+    storageObjectInUseProtection,
+    runtimeClass(objects),
+    serviceAddresses({ cidr: serviceCidr, clock: registry.clock, listServices: () => objects.list(serviceKind) }),
+  ]
+}
+
+function storedObjects({ cacheOf }: Omit<Registry, 'admission'>): StoredObjects {
+  return {
+    get<T extends KubeObject>(of: Kind<T>, name: string, namespace?: string) {
+      const kind = of as unknown as Kind
+      return cacheOf(kind).get(keyOf({ kind, name, ...(namespace === undefined ? {} : { namespace }) }))?.value as
+        | T
+        | undefined
+    },
+    list<T extends KubeObject>(of: Kind<T>, namespace?: string) {
+      const kind = of as unknown as Kind
+      const prefix = namespace === undefined ? kind.storedAt : `${kind.storedAt}${namespace}/`
+      return cacheOf(kind)
+        .listBelow(prefix)
+        .map(({ value }) => value as T)
+    },
+  }
+}
