@@ -1,10 +1,10 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/limitranger/admission.go. */
 import { limitRangeKind } from '../api/kinds/limits.ts'
+import { podLimits, podRequests } from '../api/quota/pod-amounts.ts'
 import { forbidden } from '../api/status.ts'
 import type { Container, LimitRange, PersistentVolumeClaim, Pod } from '../api/types.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isNewPod } from './admission.ts'
 import { type Amounts, type LimitItem, violationsOf } from './limit-range-rules.ts'
-import { podLimits, podRequests } from './pod-amounts.ts'
 import type { StoredObjects } from './stored-objects.ts'
 
 /** Gives containers the defaults of the namespace's LimitRanges, and refuses pods and claims outside of their bounds. */

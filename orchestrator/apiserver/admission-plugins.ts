@@ -5,16 +5,19 @@ import { defaultTolerationSeconds } from '../admission/default-toleration-second
 import { limitRanger } from '../admission/limit-ranger.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
 import { priority } from '../admission/priority.ts'
+import { resourceQuota } from '../admission/quota/resource-quota.ts'
 import { runtimeClass } from '../admission/runtime-class.ts'
 import { serviceAddresses } from '../admission/service-addresses.ts'
 import { storageObjectInUseProtection } from '../admission/storage-object-in-use-protection.ts'
 import type { StoredObjects } from '../admission/stored-objects.ts'
 import type { Kind } from '../api/kinds/kind.ts'
+import { resourceQuotaKind } from '../api/kinds/limits.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
 import { serviceKind } from '../api/kinds/service.ts'
-import type { KubeObject } from '../api/types.ts'
+import type { KubeObject, ResourceQuota } from '../api/types.ts'
 import { keyOf } from './objects.ts'
 import type { Registry } from './registry.ts'
+import { reachNewest, replaceStored } from './stored.ts'
 
 /** The chain for this server. `serviceCidr` is where services get their addresses from. */
 export function admissionPlugins(registry: Omit<Registry, 'admission'>, serviceCidr: string): AdmissionChain {
@@ -28,7 +31,21 @@ export function admissionPlugins(registry: Omit<Registry, 'admission'>, serviceC
     storageObjectInUseProtection,
     runtimeClass(objects),
     serviceAddresses({ cidr: serviceCidr, clock: registry.clock, listServices: () => objects.list(serviceKind) }),
+    // Last: what any other refuses takes nothing.
+    resourceQuota({ objects, clock: registry.clock, ...quotaStore({ ...registry, admission: [] }) }),
   ]
+}
+
+/** Reservations go past admission: they are its own work. */
+function quotaStore(registry: Registry) {
+  const kind = resourceQuotaKind as unknown as Kind
+  return {
+    reachNewest: () => reachNewest(registry),
+    async replace(old: ResourceQuota, object: ResourceQuota): Promise<void> {
+      const { name = '', namespace = '' } = old.metadata ?? {}
+      await replaceStored(registry, { kind, name, namespace }, { object, old })
+    },
+  }
 }
 
 function storedObjects({ cacheOf }: Omit<Registry, 'admission'>): StoredObjects {

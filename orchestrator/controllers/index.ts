@@ -1,5 +1,6 @@
 import { namespaceController } from './namespace.ts'
 import type { Controller, ControllerOptions } from './reconciler.ts'
+import { resourceQuotaController } from './resource-quota.ts'
 import { serviceAccountController } from './service-account.ts'
 import { claimProtectionController, volumeProtectionController } from './storage-protection.ts'
 
@@ -8,6 +9,7 @@ export function controllers(options: ControllerOptions): Controller {
   const all = [
     namespaceController(options),
     serviceAccountController(options),
+    resourceQuotaController(options),
     claimProtectionController(options),
     volumeProtectionController(options),
   ]
