@@ -4,6 +4,7 @@ import { defaultStorageClass } from '../admission/default-storage-class.ts'
 import { defaultTolerationSeconds } from '../admission/default-toleration-seconds.ts'
 import { limitRanger } from '../admission/limit-ranger.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
+import { podSecurity } from '../admission/pod-security/pod-security.ts'
 import { priority } from '../admission/priority.ts'
 import { resourceQuota } from '../admission/quota/resource-quota.ts'
 import { runtimeClass } from '../admission/runtime-class.ts'
@@ -25,6 +26,7 @@ export function admissionPlugins(registry: Omit<Registry, 'admission'>, serviceC
   return [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
+    podSecurity(objects),
     priority(objects),
     defaultTolerationSeconds,
     defaultStorageClass(objects),
