@@ -30,7 +30,8 @@ export async function startControlLoops(
     return scheduler
   }
   const startControllers = async () => {
-    const loops = controllers({ client, clock, log })
+    const tokens = { caPem: server.pki.caPem, issueLegacyToken: server.issueLegacyToken }
+    const loops = controllers({ client, clock, log, tokens })
     await loops.start()
     return loops
   }

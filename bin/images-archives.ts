@@ -16,13 +16,17 @@ import { pause, resume } from '../runtime/container/pause.ts'
 import { type FoundContainer, findContainer } from './images-containers.ts'
 import { type Add, type Options, withImages } from './images-open.ts'
 import { imageRows, imageTable } from './images-print.ts'
+import { stderrBoard } from './progress.ts'
 
 export function addArchiveCommands(add: Add): void {
   add('load [file]', 'loads the images of an archive (OCI or docker save, also gzip or zstd) or of an OCI layout')
     .option('-i, --input <file>', 'the archive or folder; without it, or with -, standard input')
-    .action(async (file: string | undefined, options: Options & { input?: string }) => {
+    .option('-q, --quiet', 'no progress')
+    .action(async (file: string | undefined, options: Options & { input?: string; quiet?: boolean }) => {
       await withImages(options, async (store) => {
-        const records = await store.load(sourceOf(file ?? options.input ?? '-'))
+        const board = stderrBoard(options)
+        const source = sourceOf(file ?? options.input ?? '-')
+        const records = await store.load(source, { onProgress: board.pulling }).finally(board.close)
         console.log(imageTable(imageRows(records, { filters: [], now: Date.now(), trunc: true }), { digests: false }))
       })
     })
@@ -33,13 +37,8 @@ export function addArchiveCommands(add: Add): void {
   add('import <file> [name]', 'makes an image of a tar archive of a root; - is standard input')
     .option('-c, --change <instruction...>', 'instructions of a Dockerfile, as CMD ["sh"] or ENV A=b', [])
     .option('-m, --message <text>', 'what history shows')
-    .action(async (file: string, ref: string | undefined, o: Options & { change: string[]; message?: string }) => {
-      await withImages(o, async (store) => {
-        const { message, change: changes } = o
-        const more = { ...(ref === undefined ? {} : { ref }), ...(message === undefined ? {} : { message }) }
-        console.log((await store.import(sourceOf(file), { changes, ...more })).id)
-      })
-    })
+    .option('-q, --quiet', 'no progress')
+    .action(importArchive)
   add('commit <container> [name]', 'makes an image of a container')
     .option('-a, --author <text>', 'who made it')
     .option('-m, --message <text>', 'what history shows')
@@ -58,6 +57,22 @@ export function addArchiveCommands(add: Add): void {
     .option('-L, --follow-link', 'copies what a link leads to')
     .option('-a, --archive', 'keeps owners and special modes')
     .action(copy)
+}
+
+interface ImportFlags extends Options {
+  change: string[]
+  message?: string
+  quiet?: boolean
+}
+
+async function importArchive(file: string, ref: string | undefined, options: ImportFlags): Promise<void> {
+  const { message, change: changes } = options
+  await withImages(options, async (store) => {
+    const board = stderrBoard(options)
+    const more = { ...(ref === undefined ? {} : { ref }), ...(message === undefined ? {} : { message }) }
+    const request = { changes, ...more, onProgress: board.pulling }
+    console.log((await store.import(sourceOf(file), request).finally(board.close)).id)
+  })
 }
 
 const sourceOf = (file: string) => (file === '-' ? process.stdin : file)

@@ -14,7 +14,7 @@ import { CoracleError } from '../runtime/base/errors.ts'
 import { consoleLog } from './console-log.ts'
 import type { Add } from './images-open.ts'
 import { bytes } from './images-print.ts'
-import { type ProgressBoard, progressBoard } from './progress.ts'
+import { stderrBoard } from './progress.ts'
 import { registryAccess } from './registry-access.ts'
 
 interface RemoteOptions {
@@ -41,7 +41,7 @@ export function addRemoteCommands(add: Add): void {
     .action(async (image: string, options: RemoteOptions & { platform?: string; quiet?: boolean }) => {
       const { platform } = options
       await withStore(options, async (store, access) => {
-        const board = boardFor(options)
+        const board = stderrBoard(options)
         const request = { ...access, ...(platform ? { platform } : {}), onProgress: board.pulling }
         const record = await store.pull(image, request).finally(board.close)
         console.log(`Digest: ${record.digest}\n${formatReference(parseReference(image))}`)
@@ -51,7 +51,7 @@ export function addRemoteCommands(add: Add): void {
     .option('-q, --quiet', 'no progress')
     .action(async (image: string, options: RemoteOptions & { quiet?: boolean }) => {
       await withStore(options, async (store, access) => {
-        const board = boardFor(options)
+        const board = stderrBoard(options)
         await store.push(image, { ...access, onProgress: board.pushing }).finally(board.close)
       })
     })
@@ -113,16 +113,6 @@ async function untilInterrupted(act: (signal: AbortSignal) => Promise<void>): Pr
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
   }
-}
-
-function boardFor({ quiet }: { quiet?: boolean }): ProgressBoard {
-  const { stderr } = process
-  return progressBoard({
-    isTerminal: stderr.isTTY === true && !quiet,
-    columns: () => stderr.columns || 80,
-    write: (text) => stderr.write(text),
-    now: () => performance.now(),
-  })
 }
 
 function credentialsOf({ user, passwordFile }: RemoteOptions): { auth?: Credentials } {

@@ -7,6 +7,7 @@ import { hasCode, runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import { openRuntime, type Runtime } from '../runtime/index.ts'
 import { primaryAddress, startAgent } from './agent.ts'
+import { type AuthFlags, authOptions } from './auth-flags.ts'
 import { startControlLoops } from './control-loops.ts'
 import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
@@ -22,6 +23,7 @@ export interface NodeOptions {
   network: unknown
   kubeletPort: number
   store: StoreFlags
+  auth: AuthFlags
   version: string
   log: Log
   steps: Steps
@@ -111,6 +113,7 @@ async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server:
     store: storeChoice(options.store),
     listen,
     advertise: [nodeIP, nodeName],
+    ...authOptions(options.auth),
     log,
     clock,
   })

@@ -1,4 +1,4 @@
-/** Progress of pulls and pushes on a terminal, a line for each layer, as docker shows it. */
+/** Progress of pulls, pushes and unpacking on a terminal, a line for each layer, as docker shows it. */
 import type { PullProgress, PushProgress } from '../images/index.ts'
 import { bytes } from './images-print.ts'
 
@@ -58,6 +58,17 @@ export function progressBoard(terminal: Terminal): ProgressBoard {
   }
 }
 
+/** The board of a command: what it prints as its result goes to standard output. */
+export function stderrBoard({ quiet }: { quiet?: boolean }): ProgressBoard {
+  const { stderr } = process
+  return progressBoard({
+    isTerminal: stderr.isTTY === true && !quiet,
+    columns: () => stderr.columns || 80,
+    write: (text) => stderr.write(text),
+    now: () => performance.now(),
+  })
+}
+
 const pullWords = {
   waiting: 'Waiting',
   downloading: 'Downloading',
@@ -77,7 +88,7 @@ const pushWords = {
 /** `4f4fb700ef54: Downloading [=====>     ]  12MB/95MB  31MB/s`, cut to the width that there is. */
 export function lineText(digest: string, line: Line, o: { width: number; now: number }): string {
   const head = `${digest.replace(/^sha256:/, '').slice(0, 12)}: ${line.state}`
-  const isMoving = line.state === 'Downloading' || line.state === 'Pushing'
+  const isMoving = ['Downloading', 'Extracting', 'Pushing'].includes(line.state)
   if (!isMoving || line.total === 0) return head.slice(0, o.width)
   const seconds = (o.now - line.since) / 1000
   const rate = seconds >= 0.5 ? `  ${bytes(Math.round(line.done / seconds))}/s` : ''

@@ -4,6 +4,7 @@ import { checkDnsSubdomain } from '../orchestrator/api/names.ts'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { isInChroot } from '../runtime/linux/host.ts'
 import { openNftables } from '../runtime/linux/nftables.ts'
+import { type AuthFlags, addAuthOptions, authOptions } from './auth-flags.ts'
 import { type DataDir, dataDir, defaultDataDir, lockDataDir, readNote } from './data-dir.ts'
 import { type DemoOptions, demo } from './demo.ts'
 import { fileLog } from './file-log.ts'
@@ -13,7 +14,7 @@ import { printedSteps } from './steps.ts'
 import { addStoreOptions, type StoreFlags, storeChoice, storeFlagsOf } from './store-flags.ts'
 import { version } from './version.ts'
 
-export interface UpFlags extends StoreFlags {
+export interface UpFlags extends StoreFlags, AuthFlags {
   dataDir: string
   listen: string
   nodeName?: string
@@ -24,7 +25,7 @@ export interface UpFlags extends StoreFlags {
 
 /** `coracle up`: an all-in-one node in the foreground. */
 export function upCommand(): Command {
-  return addStoreOptions(new Command('up'))
+  return addAuthOptions(addStoreOptions(new Command('up')))
     .description('start an all-in-one node (API server, scheduler, controllers, agent) in the foreground')
     .option('--data-dir <dir>', 'everything that the node keeps', defaultDataDir)
     .option('--listen <host:port>', 'where the API server listens', '127.0.0.1:6443')
@@ -42,8 +43,10 @@ async function up(flags: UpFlags): Promise<void> {
     listen: parseListen(flags.listen),
     kubeletPort: parsePort(flags.kubeletPort),
     store: storeFlagsOf(flags),
+    auth: flags,
   }
   storeChoice(flags)
+  authOptions(flags)
   mustBeRoot()
   // Pods have no network without it: better said now than at the first of them.
   openNftables().close()

@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, fchownSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs'
 import { errnoOf } from '../runtime/base/errors.ts'
 import {
   chownAt,
@@ -26,6 +26,7 @@ import { plainXattr, translateXattr } from './xattr-policy.ts'
 /** What was left out, for the log. */
 export interface LayerReport {
   entries: number
+  /** Of files, with the holes of sparse ones. */
   bytes: number
   skippedXattrs: string[]
   /** Folders that the layer does not name, but has files in: they look like those of the layers below. */
@@ -45,10 +46,12 @@ export class LayerWriter implements TarSink {
   readonly #folders: LayerFolders
   readonly #report = { entries: 0, bytes: 0 }
   readonly #skippedXattrs = new Set<string>()
-  /** Times of folders are set at the end: every file that is created in one changes them. */
-  readonly #folderTimes: { path: Buffer; mtime: bigint }[] = []
+  /** Times of folders, by path in latin1, are set at the end: every file that is created in one changes them. */
+  readonly #folderTimes = new Map<string, bigint>()
   readonly #form: 'layer' | 'plain'
-  #open: { fd: number; header: TarHeader } | undefined
+  /** The file that is being written, and how far it has come. */
+  #open: { fd: number; header: TarHeader; at: number } | undefined
+  #holeBytes = 0
 
   /** `plain`: any tar archive, into a folder that has files already; names of whiteouts mean nothing then. */
   constructor(root: number, form: 'layer' | 'plain' = 'layer') {
@@ -77,8 +80,27 @@ export class LayerWriter implements TarSink {
 
   data(chunk: Buffer): void {
     this.#report.bytes += chunk.length
+    const open = this.#open
+    if (!open) return
+    for (let used = 0; used < chunk.length; ) {
+      const written = writeSync(open.fd, chunk, used, chunk.length - used, open.at)
+      used += written
+      open.at += written
+    }
+  }
+
+  /** What is not written stays a hole of the file. */
+  hole(bytes: number): void {
+    this.#report.bytes += bytes
+    this.#holeBytes += bytes
     if (!this.#open) return
-    for (let at = 0; at < chunk.length; ) at += writeSync(this.#open.fd, chunk, at)
+    this.#open.at += bytes
+    ftruncateSync(this.#open.fd, this.#open.at)
+  }
+
+  /** Bytes of files that were not in the archive, so far. */
+  get holeBytes(): number {
+    return this.#holeBytes
   }
 
   end(): void {
@@ -94,8 +116,8 @@ export class LayerWriter implements TarSink {
 
   /** Sets the folders' times and says what was done. */
   finish(): LayerReport {
-    for (const { path, mtime } of this.#folderTimes.toReversed())
-      this.#folders.withFolder(path, (fd) => futimes(fd, mtime))
+    for (const [path, mtime] of this.#folderTimes)
+      this.#folders.withFolder(Buffer.from(path, 'latin1'), (fd) => futimes(fd, mtime))
     return {
       ...this.#report,
       skippedXattrs: [...this.#skippedXattrs],
@@ -113,8 +135,8 @@ export class LayerWriter implements TarSink {
   #root(header: TarHeader): void {
     if (header.type !== 'directory') throw invalid(header.name, 'the root is not a folder')
     this.#folders.withFolder(Buffer.from('.'), (fd) => this.#attributes(fd, header))
-    this.#folders.named(Buffer.alloc(0))
-    this.#folderTimes.push({ path: Buffer.from('.'), mtime: header.mtime })
+    this.#folders.named('')
+    this.#folderTimes.set('.', header.mtime)
   }
 
   #whiteout(folder: number, name: Buffer): void {
@@ -149,7 +171,7 @@ export class LayerWriter implements TarSink {
     switch (type) {
       case 'file': {
         const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW
-        this.#open = { fd: openBelow(folder, name, { flags, mode: 0o600 }), header }
+        this.#open = { fd: openBelow(folder, name, { flags, mode: 0o600 }), header, at: 0 }
         return
       }
       case 'link':
@@ -185,11 +207,11 @@ export class LayerWriter implements TarSink {
         this.#make(folder, name, header)
       }
     }
-    const whole = Buffer.from([...path, name].map((part) => part.toString('latin1')).join('/'), 'latin1')
+    const whole = [...path, name].map((part) => part.toString('latin1')).join('/')
     withChild(folder, name, (fd) => this.#attributes(fd, header))
     if (there?.kind === 'whiteout') makeOpaque(folder, name)
     this.#folders.named(whole)
-    this.#folderTimes.push({ path: whole, mtime: header.mtime })
+    this.#folderTimes.set(whole, header.mtime)
   }
 
   #isSameFile(folder: number, name: Buffer, header: TarHeader): boolean {

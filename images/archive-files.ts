@@ -9,6 +9,7 @@ import { compressionIn, uncompressedFile } from './compression.ts'
 import { imageError } from './errors.ts'
 import type { Compression } from './manifest.ts'
 import { fileSource } from './store.ts'
+import { unsupportedTar } from './tar-fields.ts'
 import { type TarHeader, TarReader } from './tar-reader.ts'
 import { splitPath } from './whiteouts.ts'
 
@@ -148,7 +149,10 @@ async function contentsOf(archive: string): Promise<{ files: Map<string, Range>;
     if (header.type === 'symlink')
       links.set(name, clean(Buffer.from(`${name}/../${header.link.toString('latin1')}`, 'latin1')))
   }
-  const reader = new TarReader({ entry: note, data() {}, end() {} })
+  const hole = () => {
+    throw unsupportedTar('sparse files in an archive of images')
+  }
+  const reader = new TarReader({ entry: note, data() {}, hole, end() {} })
   try {
     for await (const chunk of fileSource(archive, undefined))
       reader.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))

@@ -172,6 +172,7 @@ function ownedByRoot(writer: LayerWriter): TarSink {
       writer.entry({ ...header, uid: 0, gid: 0, mode, xattrs })
     },
     data: (chunk) => writer.data(chunk),
+    hole: (bytes) => writer.hole(bytes),
     end: () => writer.end(),
   }
 }

@@ -30,6 +30,11 @@ export interface PushRequest {
   onProgress?: (progress: PushProgress) => void
 }
 
+/** Of `load` and `import`: only the state `extracting`. */
+export interface UnpackRequest {
+  onProgress?: ((progress: PullProgress) => void) | undefined
+}
+
 /** The images of this host, and the writable layers of its containers. Errors carry the codes of `errors.ts`. */
 export interface Images {
   /** Fetches and unpacks an image; what is there is not fetched again. */
@@ -37,9 +42,9 @@ export interface Images {
   /** Sends an image to the registry that its name says; what is there already is not sent again. */
   push(ref: string, request?: PushRequest): Promise<void>
   /** All images of an archive (OCI or Docker's, also packed with gzip or zstd), or of the folder of an OCI layout. */
-  load(source: string | AsyncIterable<Uint8Array>): Promise<ImageRecord[]>
+  load(source: string | AsyncIterable<Uint8Array>, options?: UnpackRequest): Promise<ImageRecord[]>
   /** An image of one layer, from a tar archive of a root; also packed with gzip or zstd. */
-  import(source: string | AsyncIterable<Uint8Array>, options?: ImportOptions): Promise<ImageRecord>
+  import(source: string | AsyncIterable<Uint8Array>, options?: ImportOptions & UnpackRequest): Promise<ImageRecord>
   /** Makes an image of what a container has written and what it lies on. */
   commit(containerId: string, options?: Omit<CommitOptions, 'now'>): Promise<ImageRecord>
   /** What a container has added, changed and deleted, in the order of paths. Throws `IMAGE_NOT_FOUND`. */

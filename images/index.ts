@@ -27,7 +27,7 @@ export { type ImageErrorCode, imageErrors } from './errors.ts'
 export type { HistoryStep } from './history.ts'
 export { busyboxImage, nodeImage } from './host-images.ts'
 export type { ImageRecord } from './image-record.ts'
-export type { Images, PullRequest } from './images.ts'
+export type { Images, PullRequest, UnpackRequest } from './images.ts'
 export type { ImportOptions } from './import.ts'
 export type { Descriptor, ImageConfig } from './manifest.ts'
 export type { PullProgress } from './pull.ts'
@@ -52,11 +52,13 @@ export interface ImagesOptions {
   access?: RegistryAccess
   /** Most bytes of one layer without compression; default 64 GiB. */
   maximumLayerBytes?: number
+  /** Most blobs that are fetched at a time, by all pulls together; default 6. */
+  simultaneousDownloads?: number
   clock?: Clock
 }
 
 const defaultMaximumLayerBytes = 64 * 1024 ** 3
-const simultaneousDownloads = 6
+const defaultDownloads = 6
 
 /** Opens the store. Throws `IMAGE_STORE` when its folder cannot be written. */
 export async function openImages(options: ImagesOptions): Promise<Images> {
@@ -80,7 +82,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     blobs,
     snapshots,
     flights: new SingleFlight<void>(),
-    downloads: new Slots(simultaneousDownloads),
+    downloads: new Slots(options.simultaneousDownloads ?? defaultDownloads),
   }
   await ifIdle(root, async () => {
     await snapshots.sweep()

@@ -55,9 +55,9 @@ export class LayerFolders {
     }
   }
 
-  /** The layer names this folder itself. */
-  named(path: Buffer): void {
-    this.#implicit.delete(path.toString('latin1'))
+  /** The layer names this folder itself; the path is in latin1. */
+  named(path: string): void {
+    this.#implicit.delete(path)
   }
 
   /** Folders that the layer never named, parents first. */

@@ -20,12 +20,12 @@ import { imageError } from './errors.ts'
 import { collectGarbage, ifIdle, whileWorking } from './garbage.ts'
 import { type HistoryStep, historyOf } from './history.ts'
 import { type ImageRecord, recordOf } from './image-record.ts'
-import type { Images, PullRequest, PushRequest } from './images.ts'
+import type { Images, PullRequest, PushRequest, UnpackRequest } from './images.ts'
 import { type ImportOptions, importRoot } from './import.ts'
 import type { LastUses } from './last-use.ts'
 import type { Descriptor, ImageConfig } from './manifest.ts'
 import { hostPlatform, parsePlatform } from './platform.ts'
-import { type Puller, pullImage } from './pull.ts'
+import { type Puller, pullImage, tellUnpacked } from './pull.ts'
 import { formatReference, parseReference } from './reference.ts'
 import { pushImage } from './registry/push.ts'
 import { pruneImages, type Removal, removeImage } from './remove.ts'
@@ -78,24 +78,29 @@ export class ImageLibrary implements Images {
     })
   }
 
-  load(source: string | AsyncIterable<Uint8Array>): Promise<ImageRecord[]> {
+  load(source: string | AsyncIterable<Uint8Array>, options: UnpackRequest = {}): Promise<ImageRecord[]> {
     const { root, blobs } = this.#parts
     return this.#work(() =>
       this.#asFile(source, (file, shownAs) =>
         withArchive(file, `${root}/ingest`, async (files) => {
           const records: ImageRecord[] = []
-          for (const loaded of await loadArchive(files, blobs, shownAs)) records.push(await this.#addUnpacked(loaded))
+          for (const loaded of await loadArchive(files, blobs, shownAs)) {
+            records.push(await this.#addUnpacked(loaded, options))
+          }
           return records
         }),
       ),
     )
   }
 
-  import(source: string | AsyncIterable<Uint8Array>, options: ImportOptions = {}): Promise<ImageRecord> {
+  import(
+    source: string | AsyncIterable<Uint8Array>,
+    options: ImportOptions & UnpackRequest = {},
+  ): Promise<ImageRecord> {
     const { blobs, clock } = this.#parts
     return this.#work(() =>
       this.#asFile(source, async (file, shownAs) =>
-        this.#addUnpacked(await importRoot(blobs, file, { ...options, shownAs, now: clock.now() })),
+        this.#addUnpacked(await importRoot(blobs, file, { ...options, shownAs, now: clock.now() }), options),
       ),
     )
   }
@@ -258,10 +263,17 @@ export class ImageLibrary implements Images {
     return work
   }
 
-  async #addUnpacked(added: { descriptor: Descriptor; references: string[] }): Promise<ImageRecord> {
+  async #addUnpacked(
+    added: { descriptor: Descriptor; references: string[] },
+    { onProgress }: UnpackRequest = {},
+  ): Promise<ImageRecord> {
     const { catalog, snapshots } = this.#parts
     const { layers } = await catalog.image(added.descriptor.digest)
-    await snapshots.ensure(layers, async () => {})
+    await snapshots.ensure(
+      layers,
+      async ({ descriptor }) => tellUnpacked({ onProgress }, descriptor, 0),
+      ({ descriptor }, bytes) => tellUnpacked({ onProgress }, descriptor, bytes),
+    )
     return catalog.add(added)
   }
 

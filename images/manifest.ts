@@ -26,6 +26,10 @@ export interface Manifest {
   mediaType: string
   config: Descriptor
   layers: Descriptor[]
+  /** The manifest that this one says something about. */
+  subject?: Descriptor
+  artifactType?: string
+  annotations?: Readonly<Record<string, string>>
 }
 
 /** One image for several kinds of machine, or the contents of a layout. */
@@ -113,7 +117,17 @@ export function parseManifest(bytes: Uint8Array, where: string, announced?: stri
   if (!Array.isArray(value.layers)) throw broken(where, 'it has no list of layers')
   const [config] = descriptors([value.config], where)
   if (!config) throw broken(where, 'it has no configuration')
-  return { kind: 'manifest', mediaType, config, layers: descriptors(value.layers, where) }
+  const { subject, artifactType, annotations } = value
+  const [about] = isObject(subject) ? descriptors([subject], where) : []
+  return {
+    kind: 'manifest',
+    mediaType,
+    config,
+    layers: descriptors(value.layers, where),
+    ...(about ? { subject: about } : {}),
+    ...(typeof artifactType === 'string' ? { artifactType } : {}),
+    ...(isObject(annotations) ? { annotations: annotations as Record<string, string> } : {}),
+  }
 }
 
 function descriptors(values: unknown, where: string): Descriptor[] {

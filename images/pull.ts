@@ -12,9 +12,10 @@ import type { Slots } from './slots.ts'
 import type { Snapshots } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
 
-/** How far a blob has come, in bytes. */
+/** How far a blob has come. */
 export interface PullProgress {
   digest: Digest
+  /** Bytes of the packed blob: those that came, or in state `extracting` those that are unpacked. */
   received: number
   total: number
   state: 'waiting' | 'downloading' | 'there' | 'downloaded' | 'extracting' | 'complete'
@@ -60,10 +61,11 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   // The first failure stops the rest, and nothing goes on behind the caller's back.
   const stop = new AbortController()
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal
-  const fetches: Promise<void>[] = []
+  const fetches = new Map<Digest, Promise<void>>()
   const fetchBlob = (descriptor: Descriptor) => {
-    const fetched = download(puller, { repository, descriptor, options: { ...options, signal } })
-    fetches.push(fetched)
+    const fetched =
+      fetches.get(descriptor.digest) ?? download(puller, { repository, descriptor, options: { ...options, signal } })
+    fetches.set(descriptor.digest, fetched)
     return fetched
   }
   await fetchBlob(manifest.config)
@@ -72,10 +74,14 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   const layers = layersOf(manifest, document, where)
   for (const { descriptor } of layers) tell(options, descriptor, 'waiting')
   const work = [
-    puller.snapshots.ensure(layers, async ({ descriptor }) => {
-      await fetchBlob(descriptor)
-      tell(options, descriptor, 'extracting')
-    }),
+    puller.snapshots.ensure(
+      layers,
+      async ({ descriptor }) => {
+        await fetchBlob(descriptor)
+        tell(options, descriptor, 'extracting')
+      },
+      ({ descriptor }, bytes) => tellUnpacked(options, descriptor, bytes),
+    ),
     // Layers that are unpacked already are kept packed too: an image can be pushed, saved and unpacked again.
     ...layers.map(({ descriptor }) => fetchBlob(descriptor)),
   ]
@@ -84,7 +90,7 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   } catch (error) {
     stop.abort(error)
     // Unpacking does not wait for the other layers when one has failed.
-    await Promise.allSettled([...work, ...fetches])
+    await Promise.allSettled([...work, ...fetches.values()])
     throw error
   }
   for (const { descriptor } of layers) tell(options, descriptor, 'complete')
@@ -126,7 +132,17 @@ async function* embedded(data: string, have: number): AsyncGenerator<Uint8Array>
 }
 
 function tell({ onProgress }: PullOptions, { digest, size }: Descriptor, state: PullProgress['state']): void {
-  onProgress?.({ digest, received: state === 'waiting' ? 0 : size, total: size, state })
+  const nothingYet = state === 'waiting' || state === 'extracting'
+  onProgress?.({ digest, received: nothingYet ? 0 : size, total: size, state })
+}
+
+/** How much of a layer is unpacked. */
+export function tellUnpacked(
+  { onProgress }: Pick<PullOptions, 'onProgress'>,
+  { digest, size }: Descriptor,
+  bytes: number,
+): void {
+  onProgress?.({ digest, received: bytes, total: size, state: 'extracting' })
 }
 
 async function* counted(

@@ -34,6 +34,9 @@ export interface ContainerRecord {
   chain: Digest[]
 }
 
+/** `bytes` of the packed layer have been unpacked. */
+export type UnpackProgress = (layer: Layer, bytes: number) => void
+
 export interface SnapshotOptions {
   root: string
   log: Log
@@ -71,9 +74,13 @@ export class Snapshots {
 
   /**
    * Sees to it that every layer is unpacked; those that are missing are unpacked side by side. `ready` resolves when the
-   * blob of a layer is in the store. Throws what `unpackLayer` throws; nothing half-done is left.
+   * blob of a layer is in the store; `onProgress` hears how much of it has been read. Throws what `unpackLayer` throws; nothing half-done is left.
    */
-  async ensure(layers: readonly Layer[], ready: (layer: Layer) => Promise<void>): Promise<void> {
+  async ensure(
+    layers: readonly Layer[],
+    ready: (layer: Layer) => Promise<void>,
+    onProgress: UnpackProgress = () => {},
+  ): Promise<void> {
     const chain = chainIds(layers.map(({ diffId }) => diffId))
     const waits: Promise<void>[] = []
     const mine: { id: Digest; at: number; done: PromiseWithResolvers<void> }[] = []
@@ -90,7 +97,7 @@ export class Snapshots {
       }
     }
     try {
-      if (mine.length > 0) await this.#unpackAll(mine, { layers, chain, ready })
+      if (mine.length > 0) await this.#unpackAll(mine, { layers, chain, ready, onProgress })
       for (const { done } of mine) done.resolve()
     } catch (error) {
       for (const { done } of mine) done.reject(error)
@@ -103,7 +110,12 @@ export class Snapshots {
 
   async #unpackAll(
     mine: readonly { id: Digest; at: number }[],
-    o: { layers: readonly Layer[]; chain: readonly Digest[]; ready: (layer: Layer) => Promise<void> },
+    o: {
+      layers: readonly Layer[]
+      chain: readonly Digest[]
+      ready: (layer: Layer) => Promise<void>
+      onProgress: UnpackProgress
+    },
   ): Promise<void> {
     const staged = new Map<Digest, string>(mine.map(({ id }) => [id, this.#temporary('snapshots')]))
     const stop = new AbortController()
@@ -112,7 +124,8 @@ export class Snapshots {
       const layer = o.layers[at]
       if (!layer) throw new RangeError(`no layer ${at}`)
       await o.ready(layer)
-      const unpacking = this.#unpack(layer, staged.get(id) ?? '', stop.signal)
+      const directory = staged.get(id) ?? ''
+      const unpacking = this.#unpack(layer, { directory, signal: stop.signal, onProgress: o.onProgress })
       started.push(unpacking)
       return unpacking
     })
@@ -136,7 +149,10 @@ export class Snapshots {
     }
   }
 
-  async #unpack(layer: Layer, directory: string, signal: AbortSignal): Promise<LayerReport> {
+  async #unpack(
+    layer: Layer,
+    { directory, signal, onProgress }: { directory: string; signal: AbortSignal; onProgress: UnpackProgress },
+  ): Promise<LayerReport> {
     const compression: Compression = compressionOf(layer.descriptor)
     signal.throwIfAborted()
     await mkdir(directory)
@@ -148,7 +164,7 @@ export class Snapshots {
       directory,
       maximumBytes: this.#options.maximumLayerBytes,
     }
-    const report = await this.#threads.unpack(job, signal)
+    const report = await this.#threads.unpack(job, signal, (bytes) => onProgress(layer, bytes))
     if (report.skippedXattrs.length > 0) {
       const { digest } = layer.descriptor
       this.#options.log.warn('extended attributes left out', { layer: digest, attributes: report.skippedXattrs })

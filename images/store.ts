@@ -103,7 +103,8 @@ async function writeVerified(source: BlobSource, o: Expected): Promise<void> {
     if (written.digest !== expected.digest) throw mismatch(expected.digest, written.digest)
     await rename(temporary, target)
   } catch (error) {
-    if (isResumable && error instanceof CoracleError && error.retryable) {
+    const came = (await stat(temporary).catch(absent))?.size ?? 0
+    if (isResumable && came > 0 && error instanceof CoracleError && error.retryable) {
       await mkdir(join(root, partialFolder), { recursive: true, mode: 0o700 })
       await rename(temporary, partial).catch(absent)
       throw error

@@ -23,6 +23,10 @@ function read(archive: Buffer, chunkBytes = archive.length || 1): Seen[] {
       const last = seen.at(-1)
       if (last) last.content = Buffer.concat([last.content, chunk])
     },
+    hole(bytes) {
+      const last = seen.at(-1)
+      if (last) last.content = Buffer.concat([last.content, Buffer.alloc(bytes)])
+    },
     end() {},
   })
   for (let at = 0; at < archive.length; at += chunkBytes)

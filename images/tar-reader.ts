@@ -1,10 +1,22 @@
-import { imageError } from './errors.ts'
+import {
+  blockBytes,
+  checkSum,
+  damagedTar,
+  decimal,
+  nameIn,
+  nanoseconds,
+  numberIn,
+  paddingOf,
+  unsupportedTar,
+  untilZero,
+} from './tar-fields.ts'
 import { decodePax, type PaxRecords } from './tar-pax.ts'
+import { SparseContents, type SparseMap, sparseMapOf } from './tar-sparse.ts'
 
 /**
  * Reads a tar archive as it comes, without streams or promises: a layer of ten thousand files is mostly headers.
- * IMPLEMENTED: ustar, PAX (local and global), GNU long names, numbers in base 256, archives without magic (V7).
- * NOT IMPLEMENTED, refused: sparse files, multi-volume archives, and other types of entries.
+ * IMPLEMENTED: ustar, PAX (local and global), GNU long names, sparse files (`tar-sparse.ts`), numbers in base 256,
+ * archives without magic (V7). NOT IMPLEMENTED, refused: multi-volume archives, and other types of entries.
  * Why not tar-stream: it reads PAX records as UTF-8, which destroys binary extended attributes (file capabilities)
  * and names. Sources: pax(1) of POSIX.1-2017, "tar" in the manual of GNU tar.
  */
@@ -18,7 +30,7 @@ export interface TarHeader {
   mode: number
   uid: number
   gid: number
-  /** Bytes of data that follow. */
+  /** Bytes of the file. */
   size: number
   /** Nanoseconds since the epoch. */
   mtime: bigint
@@ -34,11 +46,12 @@ export interface TarSink {
   entry(header: TarHeader, offset: number): void
   /** A piece of the data of the entry; the bytes are the caller's again afterwards. */
   data(chunk: Buffer): void
+  /** So many zeros come next in the file that are not in the archive. */
+  hole(bytes: number): void
   /** The entry is complete. */
   end(): void
 }
 
-const blockBytes = 512
 /** Names and attributes; more than this is an attack. */
 const maximumRecordBytes = 1 << 20
 
@@ -46,6 +59,7 @@ const types: Readonly<Record<string, TarType>> = {
   '\0': 'file',
   '0': 'file',
   '7': 'file',
+  S: 'file',
   '1': 'link',
   '2': 'symlink',
   '3': 'character-device',
@@ -63,7 +77,8 @@ interface Pending {
 
 type Phase =
   | { kind: 'header' }
-  | { kind: 'data'; left: number; padding: number }
+  | { kind: 'map'; map: SparseMap; header: TarHeader; bytes: number }
+  | { kind: 'data'; left: number; padding: number; sparse?: SparseContents | undefined }
   | { kind: 'record'; flag: string; left: number; padding: number; parts: Buffer[] }
   | { kind: 'skip'; left: number }
   | { kind: 'over' }
@@ -96,7 +111,7 @@ export class TarReader {
   end(): void {
     const phase = this.#phase.kind
     const clean = phase === 'over' || phase === 'skip' || (phase === 'header' && this.#filled === 0)
-    if (!clean) throw damaged('it ends in the middle')
+    if (!clean) throw damagedTar('it ends in the middle')
   }
 
   /** Uses up the beginning of `bytes`; how many. */
@@ -106,7 +121,8 @@ export class TarReader {
       case 'over':
         return bytes.length
       case 'header':
-        return this.#fillHeader(bytes)
+      case 'map':
+        return this.#fillBlock(bytes)
       case 'skip': {
         const used = Math.min(phase.left, bytes.length)
         phase.left -= used
@@ -116,8 +132,9 @@ export class TarReader {
       case 'data': {
         const piece = bytes.subarray(0, phase.left)
         phase.left -= piece.length
-        this.#sink.data(piece)
-        if (phase.left === 0) this.#endEntry(phase.padding)
+        if (phase.sparse) phase.sparse.data(piece)
+        else this.#sink.data(piece)
+        if (phase.left === 0) this.#endEntry(phase)
         return piece.length
       }
       case 'record': {
@@ -130,12 +147,14 @@ export class TarReader {
     }
   }
 
-  #fillHeader(bytes: Buffer): number {
+  #fillBlock(bytes: Buffer): number {
     const used = bytes.copy(this.#block, this.#filled, 0, Math.min(bytes.length, blockBytes - this.#filled))
     this.#filled += used
     if (this.#filled === blockBytes) {
       this.#filled = 0
-      this.#header(this.#block, this.#offset + used)
+      const offset = this.#offset + used
+      if (this.#phase.kind === 'map') this.#map(this.#phase, offset)
+      else this.#header(this.#block, offset)
     }
     return used
   }
@@ -149,24 +168,44 @@ export class TarReader {
     const flag = String.fromCharCode(block.readUInt8(156))
     const size = numberIn(block, 124, 12)
     if ('xgLK'.includes(flag)) {
-      if (size > maximumRecordBytes) throw damaged(`a header has ${size} bytes`)
+      if (size > maximumRecordBytes) throw damagedTar(`a header has ${size} bytes`)
       this.#phase = { kind: 'record', flag, left: size, padding: paddingOf(size), parts: [] }
       if (size === 0) this.#endRecord(this.#phase)
       return
     }
-    const header = this.#completed(block, flag)
+    const { header, bytes } = this.#completed(block, flag)
+    const map = header.type === 'file' ? sparseMapOf(block, flag, this.#pending.pax) : undefined
     this.#pending = { pax: new Map() }
-    this.#sink.entry(header, offset)
-    // Only files have data; what a link or folder announces is nonsense of old tools, but it is there.
-    const padding = paddingOf(header.size)
-    if (header.type !== 'file') {
-      this.#sink.end()
-      this.#phase = header.size === 0 ? { kind: 'header' } : { kind: 'skip', left: header.size + padding }
-    } else if (header.size === 0) this.#endEntry(0)
-    else this.#phase = { kind: 'data', left: header.size, padding }
+    if (map) this.#map({ map, header: { ...header, size: map.size }, bytes }, offset)
+    else this.#begin(header, { bytes, offset })
   }
 
-  #endEntry(padding: number): void {
+  /** The blocks of a map come before the data. */
+  #map({ map, header, bytes }: { map: SparseMap; header: TarHeader; bytes: number }, offset: number): void {
+    if (this.#phase.kind === 'map') map.addBlock(this.#block)
+    if (!map.isComplete) {
+      this.#phase = { kind: 'map', map, header, bytes }
+      return
+    }
+    const left = bytes - map.bytesInData
+    const sparse = new SparseContents(this.#sink, { pieces: map.pieces(left), size: map.size })
+    this.#begin(header, { bytes: left, offset, sparse })
+  }
+
+  #begin(header: TarHeader, o: { bytes: number; offset: number; sparse?: SparseContents }): void {
+    const { bytes, offset, sparse } = o
+    this.#sink.entry(header, offset)
+    // Only files have data; what a link or folder announces is nonsense of old tools, but it is there.
+    const padding = paddingOf(bytes)
+    if (header.type !== 'file') {
+      this.#sink.end()
+      this.#phase = bytes === 0 ? { kind: 'header' } : { kind: 'skip', left: bytes + padding }
+    } else if (bytes === 0) this.#endEntry({ padding: 0, sparse })
+    else this.#phase = { kind: 'data', left: bytes, padding, sparse }
+  }
+
+  #endEntry({ padding, sparse }: { padding: number; sparse?: SparseContents | undefined }): void {
+    sparse?.end()
     this.#sink.end()
     this.#phase = padding === 0 ? { kind: 'header' } : { kind: 'skip', left: padding }
   }
@@ -180,8 +219,8 @@ export class TarReader {
     this.#phase = padding === 0 ? { kind: 'header' } : { kind: 'skip', left: padding }
   }
 
-  /** The block, with what the records before it say instead. */
-  #completed(block: Buffer, flag: string): TarHeader {
+  /** The block, with what the records before it say instead; and how many bytes of data follow. */
+  #completed(block: Buffer, flag: string): { header: TarHeader; bytes: number } {
     const { longName, longLink } = this.#pending
     const pax: PaxRecords = new Map([...this.#global, ...this.#pending.pax])
     const text = (key: string) => pax.get(key)?.toString('latin1') || undefined
@@ -189,30 +228,29 @@ export class TarReader {
       const given = text(key)
       return given === undefined ? numberIn(block, at, length) : decimal(given, key)
     }
-    if ([...pax.keys()].some((key) => key.startsWith('GNU.sparse.'))) throw unsupported('sparse files')
-    const name = nonEmpty(pax.get('path')) ?? longName ?? nameIn(block)
+    const name = nonEmpty(pax.get('GNU.sparse.name')) ?? nonEmpty(pax.get('path')) ?? longName ?? nameIn(block)
     const known = types[flag]
-    if (!known) throw unsupported(`entries of type ${JSON.stringify(flag)}`)
+    if (!known) throw unsupportedTar(`entries of type ${JSON.stringify(flag)}`)
     // Before there was a type for folders, a slash at the end of the name made one.
     const type = known === 'file' && name.at(-1) === 0x2f ? 'directory' : known
-    const size = number('size', 124, 12)
-    return {
+    const bytes = number('size', 124, 12)
+    const header = {
       name,
       link: nonEmpty(pax.get('linkpath')) ?? longLink ?? untilZero(block.subarray(157, 257)),
       type,
       mode: numberIn(block, 100, 8) & 0o7777,
       uid: number('uid', 108, 8),
       gid: number('gid', 116, 8),
-      size,
+      size: bytes,
       mtime: nanoseconds(text('mtime')) ?? BigInt(numberIn(block, 136, 12, 'signed')) * 1_000_000_000n,
       major: numberIn(block, 329, 8),
       minor: numberIn(block, 337, 8),
       xattrs: xattrsOf(pax),
     }
+    return { header, bytes }
   }
 }
 
-const paddingOf = (size: number) => (blockBytes - (size % blockBytes)) % blockBytes
 const nonEmpty = (bytes: Buffer | undefined) => (bytes && bytes.length > 0 ? bytes : undefined)
 
 /**
@@ -233,67 +271,3 @@ function xattrsOf(pax: PaxRecords): Map<string, Buffer> {
 
 const percentDecoded = (text: string) =>
   text.replaceAll(/%([0-9a-fA-F]{2})/g, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
-
-/** The sum of the header's bytes, with its own field as spaces; some old tools summed signed bytes. */
-function checkSum(block: Buffer): void {
-  let unsigned = 8 * 32
-  let signed = 8 * 32
-  for (let at = 0; at < blockBytes; at++) {
-    if (at >= 148 && at < 156) continue
-    unsigned += block.readUInt8(at)
-    signed += block.readInt8(at)
-  }
-  const given = numberIn(block, 148, 8)
-  if (given !== unsigned && given !== signed) throw damaged('the sum of a header is wrong')
-}
-
-/** Octal digits, or a binary number when the first bit is set. */
-function numberIn(block: Buffer, at: number, length: number, sign: 'signed' | 'unsigned' = 'unsigned'): number {
-  const field = block.subarray(at, at + length)
-  if (field.readUInt8(0) & 0x80) {
-    const raw = BigInt(`0x${field.toString('hex')}`)
-    const value = Number(BigInt.asIntN(length * 8 - 1, raw))
-    if (!Number.isSafeInteger(value) || (value < 0 && sign === 'unsigned')) throw damaged(`a number is ${value}`)
-    return value
-  }
-  const text = untilZero(field).toString('latin1').trim()
-  if (!/^[0-7]*$/.test(text)) throw damaged(`${JSON.stringify(text)} is no octal number`)
-  return text === '' ? 0 : Number.parseInt(text, 8)
-}
-
-function decimal(text: string, key: string): number {
-  const value = Number(text)
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw damaged(`${key} is ${JSON.stringify(text)}`)
-  return value
-}
-
-/** `1700000000.25` in nanoseconds. */
-function nanoseconds(text: string | undefined): bigint | undefined {
-  if (text === undefined) return undefined
-  const match = /^(-?)(\d{1,18})(?:\.(\d*))?$/.exec(text)
-  if (!match) throw damaged(`mtime is ${JSON.stringify(text)}`)
-  const [, minus, seconds = '0', fraction = ''] = match
-  const value = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'))
-  return minus ? -value : value
-}
-
-/** The name's own field and, in ustar, the prefix before it. */
-function nameIn(block: Buffer): Buffer {
-  const name = untilZero(block.subarray(0, 100))
-  const isUstar = block.toString('latin1', 257, 263) === 'ustar\0'
-  const prefix = isUstar ? untilZero(block.subarray(345, 500)) : Buffer.alloc(0)
-  return prefix.length === 0 ? Buffer.from(name) : Buffer.concat([prefix, Buffer.from('/'), name])
-}
-
-function untilZero(bytes: Buffer): Buffer {
-  const end = bytes.indexOf(0)
-  return Buffer.from(end < 0 ? bytes : bytes.subarray(0, end))
-}
-
-function damaged(reason: string) {
-  return imageError('IMAGE_LAYER_INVALID', `read tar archive: ${reason}`)
-}
-
-function unsupported(what: string) {
-  return imageError('IMAGE_UNSUPPORTED', `read tar archive: ${what} are not supported`)
-}

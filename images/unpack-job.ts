@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
+import { closeSync, createReadStream, fchmodSync, fchownSync, fstatSync, openSync, type ReadStream } from 'node:fs'
 import { createGunzip } from 'node:zlib'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
@@ -22,25 +22,39 @@ export interface UnpackJob {
   maximumBytes: number
 }
 
-const chunkBytes = 1 << 18
+export interface UnpackOptions {
+  signal?: AbortSignal
+  /** Told now and then how many bytes of the blob have been read. */
+  onProgress?: (bytes: number) => void
+}
+
+const chunkBytes = 1 << 17
+const tellEveryMs = 100
 
 /**
  * Unpacks a layer; the folder is good only if this returns. Throws `IMAGE_LAYER_INVALID`, `IMAGE_DIGEST_MISMATCH`,
  * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`, `IMAGE_STORE`.
  */
-export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise<LayerReport> {
+export async function unpackLayer(job: UnpackJob, o: UnpackOptions = {}): Promise<LayerReport> {
   const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
   const writer = new LayerWriter(root)
   try {
     const reader = new TarReader(writer)
     const hash = newHash()
+    const file = createReadStream(job.blob, { highWaterMark: chunkBytes })
     let bytes = 0
-    for await (const chunk of uncompressed(job)) {
-      signal?.throwIfAborted()
+    let toldAt = performance.now()
+    for await (const chunk of uncompressed(file, job.compression)) {
+      o.signal?.throwIfAborted()
       bytes += chunk.length
       if (bytes > job.maximumBytes) throw tooLarge(job)
       hash.update(chunk)
       reader.write(chunk)
+      // Holes cost nothing here, but whoever reads the file gets all of its zeros.
+      if (bytes + writer.holeBytes > job.maximumBytes) throw tooLarge(job)
+      if (performance.now() - toldAt < tellEveryMs) continue
+      toldAt = performance.now()
+      o.onProgress?.(file.bytesRead)
     }
     reader.end()
     const actual = finish(hash)
@@ -50,7 +64,9 @@ export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise
         `unpack layer: the configuration promises ${job.diffId}, it is ${actual}`,
       )
     }
-    return writer.finish()
+    const report = writer.finish()
+    o.onProgress?.(file.bytesRead)
+    return report
   } catch (error) {
     if (error instanceof CoracleError && error.code !== 'KERNEL') throw error
     const facts = errnoOf(error) === undefined ? {} : { errno: errnoOf(error) ?? '' }
@@ -62,8 +78,7 @@ export async function unpackLayer(job: UnpackJob, signal?: AbortSignal): Promise
   }
 }
 
-function uncompressed({ blob, compression }: UnpackJob): AsyncIterable<Buffer> {
-  const file = createReadStream(blob, { highWaterMark: chunkBytes })
+function uncompressed(file: ReadStream, compression: Compression): AsyncIterable<Buffer> {
   switch (compression) {
     case 'none':
       return file as AsyncIterable<Buffer>

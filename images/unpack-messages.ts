@@ -5,6 +5,7 @@ import type { InheritStep, UnpackJob } from './unpack-job.ts'
 /**
  *   this thread                        worker
  *   work: one layer              ──▶   unpacks
+ *                                ◀──   unpacking: bytes      now and then
  *                                ◀──   unpacked: report      (or failed: error)
  *   stop, meanwhile              ──▶   closes its files
  *                                ◀──   failed: error
@@ -12,13 +13,18 @@ import type { InheritStep, UnpackJob } from './unpack-job.ts'
  *                                ◀──   inherited             (or failed: error)
  *   end                          ──▶   ends
  *
- * One piece of work at a time, and one answer to each.
+ * One piece of work at a time, and one answer to each, which is not `unpacking`.
  */
 export type Work = { kind: 'unpack'; job: UnpackJob } | { kind: 'inherit'; steps: readonly InheritStep[] }
 
-export type FromWorker =
+/** `bytes`: so much of the packed layer has been read. */
+export type WorkNews = { kind: 'unpacking'; bytes: number }
+
+export type WorkAnswer =
   | { kind: 'unpacked'; report: LayerReport }
   | { kind: 'inherited' }
   | { kind: 'failed'; error: ErrorRecord }
+
+export type FromWorker = WorkNews | WorkAnswer
 
 export type ToWorker = { kind: 'work'; work: Work } | { kind: 'stop' } | { kind: 'end' }

@@ -17,8 +17,10 @@ parentPort?.on('message', (message: ToWorker) => {
 async function perform(work: Work): Promise<void> {
   stop = new AbortController()
   try {
-    if (work.kind === 'unpack') say({ kind: 'unpacked', report: await unpackLayer(work.job, stop.signal) })
-    else {
+    if (work.kind === 'unpack') {
+      const onProgress = (bytes: number) => say({ kind: 'unpacking', bytes })
+      say({ kind: 'unpacked', report: await unpackLayer(work.job, { signal: stop.signal, onProgress }) })
+    } else {
       for (const step of work.steps) inheritFolders(step)
       say({ kind: 'inherited' })
     }

@@ -5,6 +5,7 @@ import type { Reference } from '../reference.ts'
 import type { BlobStore } from '../store.ts'
 import type { RegistryClient } from './client.ts'
 import { nameOf } from './endpoints.ts'
+import { addReferrerByTag } from './referrers-tag.ts'
 import type { Access } from './session.ts'
 import { pushBlob } from './upload.ts'
 
@@ -30,7 +31,7 @@ export interface Pusher {
 
 /**
  * Sends an image to the registry of `reference`: first what it consists of, each blob only if the registry has not got it,
- * then the manifest under its tag (distribution specification 1.1, end-4, end-6, end-7). Throws `IMAGE_UNAUTHORIZED`,
+ * then the manifest under its tag (distribution specification 1.1, end-4, end-6, end-7), and what it refers to. Throws `IMAGE_UNAUTHORIZED`,
  * `IMAGE_REGISTRY` and, when the registry stores something else, `IMAGE_DIGEST_MISMATCH`.
  */
 export async function pushImage(
@@ -69,13 +70,14 @@ async function pushManifest(
   access: Access,
 ): Promise<void> {
   const repository = { domain: reference.domain, path: reference.path }
+  const body = await blobs.readDocument(digest)
   const answer = await registry.request({
     repository,
     action: 'pull,push',
     method: 'PUT',
     path: `manifests/${reference.tag ?? digest}`,
     headers: { 'content-type': image.manifest.mediaType },
-    body: await blobs.readDocument(digest),
+    body,
     ...access,
   })
   if (answer.status !== 201) throw await registry.refused(answer, `push manifest to ${nameOf(repository)}`)
@@ -85,4 +87,10 @@ async function pushManifest(
     const verb = `push ${nameOf(repository)}@${digest}`
     throw imageError('IMAGE_DIGEST_MISMATCH', `${verb}: the registry has stored ${JSON.stringify(stored)}`)
   }
+  const { subject, artifactType, annotations, config, mediaType } = image.manifest
+  // A registry that keeps track of referrers itself says so by this header.
+  if (!subject || answer.header('oci-subject') !== undefined) return
+  const type = { artifactType: artifactType ?? config.mediaType, ...(annotations ? { annotations } : {}) }
+  const referrer = { mediaType, digest, size: body.length, ...type }
+  await addReferrerByTag(registry, { repository, subject: subject.digest, referrer }, access)
 }

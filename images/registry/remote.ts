@@ -1,13 +1,12 @@
 import { type Clock, systemClock } from '../../runtime/base/clock.ts'
-import { CoracleError } from '../../runtime/base/errors.ts'
-import type { Digest } from '../digest.ts'
 import { imageError } from '../errors.ts'
-import { type Descriptor, mediaTypes, parseManifest } from '../manifest.ts'
+import type { Descriptor } from '../manifest.ts'
 import { parseReference, type Reference } from '../reference.ts'
 import type { RegistryAccess } from './access.ts'
 import { RegistryClient } from './client.ts'
 import { nameOf, type Repository } from './endpoints.ts'
 import type { Answer } from './http.ts'
+import { indexedIn, isAbsent, referrersByTag } from './referrers-tag.ts'
 import type { Access } from './session.ts'
 
 /** What a registry has, without fetching it. */
@@ -63,31 +62,15 @@ async function referrersOf(
   const found: Descriptor[] = []
   const where = `referrers of ${nameOf(repository)}@${digest}`
   const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`
-  const add = (bytes: Uint8Array) => {
-    const index = parseManifest(bytes, where, mediaTypes.ociIndex)
-    if (index.kind !== 'index') throw imageError('IMAGE_REGISTRY', `read ${where}: the answer is no index`)
-    found.push(...index.manifests)
-  }
   try {
-    await eachPage(client, { repository, path: `referrers/${digest}${query}`, ...access }, add)
+    const first = { repository, path: `referrers/${digest}${query}`, ...access }
+    await eachPage(client, first, (bytes) => found.push(...indexedIn(bytes, { where })))
   } catch (error) {
     if (!isAbsent(error)) throw error
-    add(await referrersByTag(client, { repository, digest, access }))
+    found.push(...(await referrersByTag(client, { repository, digest }, access)))
   }
   // A registry may leave the choice to us (OCI-Filters-Applied); choosing twice changes nothing.
   return found.filter((each) => artifactType === undefined || each.artifactType === artifactType)
-}
-
-async function referrersByTag(
-  client: RegistryClient,
-  { repository, digest, access }: { repository: Repository; digest: Digest; access: Access },
-): Promise<Uint8Array> {
-  try {
-    return (await client.manifest(repository, digest.replace(':', '-'), access)).bytes
-  } catch (error) {
-    if (!isAbsent(error)) throw error
-    return Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [] }))
-  }
 }
 
 async function remove(client: RegistryClient, reference: Reference, access: Access): Promise<void> {
@@ -143,6 +126,3 @@ function parseObject(bytes: Buffer, where: string): Record<string, unknown> {
   }
   throw imageError('IMAGE_REGISTRY', `read ${where}: the answer is no JSON object`)
 }
-
-const isAbsent = (error: unknown) =>
-  error instanceof CoracleError && (error.code === 'IMAGE_NOT_FOUND' || error.facts.status === 405)

@@ -23,10 +23,12 @@ import {
 } from './records.ts'
 import { SandboxNetwork } from './sandbox-network.ts'
 import { containerSpec, ociResources } from './spec.ts'
+import { podUsage } from './stats.ts'
 import type {
   Container,
   ContainerConfig,
   PodEvent,
+  PodUsage,
   RuntimeService,
   Sandbox,
   SandboxConfig,
@@ -181,6 +183,10 @@ export class InProcessRuntime implements RuntimeService {
 
   async podUids(): Promise<string[]> {
     return [...this.#ids.keys()]
+  }
+
+  async podStats(podUid: string): Promise<PodUsage | undefined> {
+    return podUsage(this.#runtime, await this.#statesOf(podUid))
   }
 
   exec(id: string, command: readonly string[], options: StreamOptions): Promise<StreamSession> {

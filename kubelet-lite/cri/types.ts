@@ -144,6 +144,23 @@ export interface StreamSession {
   close(): void
 }
 
+/** CRI ContainerStats: CPU time since the start in nanoseconds, memory now in bytes. */
+export interface Usage {
+  cpuNanoseconds: number
+  memoryBytes: number
+  /** Without file cache that is not in active use. */
+  memoryWorkingSetBytes: number
+  memoryRssBytes: number
+  processes: number
+}
+
+/** CRI PodSandboxStats. Times are milliseconds since the epoch. */
+export interface PodUsage {
+  startedAt: number
+  usage: Usage
+  containers: { name: string; startedAt: number; usage: Usage }[]
+}
+
 /** Something happened to a container or sandbox of this pod: look again. */
 export interface PodEvent {
   podUid: string
@@ -165,6 +182,8 @@ export interface RuntimeService {
   podStatus(podUid: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }>
   /** UIDs of all pods of which anything exists here. */
   podUids(): Promise<string[]>
+  /** Undefined when the pod has no sandbox that runs. */
+  podStats(podUid: string): Promise<PodUsage | undefined>
   exec(containerId: string, command: readonly string[], options: StreamOptions): Promise<StreamSession>
   attach(containerId: string, options: StreamOptions): Promise<StreamSession>
   /** A TCP connection to a port of the pod, as from inside it: also to what listens on its loopback address only. */

@@ -4,7 +4,8 @@
  *   GET  /containerLogs/{namespace}/{pod}/{container}          text
  *   UPG  /exec|/attach/{namespace}/{pod}/{container}           SPDY/3.1 or WebSocket
  *   UPG  /portForward/{namespace}/{pod}
- *   GET  /healthz, /pods
+ *   GET  /healthz, /pods, /stats/summary                       text, JSON
+ *   GET  /metrics/resource                                     Prometheus' text
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -17,15 +18,19 @@ import { BadRequest, NotFound } from './errors.ts'
 import { serveLogs } from './logs.ts'
 import { portForward } from './port-forward.ts'
 import { remoteCommand } from './remote-command.ts'
+import { resourceMetrics, summaryOf } from './summary.ts'
 import type { KubeletServerOptions, Target } from './target.ts'
+import { UsageMeter } from './usage-meter.ts'
 
 export class KubeletServer {
   readonly #options: KubeletServerOptions
   readonly #server: Server
   readonly #sockets = new Set<Duplex>()
+  readonly #meter: UsageMeter
 
   constructor(options: KubeletServerOptions) {
     this.#options = options
+    this.#meter = new UsageMeter(options)
     const { tls } = options
     // Only certificates of the cluster's own CA get as far as HTTP.
     this.#server = createServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' })
@@ -59,11 +64,27 @@ export class KubeletServer {
       const [verb = '', ...rest] = url.pathname.slice(1).split('/').map(decodeURIComponent)
       if (verb === 'healthz') return void response.end('ok')
       if (verb === 'pods')
-        return void response.end(JSON.stringify({ kind: 'PodList', apiVersion: 'v1', items: this.#options.pods() }))
+        return void response
+          .setHeader('content-type', 'application/json')
+          .end(JSON.stringify({ kind: 'PodList', apiVersion: 'v1', items: this.#options.pods() }))
+      if (url.pathname === '/stats/summary' || url.pathname === '/metrics/resource')
+        return await this.#tellUsage(url.pathname, response)
       if (verb !== 'containerLogs' || request.method !== 'GET') throw new NotFound('404 page not found')
       await serveLogs(this.#target(rest, url.searchParams), response)
     } catch (error) {
       answerError(response, error)
+    }
+  }
+
+  async #tellUsage(path: string, response: ServerResponse): Promise<void> {
+    const { nodeName } = this.#options
+    const measured = await this.#meter.measure()
+    if (path === '/stats/summary') {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(summaryOf(nodeName, measured)))
+    } else {
+      response.setHeader('content-type', 'text/plain; version=0.0.4; charset=utf-8')
+      response.end(resourceMetrics(measured))
     }
   }
 

@@ -6,6 +6,7 @@ import { BadRequest } from './errors.ts'
 
 export interface KubeletServerOptions {
   host: string
+  nodeName: string
   /** 0 takes any free port. */
   port: number
   tls: { cert: string; key: string; ca: string }

@@ -103,3 +103,9 @@ export function checkPortName(value: string): string[] {
   if (value.startsWith('-') || value.endsWith('-')) problems.push('must not begin or end with a hyphen')
   return problems
 }
+
+/** For names that are only ever one segment of a path: those of roles, which are full of colons. */
+export function checkPathSegment(value: string): string[] {
+  if (value === '.' || value === '..') return [`may not be '${value}'`]
+  return ['/', '%'].filter((each) => value.includes(each)).map((each) => `may not contain '${each}'`)
+}

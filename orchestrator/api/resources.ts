@@ -1,4 +1,6 @@
 import type {
+  ClusterRole,
+  ClusterRoleBinding,
   ConfigMap,
   EndpointSlice,
   Endpoints,
@@ -9,6 +11,8 @@ import type {
   Node,
   Pod,
   ResourceRef,
+  Role,
+  RoleBinding,
   Secret,
   Service,
   ServiceAccount,
@@ -18,9 +22,16 @@ function core<T extends KubeObject>(resource: string, kind: string, namespaced =
   return { group: '', version: 'v1', resource, kind, namespaced }
 }
 
-function grouped<T extends KubeObject>(group: string, resource: string, kind: string): ResourceRef<T> {
-  return { group, version: 'v1', resource, kind, namespaced: true }
+function grouped<T extends KubeObject>(
+  group: string,
+  resource: string,
+  kind: string,
+  namespaced = true,
+): ResourceRef<T> {
+  return { group, version: 'v1', resource, kind, namespaced }
 }
+
+const rbac = 'rbac.authorization.k8s.io'
 
 /** Typed names of the resources that our own components ask for. */
 export const resources = {
@@ -35,4 +46,8 @@ export const resources = {
   endpoints: core<Endpoints>('endpoints', 'Endpoints'),
   endpointSlices: grouped<EndpointSlice>('discovery.k8s.io', 'endpointslices', 'EndpointSlice'),
   leases: grouped<Lease>('coordination.k8s.io', 'leases', 'Lease'),
+  roles: grouped<Role>(rbac, 'roles', 'Role'),
+  roleBindings: grouped<RoleBinding>(rbac, 'rolebindings', 'RoleBinding'),
+  clusterRoles: grouped<ClusterRole>(rbac, 'clusterroles', 'ClusterRole', false),
+  clusterRoleBindings: grouped<ClusterRoleBinding>(rbac, 'clusterrolebindings', 'ClusterRoleBinding', false),
 } as const

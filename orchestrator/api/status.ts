@@ -194,6 +194,14 @@ export function tooManyRequests(
   return failure(429, 'TooManyRequests', { message, details })
 }
 
+/** 504: it took too long; whether it was done is not known. */
+export function requestTimeout(): StatusError {
+  return failure(504, 'Timeout', {
+    message: 'Timeout: request did not complete within the allotted timeout',
+    details: {},
+  })
+}
+
 /** 503. */
 export function unavailable(message: string): StatusError {
   return failure(503, 'ServiceUnavailable', { message })

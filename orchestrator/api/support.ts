@@ -15,8 +15,7 @@ export interface Gap {
   readonly how: string
 }
 
-export const gaps: readonly Gap[] = [
-  { kind: '*', field: 'metadata.managedFields', covered: 'no', how: 'dropped: there is no server-side apply yet' },
+const gaps: readonly Gap[] = [
   {
     kind: 'Pod',
     field: 'spec.resourceClaims',
@@ -35,12 +34,17 @@ export const gaps: readonly Gap[] = [
     covered: 'partly',
     how: 'the two system classes; others are refused',
   },
-  { kind: 'Pod', field: 'spec.ephemeralContainers', covered: 'no', how: 'refused: the subresource is not served' },
+  {
+    kind: 'Pod',
+    field: 'spec.ephemeralContainers',
+    covered: 'no',
+    how: 'kept but not acted on: the agent does not start them yet',
+  },
   {
     kind: 'Pod',
     field: 'spec.containers[].resizePolicy',
     covered: 'no',
-    how: 'kept but not acted on: a pod cannot be resized in place',
+    how: 'kept but not acted on: what a resize asks for is not carried out yet',
   },
   {
     kind: 'Pod',
@@ -95,10 +99,43 @@ export const gaps: readonly Gap[] = [
   },
 ]
 
+const noPods = 'kept but not acted on: no controller makes its pods yet'
+
+/** Kinds that are kept as Kubernetes keeps them, and that nobody works on yet. */
+const unattended: Readonly<Record<string, string>> = {
+  CronJob: noPods,
+  DaemonSet: noPods,
+  Deployment: noPods,
+  HorizontalPodAutoscaler: 'kept but not acted on: nobody scales by it yet',
+  Ingress: 'kept but not acted on: nobody routes by it yet',
+  IPAddress: 'kept but not acted on: addresses are given out without it',
+  Job: noPods,
+  NetworkPolicy: 'kept but not acted on: nothing is held back by it yet',
+  PersistentVolume: 'kept but not acted on: no claim is bound to it yet',
+  PersistentVolumeClaim: 'kept but not acted on: no volume is bound to it yet',
+  PodDisruptionBudget: 'kept, and asked by evictions; nobody counts its pods yet, so none is allowed',
+  ReplicaSet: noPods,
+  ReplicationController: noPods,
+  ServiceCIDR: 'kept but not acted on: addresses come from the range of the server',
+  StatefulSet: noPods,
+  VolumeAttachment: 'kept but not acted on: nothing is attached yet',
+}
+
+/** Everything that is not as in Kubernetes. */
+export const allGaps: readonly Gap[] = [
+  ...gaps,
+  ...Object.entries(unattended).map(([kind, how]): Gap => ({ kind, field: 'spec', covered: 'no', how })),
+]
+
+const warnedOf = Map.groupBy(
+  allGaps.filter(({ covered }) => covered === 'no'),
+  ({ kind }) => kind,
+)
+
 /** A sentence for each field of `object` that has no effect here. */
 export function warningsAbout(kind: Kind, object: KubeObject): string[] {
-  return gaps
-    .filter((gap) => gap.covered === 'no' && gap.kind === kind.kind && isSet(object, gap.field.split('.')))
+  return (warnedOf.get(kind.kind) ?? [])
+    .filter(({ field }) => isSet(object, field.split('.')))
     .map(({ field, how }) => `${field}: not supported; ${how}`)
 }
 

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { builtInKinds } from '../api/kinds/table.ts'
-import { systemAuthorizer } from '../auth/authorize.ts'
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
 import type { Store } from '../store/store.ts'
 import { createSystemNamespaces } from './bootstrap.ts'
@@ -27,7 +26,7 @@ describe('abuse', () => {
     const registry = await createRegistry(store, { clock: systemClock, serviceCidr: '10.96.0.0/16' })
     await createSystemNamespaces(directClient(registry, admin))
     const access = { caPem: '', client: { certificatePem: '', privateKeyPem: '' } }
-    serving = { registry, authorizer: systemAuthorizer, checks: {}, log: silentLog, access, pages: new Map() }
+    serving = { registry, authorizer: registry.authorizer, checks: {}, log: silentLog, access, pages: new Map() }
   })
   afterAll(async () => {
     await store.close()

@@ -1,6 +1,7 @@
 import type { Kind } from '../api/kinds/kind.ts'
+import { tokenRequestKind } from '../api/kinds/reviews.ts'
 import { badRequest, unknownResource } from '../api/status.ts'
-import type { Binding, KubeObject, Namespace, ResourceRef } from '../api/types.ts'
+import type { Binding, KubeObject, Namespace, ResourceRef, TokenRequest } from '../api/types.ts'
 import type { User } from '../api/user.ts'
 import type { ApiClient, ListOptions, ObjectKey, WatchEvent, WatchOptions } from '../client/api-client.ts'
 import { storeError } from '../store/errors.ts'
@@ -14,6 +15,7 @@ import { finalizeNamespace } from './verbs/finalize.ts'
 import { getObject } from './verbs/get.ts'
 import { listObjects } from './verbs/list.ts'
 import { patchObject } from './verbs/patch.ts'
+import { createToken } from './verbs/token.ts'
 import { putObject } from './verbs/update.ts'
 import { type WatchedEvent, watchObjects } from './verbs/watch.ts'
 import type { WriteOptions } from './verbs/write.ts'
@@ -39,9 +41,20 @@ export function directClient(registry: Registry, user: User): ApiClient {
       const at = collection(kindOf(resource), object.metadata?.namespace)
       return (await createObject(registry, at, { ...write, object: decodeBody(at.kind, object, strict) })) as T
     },
-    async createSubresource(resource, key, subresource, body) {
+    async createSubresource<R extends KubeObject>(
+      resource: ResourceRef<KubeObject>,
+      key: ObjectKey,
+      subresource: string,
+      body: KubeObject,
+    ) {
+      const at = placeOf(resource, key)
+      if (subresource === 'token') {
+        const tokenRequest = decodeBody<TokenRequest>(tokenRequestKind, body, strict)
+        return (await createToken(registry, at, { ...write, tokenRequest })) as KubeObject as R
+      }
       if (subresource !== 'binding') throw unknownResource()
-      await bindPod(registry, placeOf(resource, key), { ...write, binding: body as Binding })
+      await bindPod(registry, at, { ...write, binding: body as Binding })
+      return { kind: 'Status', apiVersion: 'v1' } as R
     },
     async update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status' | 'finalize') {
       return (await update(registry, kindOf(resource), { object, write, subresource })) as T

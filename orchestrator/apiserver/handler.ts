@@ -1,33 +1,42 @@
 /** One request from its bytes to its answer: who, what, may they, do it. */
 
 import { messageOf } from '../../runtime/base/errors.ts'
-import { badRequest, StatusError, toStatus, unauthorized } from '../api/status.ts'
-import type { User } from '../api/user.ts'
+import { badRequest, StatusError, toStatus } from '../api/status.ts'
+import { allowedUser } from './allowed-user.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
-import { attributesOf, refuseUnlessAllowed } from './authorization.ts'
+import type { RequestAudit } from './audit.ts'
+import type { Caller } from './authenticator.ts'
 import { handleConnection } from './connect-handler.ts'
 import { headerOf, type Incoming } from './incoming.ts'
+import { answerIssuer } from './issuer-discovery.ts'
 import { answerOpenApi } from './openapi/serve.ts'
-import { answerPath, isOpenPath } from './paths.ts'
+import { answerPath } from './paths.ts'
+import type { Registry } from './registry.ts'
 import { requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
 import type { Page, Serving } from './serving.ts'
 import { handleUnstored } from './unstored/serve.ts'
 
-/** Who asks when nobody has to be anybody. */
-export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] }
+type Unauthorized = Omit<Incoming, 'user'> & { user: Caller }
 
 /** The answer to any request. Never throws: what goes wrong is a Status. */
-export async function handle(
+export async function handle(serving: Serving, incoming: Unauthorized): Promise<Answer | StreamedAnswer> {
+  const record = serving.audit?.begin(incoming)
+  const answer = await answerTo(serving, incoming, record)
+  return record ? record.answered(answer) : answer
+}
+
+async function answerTo(
   serving: Serving,
-  incoming: Omit<Incoming, 'user'> & { user: User | null },
+  incoming: Unauthorized,
+  record: RequestAudit | undefined,
 ): Promise<Answer | StreamedAnswer> {
   try {
-    const { user, path } = incoming
-    if (!user && !isOpenPath(path)) throw unauthorized()
-    const known: Incoming = { ...incoming, user: user ?? anonymous }
-    const info = requestInfoOf(incoming.method, path, incoming.query)
-    if (user) refuseUnlessAllowed(serving.authorizer, attributesOf(known, info))
+    const { path, method, query, wire } = incoming
+    const info = requestInfoOf(method, path, query)
+    record?.means(info)
+    const user = allowedUser(serving, { ...incoming, rawHeaders: wire?.rawHeaders ?? [] }, { info, record })
+    const known: Incoming = { ...incoming, user }
     if (info.type === 'resource') {
       const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })
       return (
@@ -37,7 +46,9 @@ export async function handle(
     return await answerOther(serving, known)
   } catch (error) {
     // Whoever nests an object ten thousand levels deep runs us out of stack: his request, not our fault.
-    if (error instanceof RangeError) return statusAnswer(badRequest('the request is nested too deeply').status)
+    const status = error instanceof RangeError ? badRequest('the request is nested too deeply').status : toStatus(error)
+    record?.failed(status)
+    if (error instanceof RangeError) return statusAnswer(status)
     if (!(error instanceof StatusError)) {
       serving.log.error('a request failed', {
         method: incoming.method,
@@ -46,7 +57,7 @@ export async function handle(
         stack: (error as Error).stack,
       })
     }
-    return statusAnswer(toStatus(error))
+    return statusAnswer(status)
   }
 }
 
@@ -56,12 +67,19 @@ const wrongMethod: Answer = { status: 405, contentType: 'text/plain; charset=utf
 async function answerOther({ registry, checks, pages }: Serving, incoming: Incoming): Promise<Answer> {
   const { path, method, query } = incoming
   const accept = headerOf(incoming, 'accept')
+  const ifNoneMatch = headerOf(incoming, 'if-none-match')
   const answer =
-    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch: headerOf(incoming, 'if-none-match') })) ??
-    answerPath(path, { kinds: registry.kinds, checks, accept, verbose: query.has('verbose') }) ??
+    (await answerOpenApi(registry.kinds, { path, accept, ifNoneMatch })) ??
+    (await answerIssuer(path, registry.tokens?.authority)) ??
+    answerPath(path, { kinds: registry.kinds, checks, accept, ifNoneMatch, query }) ??
+    (await answerMetrics(path, registry)) ??
     answerPage(path, pages)
   if (!answer) return notFoundPage
   return method === 'GET' || method === 'HEAD' ? answer : wrongMethod
+}
+
+async function answerMetrics(path: string, { metrics }: Registry): Promise<Answer | undefined> {
+  return path === '/metrics' ? { status: 200, ...(await metrics.text()) } : undefined
 }
 
 function answerPage(path: string, pages: ReadonlyMap<string, Page>): Answer | undefined {

@@ -49,6 +49,7 @@ describe('API over HTTP', () => {
 
     it('a kubelet changes the status of its own node only', async () => {
       const kubelet = { name: 'system:node:n1', groups: ['system:nodes'] }
+      await call('POST', '/api/v1/nodes', { body: { metadata: { name: 'n2' } } })
       const patch = { body: { status: { phase: '' } }, as: kubelet }
       expect((await call('PATCH', '/api/v1/nodes/n1/status', patch)).status).toBe(200)
       expect((await call('PATCH', '/api/v1/nodes/n2/status', patch)).status).toBe(403)
@@ -294,11 +295,29 @@ describe('API over HTTP', () => {
       expect((await call('GET', `${maps}?labelSelector=collected`)).body.items).toHaveLength(1)
     })
 
-    it('refuses a policy that it does not have', async () => {
-      await call('POST', maps, { body: aMap('foreground') })
-      expect((await call('DELETE', `${maps}/foreground`, { body: { propagationPolicy: 'Foreground' } })).status).toBe(
-        422,
-      )
+    const ownedBy = (uid: string) => ({
+      ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid }],
+    })
+    async function anOwner() {
+      const { uid } = (await call('POST', maps, { body: aMap('owner') })).body.metadata
+      await call('POST', maps, { body: { metadata: { name: 'owned', ...ownedBy(uid) } } })
+    }
+
+    it('orphan: the dependents lose their owner, and nothing else', async () => {
+      await anOwner()
+      expect((await call('DELETE', `${maps}/owner`, { body: { propagationPolicy: 'Orphan' } })).status).toBe(200)
+      const { body } = await call('GET', `${maps}/owned`)
+      expect([body.metadata.name, body.metadata.ownerReferences]).toEqual(['owned', undefined])
+      await call('DELETE', `${maps}/owned`)
+    })
+
+    it('foreground: at once without dependents, refused with them', async () => {
+      await anOwner()
+      const foreground = { body: { propagationPolicy: 'Foreground' } }
+      const { status, body } = await call('DELETE', `${maps}/owner`, foreground)
+      expect([status, body.message]).toEqual([422, expect.stringContaining('not supported for an owner of 1 objects')])
+      expect((await call('DELETE', `${maps}/owned`, foreground)).status).toBe(200)
+      expect((await call('DELETE', `${maps}/owner`, foreground)).status).toBe(200)
     })
   })
 

@@ -4,40 +4,58 @@ import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
-import { badRequest, internalError, tooLarge } from '../api/status.ts'
-import type { User } from '../api/user.ts'
+import { badRequest, internalError, tooLarge, toStatus } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import type { Authenticate } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle } from './handler.ts'
-import type { Incoming } from './incoming.ts'
+import type { Incoming, Wire } from './incoming.ts'
+import { hasForeignBody } from './proxy.ts'
 import type { Serving } from './serving.ts'
+import { Traffic, type TrafficLimits, usualLimits } from './traffic.ts'
 
 /** As in Kubernetes: no object is larger. */
 export const largestBodyBytes = 3 * 1024 * 1024
 
 const compressedFromBytes = 128 * 1024
 
+/** Headers with the URL: exec carries its command there. */
+const largestHeadBytes = 256 * 1024
+/** Who is slower than this to say what he wants is not waited for. */
+const headMs = 32_000
+const bodyMs = 60_000
+
 export interface HttpOptions {
   readonly serving: Serving
   readonly tls: KeyPair & { readonly caPem: string }
-  /** The user of a request; null for nobody. */
-  authenticate(request: IncomingMessage): User | null
+  readonly authenticate: Authenticate
+  /** Certificates that no longer count, as PEM. */
+  readonly revoked?: string
+  /** kube-apiserver's own when left out. */
+  readonly limits?: TrafficLimits
 }
 
+type Shell = HttpOptions & { readonly traffic: Traffic }
+
 /** The server, not yet listening. `inject` and `listen` are its interface. */
-export function createHttpServer(options: HttpOptions) {
-  const { tls } = options
+export function createHttpServer(given: HttpOptions) {
+  const { tls, serving, limits = usualLimits } = given
+  const options: Shell = { ...given, traffic: new Traffic(serving.registry, limits) }
   const app = fastify({
     bodyLimit: largestBodyBytes,
     https: {
       cert: tls.certificatePem,
       key: tls.privateKeyPem,
       ca: tls.caPem,
+      ...(options.revoked ? { crl: options.revoked } : {}),
       requestCert: true,
       // Whoever has no certificate of ours is nobody, and is told so in the language of the API.
       rejectUnauthorized: false,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: 10_000,
+      headersTimeout: headMs,
+      maxHeaderSize: largestHeadBytes,
     },
     forceCloseConnections: true,
     keepAliveTimeout: 120_000,
@@ -46,6 +64,11 @@ export function createHttpServer(options: HttpOptions) {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  // What goes on to a pod goes as it comes: however large, and never into our memory.
+  app.addHook('onRequest', async (request, reply) => {
+    if (hasForeignBody(request.raw)) return serve(options, request, reply)
+    if (!request.raw.complete) endUnlessComplete(request.raw)
+  })
   app.setErrorHandler(async (error, request, reply) => {
     const { status } = asStatus(error)
     if (status.code === 413) await swallow(request.raw)
@@ -57,13 +80,20 @@ export function createHttpServer(options: HttpOptions) {
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
-    handleUpgrade(upgrading, { request, socket, head })
+    void handleUpgrade(upgrading, { request, socket, head })
   })
   // The HTTP server forgets connections that left HTTP: without this, closing would wait for them.
   app.addHook('preClose', async () => {
     for (const socket of upgraded) socket.destroy()
   })
   return app
+}
+
+function endUnlessComplete(request: IncomingMessage): void {
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy()
+  }, bodyMs)
+  for (const event of ['end', 'close']) request.once(event, () => clearTimeout(timer))
 }
 
 const swallowedBytes = 64 * 1024 * 1024
@@ -98,10 +128,23 @@ function asStatus(error: unknown) {
   return internalError('the request could not be read')
 }
 
-async function serve(options: HttpOptions, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+async function throughTraffic(
+  { traffic, serving }: Shell,
+  { incoming, reply }: { incoming: Parameters<typeof handle>[1]; reply: FastifyReply },
+): Promise<Answer | StreamedAnswer> {
+  try {
+    const passage = traffic.enter(incoming)
+    reply.raw.once('close', () => passage.end(reply.raw.statusCode))
+    return await passage.inTime(handle(serving, incoming))
+  } catch (error) {
+    return statusAnswer(toStatus(error))
+  }
+}
+
+async function serve(options: Shell, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
   const warnings: string[] = []
-  const incoming = { ...incomingOf(request), user: options.authenticate(request.raw), warnings }
-  const answer = await handle(options.serving, incoming)
+  const incoming = { ...incomingOf(request), user: await options.authenticate(request.raw), warnings }
+  const answer = await throughTraffic(options, { incoming, reply })
   if ('stream' in answer) {
     reply.hijack()
     await stream(answer, reply.raw)
@@ -126,7 +169,13 @@ function incomingOf(request: FastifyRequest): Omit<Incoming, 'user' | 'warnings'
     query: new URLSearchParams(search),
     headers: request.headers,
     body: request.body instanceof Uint8Array ? request.body : new Uint8Array(),
+    wire: wireOf(request.raw),
   }
+}
+
+/** What is lost when a request is taken apart. */
+function wireOf({ url, socket, rawHeaders }: IncomingMessage): Wire {
+  return { uri: url ?? '/', address: socket.remoteAddress ?? '', rawHeaders }
 }
 
 function splitAtMark(url: string): [string, string] {

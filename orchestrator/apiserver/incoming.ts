@@ -8,8 +8,17 @@ export interface Incoming {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
   readonly body: Uint8Array
   readonly user: User
+  /** As it came over the wire; unset for a request that did not. */
+  readonly wire?: Wire
   /** Sentences for `Warning` headers of the answer. */
   readonly warnings: string[]
+}
+
+export interface Wire {
+  readonly uri: string
+  readonly address: string
+  /** Names and values in turn: where a header comes more than once, `headers` has run its values together. */
+  readonly rawHeaders: readonly string[]
 }
 
 /** A header as one text. */

@@ -3,12 +3,13 @@
  * HTTP (101): what a client sends behind a refused upgrade must never reach the kubelet with our certificate
  * (CVE-2018-1002105).
  */
-import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { type RequestOptions, request } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type StatusError, unavailable } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
+import { withoutBearer } from '../auth/tokens/bearer.ts'
 import type { StreamedAnswer } from './answer.ts'
 import { statusAnswer } from './answer.ts'
 import type { KubeletTarget } from './verbs/connect.ts'
@@ -58,6 +59,38 @@ export function streamFromKubelet(target: KubeletTarget, access: KubeletAccess):
   }
 }
 
+const largestAnswerBytes = 16 * 1024 * 1024
+
+/** The whole text of a 200 answer to GET. Throws UNAVAILABLE for everything else, and when it takes longer. */
+export function askKubelet(
+  target: KubeletTarget,
+  access: KubeletAccess,
+  { patienceMs }: { patienceMs: number },
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = requestTo(target, access, { method: 'GET', signal: AbortSignal.timeout(patienceMs) })
+    const fail = (error: unknown) => reject(unreachable(target, error))
+    asked.once('error', fail)
+    asked.once('response', async (answer) => {
+      try {
+        const pieces: Buffer[] = []
+        let size = 0
+        for await (const piece of answer as AsyncIterable<Buffer>) {
+          size += piece.length
+          if (size > largestAnswerBytes) throw new Error('the answer is too large')
+          pieces.push(piece)
+        }
+        if (answer.statusCode !== 200) throw new Error(`it answered ${answer.statusCode}`)
+        resolve(Buffer.concat(pieces).toString())
+      } catch (error) {
+        asked.destroy()
+        fail(error)
+      }
+    })
+    asked.end()
+  })
+}
+
 function pass(answer: IncomingMessage, response: ServerResponse): void {
   response.writeHead(answer.statusCode ?? 502, { 'Content-Type': answer.headers['content-type'] ?? 'text/plain' })
   response.flushHeaders()
@@ -74,21 +107,34 @@ function answerError(response: ServerResponse, error: StatusError): void {
 const ownHeaders = ['authorization', 'host', 'cookie', 'content-length', 'transfer-encoding']
 
 function passedHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !ownHeaders.includes(name)))
+  const passed = Object.entries(headers).filter(
+    ([name]) => !ownHeaders.includes(name) && !name.startsWith('impersonate-'),
+  )
+  return withoutBearer(Object.fromEntries(passed))
+}
+
+export interface UpgradingClient {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
 }
 
 /** Joins the client's connection with one to the kubelet, if the kubelet agrees to the upgrade. */
-export function upgradeToKubelet(
-  target: KubeletTarget,
-  access: KubeletAccess,
-  client: { request: IncomingMessage; socket: Duplex; head: Buffer },
-): void {
-  const { socket, head } = client
+export function upgradeToKubelet(target: KubeletTarget, access: KubeletAccess, client: UpgradingClient): void {
   const { method = 'GET', headers } = client.request
   const asked = requestTo(target, access, { method, headers: passedHeaders(headers) })
+  joinUpgraded(asked, client, (error) => unreachable(target, error))
+}
+
+/** Sends `asked`, which wants an upgrade, and joins both connections once it is agreed to. */
+export function joinUpgraded(
+  asked: ClientRequest,
+  { socket, head }: UpgradingClient,
+  errorOf: (error: unknown) => StatusError,
+): void {
   socket.on('error', () => asked.destroy())
   socket.once('close', () => asked.destroy())
-  asked.once('error', (error) => endWithError(socket, unreachable(target, error)))
+  asked.once('error', (error) => endWithError(socket, errorOf(error)))
   asked.once('upgrade', (answer: IncomingMessage, kubelet: Duplex, early: Buffer) => {
     socket.write(headOf(answer))
     if (early.length > 0) socket.write(early)

@@ -3,6 +3,7 @@ import { arch, version as nodeVersion } from 'node:process'
 import type { KindTable } from '../api/kinds/table.ts'
 import type { Answer } from './answer.ts'
 import { discover } from './discovery.ts'
+import { tagged, taggedAnswer } from './entity-tag.ts'
 
 /** These answer anybody. */
 export const openPaths = ['/livez', '/readyz', '/healthz', '/version']
@@ -32,17 +33,22 @@ const ok: Answer = { status: 200, contentType: 'text/plain; charset=utf-8', body
 /** Checks by name; each throws when its part is not well. */
 export type HealthChecks = Readonly<Record<string, () => void>>
 
+export interface PathSources {
+  readonly kinds: KindTable
+  readonly checks: HealthChecks
+  readonly accept: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly query: URLSearchParams
+}
+
 /** The answer to a path, or undefined when there is nothing there. */
-export function answerPath(
-  path: string,
-  sources: { kinds: KindTable; checks: HealthChecks; accept: string | undefined; verbose: boolean },
-): Answer | undefined {
+export function answerPath(path: string, sources: PathSources): Answer | undefined {
   const clean = path.length > 1 ? path.replace(/\/+$/, '') : path
   if (clean === '/version') return jsonAnswer(versionInfo)
   if (clean === '' || clean === '/') return jsonAnswer({ paths: rootPaths(sources.kinds) })
   if (isOpenPath(clean)) return healthAnswer(clean, sources)
   const found = discover(sources.kinds, clean, sources.accept)
-  return found && { status: 200, contentType: found.contentType, body: `${JSON.stringify(found.body)}\n` }
+  return found && taggedAnswer(tagged(found.contentType, `${JSON.stringify(found.body)}\n`), sources.ifNoneMatch)
 }
 
 function jsonAnswer(value: unknown): Answer {
@@ -58,27 +64,35 @@ function rootPaths(kinds: KindTable): string[] {
   return [...new Set(['/api', '/apis', ...groups, '/openapi/v2', '/openapi/v3', ...openPaths])].sort()
 }
 
-function healthAnswer(
-  path: string,
-  { checks, verbose }: { checks: HealthChecks; verbose: boolean },
-): Answer | undefined {
+/** Source: k8s.io/apiserver/pkg/server/healthz/healthz.go. */
+function healthAnswer(path: string, { checks, query }: PathSources): Answer | undefined {
   const [, root = '', name] = path.split('/')
   const entries = Object.entries(checks).filter(([each]) => name === undefined || each === name)
   if (name !== undefined && entries.length === 0) return undefined
-  const lines = entries.map(([each, check]) => {
-    try {
-      check()
-      return `[+]${each} ok`
-    } catch {
-      return `[-]${each} failed: reason withheld`
-    }
-  })
-  const failed = lines.some((line) => line.startsWith('[-]'))
-  if (!failed && !verbose) return ok
+  const excluded = name === undefined ? query.getAll('exclude') : []
+  const lines = entries.map(([each, check]) =>
+    excluded.includes(each) ? `[+]${each} excluded: ok` : line(each, check),
+  )
+  const unknown = excluded.filter((each) => each !== '' && !Object.hasOwn(checks, each))
+  if (unknown.length > 0) {
+    const list = unknown.map((each) => JSON.stringify(each)).join(',')
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${list}`)
+  }
+  const failed = lines.some((each) => each.startsWith('[-]'))
+  if (!failed && !query.has('verbose')) return ok
   const summary = `${root} check ${failed ? 'failed' : 'passed'}`
   return {
     status: failed ? 500 : 200,
     contentType: 'text/plain; charset=utf-8',
     body: `${lines.join('\n')}\n${summary}\n`,
+  }
+}
+
+function line(name: string, check: () => void): string {
+  try {
+    check()
+    return `[+]${name} ok`
+  } catch {
+    return `[-]${name} failed: reason withheld`
   }
 }

@@ -3,9 +3,12 @@ import type { AdmissionChain } from '../admission/admission.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import type { KindTable } from '../api/kinds/table.ts'
 import type { KubeObject } from '../api/types.ts'
+import type { Authorizer } from '../auth/authorize.ts'
+import type { ServiceAccountTokens } from '../auth/tokens/service-account.ts'
 import type { Broadcaster } from '../store/broadcaster.ts'
 import type { Store } from '../store/store.ts'
 import type { WatchCache } from '../store/watch-cache.ts'
+import type { ServerMetrics } from './metrics.ts'
 
 export type ObjectCache = WatchCache<KubeObject>
 
@@ -15,7 +18,11 @@ export interface Registry {
   readonly store: Store
   readonly broadcaster: Broadcaster
   readonly admission: AdmissionChain
+  readonly authorizer: Authorizer
+  /** Unset where no tokens are given out or believed. */
+  readonly tokens?: ServiceAccountTokens
   readonly clock: Clock
+  readonly metrics: ServerMetrics
   /** A new UUID. */
   newUid(): string
   /** A whole number from 0 to `below` - 1. */

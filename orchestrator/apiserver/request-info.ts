@@ -29,7 +29,7 @@ export function requestInfoOf(method: string, path: string, query: URLSearchPara
   if (!place) return { type: 'path', verb: method.toLowerCase(), path }
   const { group, version, rest } = place
   const target = targetOf(rest)
-  const verb = target.resource === '' ? undefined : verbOf(method, target.name !== '', query)
+  const verb = target.resource === '' ? undefined : verbOf(method, target, query)
   if (!verb) return { type: 'path', verb: method.toLowerCase(), path }
   return { type: 'resource', verb, group, version, ...target }
 }
@@ -64,7 +64,8 @@ function targetOf(rest: readonly string[]): Target {
   return { resource: third, namespace: second, name: fourth, subresource: fifth, rest: more }
 }
 
-function verbOf(method: string, hasName: boolean, query: URLSearchParams): Verb | undefined {
+function verbOf(method: string, { name, subresource }: Target, query: URLSearchParams): Verb | undefined {
+  const hasName = name !== ''
   switch (method) {
     case 'GET':
     case 'HEAD': {
@@ -80,6 +81,9 @@ function verbOf(method: string, hasName: boolean, query: URLSearchParams): Verb 
       return 'patch'
     case 'DELETE':
       return hasName ? 'delete' : 'deletecollection'
+    case 'OPTIONS':
+      // A question that changes nothing, for whoever is behind the proxy.
+      return subresource === 'proxy' ? 'get' : undefined
     default:
       return undefined
   }

@@ -1,8 +1,8 @@
 /** Wires the API server together and starts it. */
 import { randomInt, randomUUID } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import type { TLSSocket } from 'node:tls'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
@@ -10,23 +10,32 @@ import type { Kind } from '../api/kinds/kind.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
 import type { KubeObject } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
-import { userOfConnection } from '../auth/authenticate.ts'
-import { systemAuthorizer } from '../auth/authorize.ts'
 import { openPki, type Pki } from '../auth/pki.ts'
+import type { KubernetesClaims } from '../auth/tokens/claims.ts'
+import { openTokenKeys } from '../auth/tokens/keys.ts'
+import { TokenAuthority } from '../auth/tokens/token-authority.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
 import { admissionPlugins } from './admission-plugins.ts'
+import { Audit } from './audit.ts'
+import { AuditLog, type AuditLogOptions } from './audit-log.ts'
+import { requestAuthenticator } from './authenticator.ts'
 import { createSystemNamespaces, createSystemPriorityClasses, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
+import { reconcileDefaultPolicy } from './default-policy.ts'
 import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
+import { measuredStore } from './measured-store.ts'
+import { ServerMetrics } from './metrics.ts'
 import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
+import { openPermissions } from './permissions.ts'
 import type { ObjectCache, Registry } from './registry.ts'
 import type { Page } from './serving.ts'
+import { tokenObjects } from './token-objects.ts'
 
 export interface ServerOptions {
   /** The embedded store is `<dataDir>/store/coracle.db`, the certificates are in `<dataDir>/pki`. */
@@ -39,6 +48,14 @@ export interface ServerOptions {
   readonly advertise?: readonly string[]
   /** From which services get their addresses; 10.96.0.0/16 when left out. */
   readonly serviceCidr?: string
+  /** In every token of a service account; `defaultIssuer` when left out. */
+  readonly serviceAccountIssuer?: string
+  /** For whom a token has to be made to be good here; the issuer when left out. */
+  readonly apiAudiences?: readonly string[]
+  /** False: not even health and version for who does not say who he is. */
+  readonly anonymousAuth?: boolean
+  /** Where it is written who did what; nowhere when left out. */
+  readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
   readonly clock: Clock
 }
@@ -49,6 +66,8 @@ export interface ApiServer {
   /** By direct call, as one of system:masters. */
   readonly client: ApiClient
   readonly pki: Pki
+  /** A token for a secret of type kubernetes.io/service-account-token. */
+  issueLegacyToken(claims: KubernetesClaims): Promise<string>
   /** Lets another part of the server tell something under paths that begin so; only system:masters may read it. */
   servePath(beginning: string, page: Page): void
   /** Ends all connections and closes the store; what was acknowledged is on the disk. */
@@ -56,6 +75,9 @@ export interface ApiServer {
 }
 
 const defaultServiceCidr = '10.96.0.0/16'
+
+/** Under this name pods reach the server, and find its keys. */
+const defaultIssuer = 'https://kubernetes.default.svc.cluster.local'
 
 const masterUser: User = { name: 'system:apiserver', groups: [mastersGroup] }
 
@@ -80,11 +102,16 @@ async function start(
   const store = await openStore(options.store ?? { kind: 'embedded' }, { dataDir, clock })
   onClose(() => store.close())
   const pki = await openPki(join(dataDir, 'pki'), clock)
-  const registry = await createRegistry(store, { clock, serviceCidr })
+  const authority = tokenAuthority(options)
+  const registry = await createRegistry(store, { clock, serviceCidr, authority })
   onClose(() => registry.broadcaster.close())
+  registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
   await createSystemPriorityClasses(client)
+  await reconcileDefaultPolicy(client)
+  const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
+  if (audit) onClose(() => audit.close())
   const { tls, access } = await ownCertificates(pki, [
     ...ownNames,
     firstAddress(serviceCidr),
@@ -92,10 +119,21 @@ async function start(
     ...advertise,
   ])
   const pages = new Map<string, Page>()
+  const { authorizer } = registry
   const http = createHttpServer({
-    serving: { registry, authorizer: systemAuthorizer, checks: healthChecks(store), access, pages, log },
+    serving: {
+      registry,
+      authorizer,
+      checks: healthChecks(store),
+      access,
+      pages,
+      log,
+      anonymousAuth: options.anonymousAuth ?? true,
+      ...(audit ? { audit: new Audit(audit, clock) } : {}),
+    },
     tls,
-    authenticate: (request) => userOfConnection(request.socket as TLSSocket),
+    ...revokedIn(join(dataDir, 'pki')),
+    authenticate: requestAuthenticator({ clock, ...(registry.tokens ? { tokens: registry.tokens } : {}) }),
   })
   onClose(async () => {
     await http.close()
@@ -113,8 +151,21 @@ async function start(
     port,
     client,
     pki,
+    issueLegacyToken: (claims) => authority.issueLegacy(claims),
     servePath: (beginning, page) => void pages.set(beginning, page),
   }
+}
+
+function tokenAuthority({ dataDir, clock, serviceAccountIssuer, apiAudiences }: ServerOptions): TokenAuthority {
+  const keys = openTokenKeys(join(dataDir, 'pki'))
+  const audiences = apiAudiences ? { audiences: apiAudiences } : {}
+  return new TokenAuthority({ keys, clock, issuer: serviceAccountIssuer ?? defaultIssuer, ...audiences })
+}
+
+/** An operator who revokes certificates puts the list (RFC 5280, section 5) beside the authority. It is read at the start. */
+function revokedIn(folder: string): { revoked?: string } {
+  const file = join(folder, 'ca.crl')
+  return existsSync(file) ? { revoked: readFileSync(file, 'utf8') } : {}
 }
 
 const ownNames = [
@@ -150,24 +201,56 @@ function healthChecks(store: Store): HealthChecks {
   }
 }
 
+export interface RegistryOptions {
+  readonly clock: Clock
+  readonly serviceCidr: string
+  /** Without it no tokens are given out or believed. */
+  readonly authority?: TokenAuthority
+}
+
 /** The verbs' view of a store: loads everything into memory and follows it. */
-export async function createRegistry(store: Store, options: { clock: Clock; serviceCidr: string }): Promise<Registry> {
-  const { clock, serviceCidr } = options
+export async function createRegistry(bareStore: Store, options: RegistryOptions): Promise<Registry> {
+  const { clock, serviceCidr, authority } = options
   const kinds = new KindTable(builtInKinds)
-  const broadcaster = new Broadcaster(store, '/registry/')
   const caches = new Map<string, ObjectCache>()
+  const metrics = new ServerMetrics(() =>
+    [...caches].map(([storedAt, cache]) => [storedAt.split('/')[2] ?? '', cache.list().length] as const),
+  )
+  const store = measuredStore(bareStore, metrics)
+  const broadcaster = new Broadcaster(store, '/registry/')
+  const cacheOf = openCaches(caches, { store, kinds, broadcaster })
+  await broadcaster.start()
+  const { authorizer, escalation } = openPermissions(cacheOf)
+  const tokens = authority && { authority, objects: tokenObjects(cacheOf), clock }
+  const base = {
+    kinds,
+    store,
+    broadcaster,
+    authorizer,
+    clock,
+    metrics,
+    newUid: randomUUID,
+    random: randomInt,
+    cacheOf,
+  }
+  const admission = admissionPlugins(base, { serviceCidr, escalation, audiences: authority?.audiences ?? [] })
+  return { ...base, admission, ...(tokens ? { tokens } : {}) }
+}
+
+/** Makes one cache for each place in the store, not filled yet. */
+function openCaches(
+  caches: Map<string, ObjectCache>,
+  { store, kinds, broadcaster }: { store: Store; kinds: KindTable; broadcaster: Broadcaster },
+): (kind: Kind) => ObjectCache {
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
     const cache = new WatchCache<KubeObject>({ prefix: storedAt, store, decode: fromStored })
     caches.set(storedAt, cache)
     broadcaster.add(cache)
   }
-  const cacheOf = (kind: Kind) => {
+  return (kind) => {
     const cache = caches.get(kind.storedAt)
     if (!cache) throw new Error(`find the objects of ${kind.resource}: the kind is not served`)
     return cache
   }
-  await broadcaster.start()
-  const parts = { kinds, store, broadcaster, clock, newUid: randomUUID, random: randomInt, cacheOf }
-  return { ...parts, admission: admissionPlugins(parts, serviceCidr) }
 }

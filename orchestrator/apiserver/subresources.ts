@@ -1,7 +1,8 @@
 /** Subresources that speak of something else than their object, or do something else than change it. */
 import type { Kind, Verb } from '../api/kinds/kind.ts'
+import { tokenRequestKind } from '../api/kinds/reviews.ts'
 import { scaleKind } from '../api/kinds/scale.ts'
-import type { Binding, Eviction, Namespace, Scale, Status } from '../api/types.ts'
+import type { Binding, Eviction, Namespace, Scale, Status, TokenRequest } from '../api/types.ts'
 import { type Answer, objectAnswer, statusAnswer } from './answer.ts'
 import { type BodyType, decodeBody } from './body.ts'
 import type { Handler, Handling } from './handling.ts'
@@ -11,6 +12,7 @@ import { bindPod } from './verbs/binding.ts'
 import { evictPod } from './verbs/eviction.ts'
 import { finalizeNamespace } from './verbs/finalize.ts'
 import { getScale, patchScale, putScale } from './verbs/scale.ts'
+import { createToken } from './verbs/token.ts'
 
 const bindingType: BodyType = { group: '', version: 'v1', kind: 'Binding', definition: 'io.k8s.api.core.v1.Binding' }
 
@@ -58,10 +60,20 @@ const scaleHandlers: Partial<Record<Verb, Handler>> = {
   },
 }
 
+const asTokenRequest = tokenRequestKind as unknown as Kind
+
+async function handleToken(registry: Registry, { place, incoming, presentation }: Handling): Promise<Answer> {
+  const body = bodyOf(incoming, asTokenRequest)
+  const tokenRequest = decodeBody<TokenRequest>(asTokenRequest, body, decodeOptions(incoming))
+  const object = await createToken(registry, place, { ...writeOptions(incoming), tokenRequest })
+  return objectAnswer(asTokenRequest, object, { ...presentation, status: 201 })
+}
+
 /** By name; what is not here is a part of its object, and the ordinary verbs serve it. */
 export const subresourceHandlers: Readonly<Record<string, Partial<Record<Verb, Handler>>>> = {
   binding: { create: handleBinding },
   eviction: { create: handleEviction },
   finalize: { update: handleFinalize },
   scale: scaleHandlers,
+  token: { create: handleToken },
 }

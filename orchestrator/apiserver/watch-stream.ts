@@ -29,7 +29,12 @@ export function watchAnswer(
       const stream = new WatchStream(response, framingOf(request.kind, request.presentation, registry.clock))
       const query = watchQueryOf(request.incoming.query)
       try {
-        const watching = await watchObjects(registry, collection, { query, deliver: (event) => stream.send(event) })
+        const count = registry.metrics.watchCount(request.kind)
+        const deliver = (event: WatchedEvent) => {
+          count.events++
+          stream.send(event)
+        }
+        const watching = await watchObjects(registry, collection, { query, deliver })
         const seconds =
           numberOf(request.incoming.query, 'timeoutSeconds') ||
           shortestTimeoutSeconds * (1 + registry.random(1000) / 1000)

@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { type Clock, systemClock } from '../../runtime/base/clock.ts'
-import type { User } from '../api/user.ts'
-import { type Attributes, refusalOf, systemAuthorizer } from './authorize.ts'
+import { type Authorizer, chainOf, type Decision, mastersAuthorizer, refusalOf } from './authorize.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
 import { openPki } from './pki.ts'
 
@@ -72,47 +71,36 @@ describe('writeKubeconfig', () => {
   })
 })
 
-describe('systemAuthorizer', () => {
-  const kubelet: User = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] }
-  const scheduler: User = { name: 'system:kube-scheduler', groups: [] }
-  const ask = (user: User, verb: string, what: string, name = ''): Attributes => {
-    const [resource = '', subresource = ''] = what.split('/')
-    return { user, verb, path: '', resource: { group: '', resource, subresource, namespace: 'default', name } }
-  }
+describe('refusalOf', () => {
+  const eve = { name: 'eve', groups: [] }
+  const resource = { group: 'apps', resource: 'deployments', subresource: 'scale', name: '' }
 
-  it.each<[User, string, string, string, boolean]>([
-    [{ name: 'x', groups: ['system:masters'] }, 'delete', 'nodes', 'n1', true],
-    [kubelet, 'patch', 'nodes/status', 'n1', true],
-    [kubelet, 'patch', 'nodes/status', 'n2', false],
-    [kubelet, 'list', 'pods', '', true],
-    [kubelet, 'patch', 'pods/status', 'p', true],
-    [kubelet, 'create', 'pods/binding', 'p', false],
-    [kubelet, 'create', 'secrets', '', false],
-    [{ ...kubelet, groups: [] }, 'list', 'pods', '', false],
-    [scheduler, 'create', 'pods/binding', 'p', true],
-    [scheduler, 'get', 'secrets', 's', false],
-    [{ name: 'eve', groups: ['system:authenticated'] }, 'get', 'pods', 'p', false],
-  ])('%o may %s %s %s: %s', (user, verb, what, name, allowed) => {
-    expect(systemAuthorizer.isAllowed(ask(user, verb, what, name))).toBe(allowed)
+  it.each([
+    [{ resource }, '', 'list resource "deployments/scale" in API group "apps" at the cluster scope'],
+    [
+      { resource: { ...resource, namespace: 'x' } },
+      '',
+      'list resource "deployments/scale" in API group "apps" in the namespace "x"',
+    ],
+    [{}, '', 'list path "/metrics"'],
+    [{}, 'for a reason', 'list path "/metrics": for a reason'],
+  ])('says what Kubernetes says: %#', (what, reason, text) => {
+    expect(refusalOf({ user: eve, verb: 'list', path: '/metrics', ...what }, reason)).toBe(`User "eve" cannot ${text}`)
   })
+})
 
-  it('discovery is for everybody with a certificate, other paths are not', () => {
-    const path = (text: string) => ({ user: { name: 'eve', groups: [] }, verb: 'get', path: text })
-    expect(systemAuthorizer.isAllowed(path('/apis/x'))).toBe(true)
-    expect(systemAuthorizer.isAllowed(path('/metrics'))).toBe(false)
-    expect(systemAuthorizer.isAllowed(path('/apisx'))).toBe(false)
+describe('chainOf', () => {
+  const saying = (decision: Decision): Authorizer => ({
+    decide: () => decision,
+    rulesFor: () => ({ rules: [], errors: [] }),
   })
+  const ask = { user: { name: 'x', groups: ['system:masters'] }, verb: 'get', path: '/' }
 
-  it('refusalOf: says what Kubernetes says', () => {
-    const eve = { name: 'eve', groups: [] }
-    expect(
-      refusalOf({
-        user: eve,
-        verb: 'list',
-        path: '',
-        resource: { group: 'apps', resource: 'deployments', subresource: '', name: '' },
-      }),
-    ).toBe('User "eve" cannot list resource "deployments" in API group "apps" at the cluster scope')
-    expect(refusalOf({ user: eve, verb: 'get', path: '/metrics' })).toBe('User "eve" cannot get path "/metrics"')
+  it('the first who allows decides, and all reasons against are told', () => {
+    const yes = saying({ allowed: true, reason: 'b' })
+    expect(chainOf([saying({ allowed: false, reason: 'a' }), yes]).decide(ask)).toEqual({ allowed: true, reason: 'b' })
+    const no = ['a', '', 'c'].map((reason) => saying({ allowed: false, reason }))
+    expect(chainOf(no).decide(ask)).toEqual({ allowed: false, reason: 'a\nc' })
+    expect(chainOf([mastersAuthorizer]).decide(ask).allowed).toBe(true)
   })
 })

@@ -1,23 +1,38 @@
+import { X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
-import type { User } from '../api/user.ts'
+import type { Clock } from '../../runtime/base/clock.ts'
+import { authenticatedGroup, type User } from '../api/user.ts'
 
-const known = new WeakMap<TLSSocket, User | null>()
+interface Known {
+  readonly user: User | null
+  /** Milliseconds since the epoch. */
+  readonly expires: number
+}
+
+const known = new WeakMap<TLSSocket, Known>()
 
 /**
  * The user of a connection: CN is his name, each O a group (RFC 4514 names; Kubernetes' x509 authenticator). The
- * TLS server asks for a certificate and takes any; only one that our own authority signed counts. Null: nobody.
+ * TLS server asks for a certificate and takes any; only one that our own authority signed and has not revoked counts,
+ * and only until it expires, however long the connection lives. Null: nobody.
  */
-export function userOfConnection(socket: TLSSocket): User | null {
-  const found = known.get(socket)
-  if (found !== undefined) return found
-  const user = socket.authorized ? userOfSubject(socket) : null
-  known.set(socket, user)
-  return user
+export function userOfConnection(socket: TLSSocket, clock: Clock): User | null {
+  const found = known.get(socket) ?? { user: null, expires: Number.POSITIVE_INFINITY, ...knownOf(socket) }
+  known.set(socket, found)
+  return clock.now() < found.expires ? found.user : null
 }
 
-function userOfSubject(socket: TLSSocket): User | null {
-  const { subject } = socket.getPeerCertificate()
+function knownOf(socket: TLSSocket): Known | undefined {
+  if (!socket.authorized) return undefined
+  const { subject, raw } = socket.getPeerCertificate()
   const [name] = [subject?.CN ?? []].flat()
-  if (!name) return null
-  return { name, groups: [...[subject.O ?? []].flat(), 'system:authenticated'] }
+  if (!name || !raw) return undefined
+  const certificate = new X509Certificate(raw)
+  const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
+  const user: User = {
+    name,
+    groups: [...[subject.O ?? []].flat(), authenticatedGroup],
+    extra: { 'authentication.kubernetes.io/credential-id': [`X509SHA256=${fingerprint}`] },
+  }
+  return { user, expires: Date.parse(certificate.validTo) }
 }

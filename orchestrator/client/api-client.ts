@@ -45,13 +45,13 @@ export interface ApiClient {
   get<T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey): Promise<T>
   list<T extends KubeObject>(resource: ResourceRef<T>, options?: ListOptions): Promise<ObjectList<T>>
   create<T extends KubeObject>(resource: ResourceRef<T>, object: T): Promise<T>
-  /** POSTs to `<resource>/<name>/<subresource>`, e.g. a pod's `binding`. */
-  createSubresource<T extends KubeObject>(
-    resource: ResourceRef<T>,
+  /** POSTs to `<resource>/<name>/<subresource>`, e.g. a pod's `binding` or a service account's `token`; what is answered. */
+  createSubresource<R extends KubeObject>(
+    resource: ResourceRef<KubeObject>,
     key: ObjectKey,
     subresource: string,
     body: KubeObject,
-  ): Promise<void>
+  ): Promise<R>
   /** `finalize` is for namespaces only: it replaces `spec.finalizers`. */
   update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status' | 'finalize'): Promise<T>
   patch<T extends KubeObject>(

@@ -43,9 +43,8 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
         path: pathOf(resource, { ...namespaceOf(object) }),
         body: typed(resource, object),
       }),
-    async createSubresource(resource, key, subresource, body) {
-      await wire.json({ method: 'POST', path: pathOf(resource, { ...key, subresource }), body })
-    },
+    createSubresource: (resource, key, subresource, body) =>
+      wire.json({ method: 'POST', path: pathOf(resource, { ...key, subresource }), body }),
     update(resource, object, subresource) {
       const key = { name: object.metadata?.name ?? '', ...namespaceOf(object), ...(subresource ? { subresource } : {}) }
       return wire.call(resource, { method: 'PUT', path: pathOf(resource, key), body: typed(resource, object) })

@@ -4,6 +4,7 @@ import type { Bench, BenchRow, Sample } from './rows.ts'
 const benches: Readonly<Record<string, () => Promise<{ bench: Bench }>>> = {
   api: () => import('./api.ts'),
   images: () => import('./images.ts'),
+  network: () => import('./network.ts'),
   pods: () => import('./pods.ts'),
   up: () => import('./up.ts'),
   runtime: () => import('./runtime.ts'),

@@ -319,22 +319,6 @@ describe('bridge and host-local: beyond the reference plugins', () => {
     await a.run('busybox', 'ping', '-c1', '-W2', '127.0.0.1')
     await network.del({ containerId: 'a', netns: a.netns, ifname: 'lo' })
   })
-
-  test('add: can be done within 5 ms', async () => {
-    const network = await aNetwork(builtin, { ipMasq: true })
-    const all = await Promise.all(Array.from({ length: 12 }, () => aHolder()))
-    const times: number[] = []
-    for (const [at, holder] of all.entries()) {
-      const started = performance.now()
-      await network.add(eth0(`c${at}`, holder))
-      times.push(performance.now() - started)
-    }
-    await network.teardown()
-    const sorted = times.sort((x, y) => x - y)
-    console.log(`CNI ADD: median ${sorted[6]?.toFixed(1)} ms, worst ${sorted[11]?.toFixed(1)} ms`)
-    // The machine may be busy with other things; then only the best of them says what ADD itself takes.
-    expect(sorted[0]).toBeLessThan(5)
-  })
 })
 
 /** A link to the namespace that plays the rest of the world: 192.0.2.1 here, 192.0.2.2 there. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { anArchive, anImage } from '../fixtures/image.ts'
 import type { TarEntry } from '../fixtures/tar.ts'
-import { aWorkshop, seenThroughOverlay, type Workshop } from './images/store.ts'
+import { aWorkshop, wholeTree as look, seenThroughOverlay, type Workshop } from './images/store.ts'
 
 /** What we unpack is compared with what Debian's umoci and podman make of the same bytes. */
 const has = (program: string) => existsSync(`/usr/bin/${program}`)
@@ -16,20 +16,6 @@ beforeAll(async () => {
   if (isRoot) workshop = await aWorkshop()
 })
 afterAll(() => workshop?.close())
-
-/** Path, type, mode, owner, size, time and link target of everything, how many links files have, their bytes and attributes. */
-const look = `
-  find . -mindepth 1 ! -type d -printf '%P|%y|%m|%U:%G|%s|%T@|%l|%n\\n' | LC_ALL=C sort
-  find . -mindepth 1 -type d -printf '%P|%y|%m|%U:%G|%T@\\n' | LC_ALL=C sort
-  find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
-  python3 -c '
-import os
-for base, folders, files in sorted(os.walk(b".")):
-    for each in sorted(folders + files):
-        path = os.path.join(base, each)
-        for name in sorted(os.listxattr(path, follow_symlinks=False)):
-            if not name.startswith("trusted.overlay."): print(path, name, os.getxattr(path, name, follow_symlinks=False).hex())
-'`
 
 let count = 0
 async function bothTrees(layers: readonly (readonly TarEntry[] | Buffer)[]): Promise<{ ours: string; umoci: string }> {
@@ -123,6 +109,21 @@ describe('the same tree as umoci', () => {
       expect(comparable(ours)).toEqual(comparable(umoci))
       expect(ours.length).toBeGreaterThan(50_000)
     }
+  })
+
+  test('sparse files of PAX (umoci knows no others)', async () => {
+    const source = join(workshop.folder, 'sparse')
+    mkdirSync(source)
+    const script = 'truncate -s 9M a b; printf x | dd of=b bs=1 seek=5000000 conv=notrunc status=none; printf y > c'
+    execFileSync('sh', ['-ec', script], { cwd: source })
+    const forms = ['0.0', '0.1', '1.0']
+    const layers = forms.map((form) => {
+      const flags = ['--format=posix', `--sparse-version=${form}`, '--transform', `s,^,${form}-,`]
+      return execFileSync('tar', ['-c', '--sparse', ...flags, 'a', 'b', 'c'], { cwd: source })
+    })
+    const { ours, umoci } = await bothTrees(layers)
+    expect(ours).toBe(umoci)
+    for (const form of forms) expect(ours).toContain(`${form}-b|f|644|0:0|9437184|`)
   })
 
   test('a static busybox with its hundreds of links', async () => {

@@ -6,7 +6,7 @@
 import { writeFileSync } from 'node:fs'
 import type { Kind } from '../kinds/kind.ts'
 import { apiVersionOf, builtInKinds } from '../kinds/table.ts'
-import { gaps } from '../support.ts'
+import { allGaps } from '../support.ts'
 
 /** The whole page. */
 export function supportPage(): string {
@@ -26,7 +26,7 @@ export function supportPage(): string {
     '',
     '| kind | field | covered | what happens |',
     '|---|---|---|---|',
-    ...gaps.map(
+    ...allGaps.map(
       ({ kind, field, covered, how }) => `| ${kind === '*' ? 'all' : kind} | \`${field}\` | ${covered} | ${how} |`,
     ),
   ].join('\n')}\n`

@@ -66,7 +66,9 @@ export const serviceAccountKind: Kind<ServiceAccount> = {
   definition: 'io.k8s.api.core.v1.ServiceAccount',
   storedAt: '/registry/serviceaccounts/',
   verbs: allVerbs,
-  subresources: [],
+  subresources: [
+    { name: 'token', verbs: ['create'], group: 'authentication.k8s.io', version: 'v1', kind: 'TokenRequest' },
+  ],
   strategy: { checkName: checkDnsSubdomain },
   printer: serviceAccountPrinter,
 }

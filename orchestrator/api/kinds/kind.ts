@@ -116,6 +116,13 @@ export const allVerbs: readonly Verb[] = [
 
 export const statusSubresource: Subresource = { name: 'status', verbs: ['get', 'patch', 'update'] }
 
+/** What is asked through it goes on to the object itself. */
+export const proxySubresource = (kind: string): Subresource => ({
+  name: 'proxy',
+  kind,
+  verbs: ['create', 'delete', 'get', 'patch', 'update'],
+})
+
 export const scaleSubresource: Subresource = {
   name: 'scale',
   verbs: ['get', 'patch', 'update'],

@@ -2,7 +2,7 @@ import { checkDnsSubdomain } from '../names.ts'
 import { nodePrinter } from '../print/node.ts'
 import type { Node } from '../types.ts'
 import { validateNode, validateNodeUpdate } from '../validate/cluster.ts'
-import { allVerbs, type Kind, statusSubresource } from './kind.ts'
+import { allVerbs, type Kind, proxySubresource, statusSubresource } from './kind.ts'
 
 export const nodeKind: Kind<Node> = {
   group: '',
@@ -15,7 +15,7 @@ export const nodeKind: Kind<Node> = {
   definition: 'io.k8s.api.core.v1.Node',
   storedAt: '/registry/minions/',
   verbs: allVerbs,
-  subresources: [statusSubresource],
+  subresources: [proxySubresource('NodeProxyOptions'), statusSubresource],
   strategy: {
     checkName: checkDnsSubdomain,
     setDefaults(node) {

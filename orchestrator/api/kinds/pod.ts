@@ -8,7 +8,7 @@ import { validateEphemeralContainers } from '../validate/ephemeral-containers.ts
 import { validatePod, validatePodCreate } from '../validate/pod.ts'
 import { validateResize } from '../validate/pod-resize.ts'
 import { validatePodUpdate } from '../validate/pod-update.ts'
-import { allVerbs, type Kind, type Strategy, statusSubresource } from './kind.ts'
+import { allVerbs, type Kind, proxySubresource, type Strategy, statusSubresource } from './kind.ts'
 
 const strategy: Strategy<Pod> = {
   checkName: checkDnsSubdomain,
@@ -103,6 +103,7 @@ export const podKind: Kind<Pod> = {
     connect('exec', 'PodExecOptions'),
     { name: 'log', verbs: ['get'] },
     connect('portforward', 'PodPortForwardOptions'),
+    proxySubresource('PodProxyOptions'),
     { name: 'resize', verbs: ['get', 'patch', 'update'] },
     statusSubresource,
   ],

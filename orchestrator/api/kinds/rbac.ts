@@ -1,7 +1,7 @@
+import { checkPathSegment } from '../names.ts'
 import { bindingPrinter, createdAtPrinter } from '../print/cluster.ts'
 import type { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from '../types.ts'
 import {
-  checkPathSegment,
   validateBindingUpdate,
   validateClusterRole,
   validateClusterRoleBinding,

@@ -10,7 +10,7 @@ import {
   validateService,
   validateServiceUpdate,
 } from '../validate/service.ts'
-import { allVerbs, type Kind, statusSubresource } from './kind.ts'
+import { allVerbs, type Kind, proxySubresource, statusSubresource } from './kind.ts'
 
 export const serviceKind: Kind<Service> = {
   group: '',
@@ -24,7 +24,7 @@ export const serviceKind: Kind<Service> = {
   definition: 'io.k8s.api.core.v1.Service',
   storedAt: '/registry/services/specs/',
   verbs: allVerbs,
-  subresources: [statusSubresource],
+  subresources: [proxySubresource('ServiceProxyOptions'), statusSubresource],
   strategy: {
     checkName: checkDns1035Label,
     setDefaults: setServiceDefaults,

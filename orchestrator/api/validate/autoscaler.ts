@@ -1,8 +1,8 @@
 /** HorizontalPodAutoscalers. Source: k8s.io/kubernetes/pkg/apis/autoscaling/validation/validation.go. */
+import { checkPathSegment } from '../names.ts'
 import { parseQuantity } from '../quantity.ts'
 import type { HorizontalPodAutoscaler } from '../types.ts'
 import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
-import { checkPathSegment } from './rbac.ts'
 
 type Spec = HorizontalPodAutoscaler['spec']
 type Metric = NonNullable<Spec['metrics']>[number]

@@ -1,17 +1,11 @@
 /** Roles and bindings. Source: k8s.io/kubernetes/pkg/apis/rbac/validation/validation.go. */
 import { isEqual } from '../equal.ts'
-import { checkDnsSubdomain } from '../names.ts'
+import { checkDnsSubdomain, checkPathSegment } from '../names.ts'
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, RbacSubject, Role, RoleBinding } from '../types.ts'
 import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
 import { validateSelector } from './selector.ts'
 
 export const rbacGroup = 'rbac.authorization.k8s.io'
-
-/** Names of roles may have colons: what cannot be a segment of a path is refused. */
-export function checkPathSegment(name: string): string[] {
-  if (name === '.' || name === '..') return [`may not be '${name}'`]
-  return ['/', '%'].filter((each) => name.includes(each)).map((each) => `may not contain '${each}'`)
-}
 
 /** What is wrong with a Role. */
 export function validateRole({ rules }: Role): Problem[] {

@@ -138,8 +138,12 @@ function execQuery(query: URLSearchParams): Pairs {
 }
 
 function addressOf(registry: Registry, nodeName: string): { host: string; port: number } {
-  const node = getStored(registry, { kind: nodeKind as unknown as Kind, name: nodeName }) as Node
+  return kubeletAddressOf(getStored(registry, { kind: nodeKind as unknown as Kind, name: nodeName }) as Node)
+}
+
+/** Where the node says that its kubelet listens. Throws INTERNAL_ERROR for a node without an address. */
+export function kubeletAddressOf(node: Node): { host: string; port: number } {
   const host = node.status?.addresses?.find(({ type }) => type === 'InternalIP')?.address
   if (!host) throw internalError(`no preferred addresses found; known addresses: []`)
-  return { host, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? 10250 }
+  return { host, port: node.status?.daemonEndpoints?.kubeletEndpoint?.Port || 10250 }
 }

@@ -1,11 +1,12 @@
 import { mutate, validate } from '../../admission/admission.ts'
 import { conflict, invalid } from '../../api/status.ts'
 import type { KubeObject, Status } from '../../api/types.ts'
-import { unsupported } from '../../api/validate/problem.ts'
+import { invalidValue, unsupported } from '../../api/validate/problem.ts'
 import { copyOf, type ObjectPlace } from '../objects.ts'
 import { type Registry, timestamp } from '../registry.ts'
 import { getNewest, removeStored, replaceStored } from '../stored.ts'
 import type { Collection } from './create.ts'
+import { dependentsOf, orphan } from './dependents.ts'
 import { type ListQuery, listObjects } from './list.ts'
 import { isFinished } from './update.ts'
 import { untilNoConflict, type WriteOptions } from './write.ts'
@@ -32,6 +33,7 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
   return untilNoConflict(false, async () => {
     const old = await getNewest(registry, place)
     refuseUnlessPreconditions(place, old, request)
+    await careForDependents(registry, old, request)
     const { user, dryRun, warn } = request
     const admission = { verb: 'delete' as const, ...place, old, user, dryRun, warn }
     await mutate(registry.admission, admission)
@@ -41,10 +43,29 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
 }
 
 function refuseUnknownPolicy({ propagationPolicy }: DeleteRequest): void {
-  const supported = ['Background', 'Orphan']
+  const supported = ['Background', 'Foreground', 'Orphan']
   if (propagationPolicy === undefined || supported.includes(propagationPolicy)) return
   throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [
     unsupported('propagationPolicy', propagationPolicy, supported),
+  ])
+}
+
+/**
+ * Kubernetes marks the object with a finalizer and leaves the rest to the garbage collector. There is none yet, so nobody
+ * would ever take the finalizer away: what needs no collector is done at once, and a foreground deletion of an owner,
+ * which would have to wait for its dependents' ends, is refused.
+ */
+async function careForDependents(registry: Registry, old: KubeObject, request: DeleteRequest): Promise<void> {
+  const { propagationPolicy, dryRun } = request
+  const { uid = '' } = old.metadata ?? {}
+  if (propagationPolicy !== 'Foreground' && propagationPolicy !== 'Orphan') return
+  const dependents = dependentsOf(registry, uid)
+  if (propagationPolicy === 'Orphan' && !dryRun) {
+    for (const dependent of dependents) await orphan(registry, dependent, uid)
+  }
+  if (propagationPolicy === 'Orphan' || dependents.length === 0) return
+  throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [
+    invalidValue('propagationPolicy', 'Foreground', `not supported for an owner of ${dependents.length} objects`),
   ])
 }
 

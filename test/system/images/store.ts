@@ -49,10 +49,27 @@ export function treeOf(folder: string): string[] {
     .sort()
 }
 
+/** Path, type, mode, owner, size, time and link target of everything, how many links files have, their bytes and attributes. */
+export const wholeTree = `
+  find . -mindepth 1 ! -type d -printf '%P|%y|%m|%U:%G|%s|%T@|%l|%n\\n' | LC_ALL=C sort
+  find . -mindepth 1 -type d -printf '%P|%y|%m|%U:%G|%T@\\n' | LC_ALL=C sort
+  find . -type f -print0 | LC_ALL=C sort -z | xargs -0r sha256sum
+  python3 -c '
+import os
+for base, folders, files in sorted(os.walk(b".")):
+    for each in sorted(folders + files):
+        path = os.path.join(base, each)
+        for name in sorted(os.listxattr(path, follow_symlinks=False)):
+            if not name.startswith("trusted.overlay."): print(path, name, os.getxattr(path, name, follow_symlinks=False).hex())
+'`
+
 /** What is seen through an overlay of these folders, which is mounted in a mount namespace of its own. */
 export function seenThroughOverlay(lower: readonly string[], scratch: string, command: string): string {
   const mount = `mount -t overlay overlay -o "lowerdir=${lower.length === 1 ? `${lower[0]}:${scratch}` : lower.join(':')}" ${scratch}`
-  return execFileSync('unshare', ['-m', 'sh', '-ec', `${mount}; cd ${scratch}; ${command}`], { encoding: 'latin1' })
+  return execFileSync('unshare', ['-m', 'sh', '-ec', `${mount}; cd ${scratch}; ${command}`], {
+    encoding: 'latin1',
+    maxBuffer: 1 << 27,
+  })
 }
 
 const listAttributes = bind('int64_t llistxattr(const char *path, void *list, size_t size)')

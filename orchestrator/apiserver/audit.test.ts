@@ -1,0 +1,109 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../../runtime/base/clock.ts'
+import { silentLog } from '../../runtime/base/log.ts'
+import { anApi } from '../../test/fixtures/api.ts'
+import { AuditLog } from './audit-log.ts'
+
+const secrets = '/api/v1/namespaces/default/secrets'
+
+describe('audit events', () => {
+  let api: Awaited<ReturnType<typeof anApi>>
+  beforeAll(async () => {
+    api = await anApi()
+  })
+  afterAll(() => api.close())
+
+  const eventsOf = (id: unknown) =>
+    api.auditLines.map((line) => JSON.parse(line)).filter(({ auditID }) => auditID === id)
+
+  it('one request, one line: who did what, whence, and what became of it', async () => {
+    const body = { metadata: { name: 's' }, stringData: { password: 'hunter2' } }
+    const { headers } = await api.call('POST', `${secrets}?pretty=1`, { body, headers: { 'user-agent': 'test/1' } })
+    const [event, ...more] = eventsOf(headers['audit-id'])
+    expect(more).toEqual([])
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+    expect(event).toEqual({
+      kind: 'Event',
+      apiVersion: 'audit.k8s.io/v1',
+      level: 'Metadata',
+      auditID: headers['audit-id'],
+      stage: 'ResponseComplete',
+      requestURI: `${secrets}?pretty=1`,
+      verb: 'create',
+      user: { username: 'admin', groups: ['system:masters'] },
+      sourceIPs: ['127.0.0.1'],
+      userAgent: 'test/1',
+      objectRef: { resource: 'secrets', namespace: 'default', apiVersion: 'v1' },
+      responseStatus: { metadata: {}, code: 201 },
+      requestReceivedTimestamp: time,
+      stageTimestamp: time,
+      annotations: { 'authorization.k8s.io/decision': 'allow', 'authorization.k8s.io/reason': '' },
+    })
+    expect(api.auditLines.join('')).not.toMatch(/hunter2|aHVudGVyMg/)
+  })
+
+  it('what was refused is there with the reason, nobody with 401, and the id may be the client’s', async () => {
+    const eve = { name: 'eve', groups: [], uid: '1', extra: { a: ['b'] } }
+    await api.call('GET', `${secrets}/s`, { as: eve, headers: { 'audit-id': 'mine' } })
+    expect(eventsOf('mine')).toMatchObject([
+      {
+        user: { username: 'eve', uid: '1', extra: { a: ['b'] } },
+        objectRef: { name: 's' },
+        responseStatus: { status: 'Failure', reason: 'Forbidden', code: 403 },
+        annotations: { 'authorization.k8s.io/decision': 'forbid' },
+      },
+    ])
+    const token = { authorization: 'Bearer very-secret' }
+    const { headers } = await api.call('GET', secrets, { as: null, headers: token })
+    expect(eventsOf(headers['audit-id'])).toMatchObject([{ user: {}, responseStatus: { code: 401 } }])
+    expect(api.auditLines.join('')).not.toContain('very-secret')
+  })
+
+  it('impersonation: both users, and the rule that allowed it', async () => {
+    const { headers } = await api.call('GET', '/api', { headers: { 'impersonate-user': 'jane' } })
+    const [event] = eventsOf(headers['audit-id'])
+    expect(event).toMatchObject({
+      user: { username: 'admin' },
+      impersonatedUser: { username: 'jane', groups: ['system:authenticated'] },
+      annotations: { 'authorization.k8s.io/reason': expect.stringContaining('ClusterRoleBinding "system:discovery"') },
+    })
+  })
+
+  it('a watch: its beginning and its end', async () => {
+    await api.call('GET', `${secrets}?watch=1&timeoutSeconds=1`, { headers: { 'audit-id': 'watching' } })
+    await expect
+      .poll(() => eventsOf('watching').map(({ stage, verb }) => [stage, verb]))
+      .toEqual([
+        ['ResponseStarted', 'watch'],
+        ['ResponseComplete', 'watch'],
+      ])
+  })
+})
+
+describe('AuditLog', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-audit-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('writes every line once and in order, in files no larger than asked, and keeps the newest of the full ones', async () => {
+    const path = join(folder, 'deep', 'audit.log')
+    const options = { path, largestBytes: 1000, backups: 3, clock: systemClock, log: silentLog }
+    const log = new AuditLog(options)
+    const lines = Array.from({ length: 300 }, (_, at) => `{"line":${String(at).padStart(4, '0')}}\n`)
+    for (const line of lines) log.write(line)
+    await log.close()
+    const again = new AuditLog(options)
+    again.write('{"line":"last"}\n')
+    await again.close()
+    const files = readdirSync(join(folder, 'deep'))
+    expect(files).toHaveLength(4)
+    for (const file of files) expect(statSync(join(folder, 'deep', file)).size).toBeLessThanOrEqual(1000)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    // The file in use comes first in the order of names, and is the newest.
+    const [current = '', ...aside] = files.sort((left, right) => left.length - right.length || (left < right ? -1 : 1))
+    const kept = [...aside, current].map((file) => readFileSync(join(folder, 'deep', file), 'utf8')).join('')
+    expect(`${lines.join('')}{"line":"last"}\n`.endsWith(kept)).toBe(true)
+  })
+})
