@@ -1,3 +1,4 @@
+/** Requests that somebody else answers: a kubelet logs and connections that leave HTTP, pods and services what is asked through `proxy`. */
 import type { Kind } from '../api/kinds/kind.ts'
 import { badRequest, methodNotAllowed, StatusError, toStatus, unknownResource } from '../api/status.ts'
 import { allowedUser } from './allowed-user.ts'
@@ -18,6 +19,7 @@ import type { Registry } from './registry.ts'
 import { type ResourceRequest, requestInfoOf } from './request-info.ts'
 import type { Serving } from './serving.ts'
 import { isConnection, type KubeletTarget, kubeletTargetOf } from './verbs/connect.ts'
+import { logOverWebSocket } from './websocket-log.ts'
 
 const emptyLog: Answer = { status: 200, contentType: 'text/plain', body: '' }
 
@@ -89,7 +91,14 @@ export async function handleUpgrade(serving: UpgradeServing, client: UpgradingCl
       record?.upgraded(socket)
       return
     }
-    if (info.type !== 'resource' || !isForKubelet(info) || info.subresource === 'log') {
+    if (info.type === 'resource' && isForKubelet(info) && info.subresource === 'log') {
+      const log = targetOf(serving.registry, info, query)
+      if (!log) throw badRequest(`pod ${info.name} does not have a host assigned`)
+      logOverWebSocket(log, serving.access, client)
+      record?.upgraded(socket)
+      return
+    }
+    if (info.type !== 'resource' || !isForKubelet(info)) {
       throw badRequest('this path does not take an upgrade')
     }
     // A WebSocket begins with GET, but it is no reading: since Kubernetes 1.35 (AuthorizePodWebsocketUpgradeCreatePermission) it asks for both.

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { anApi, type Call } from '../../test/fixtures/api.ts'
+import { admin, anApi, type Call } from '../../test/fixtures/api.ts'
 import { resources } from '../api/resources.ts'
+import { createObject } from './verbs/create.ts'
 
 describe('API over HTTP', () => {
   let api: Awaited<ReturnType<typeof anApi>>
@@ -82,6 +83,23 @@ describe('API over HTTP', () => {
     it('makes a name from generateName', async () => {
       const { body } = await call('POST', maps, { body: { metadata: { generateName: 'some-' } } })
       expect(body.metadata.name).toMatch(/^some-[bcdfghjklmnpqrstvwxz2456789]{5}$/)
+    })
+
+    it('generateName: a name that is taken is made up again, eight times', async () => {
+      const options = { user: admin, dryRun: false, manager: 'test', warn: () => {} }
+      const kind = api.registry.kinds.find({ group: '', version: 'v1', resource: 'configmaps' })
+      if (!kind) throw new Error('no ConfigMaps')
+      // The letters of a name are five in a row: the first three names are the same.
+      const createWith = (same: number) => {
+        let asked = 0
+        const registry = { ...api.registry, random: () => Math.max(0, Math.ceil((++asked - same * 5) / 5)) }
+        const object = { metadata: { generateName: `taken-${same}-` } }
+        return createObject(registry, { kind, namespace: 'default' }, { ...options, object })
+      }
+      await createWith(3)
+      expect((await createWith(3)).metadata?.name).toBe('taken-3-ccccc')
+      await createWith(9)
+      await expect(createWith(9)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' })
     })
 
     it('dry run: answers, and stores nothing', async () => {

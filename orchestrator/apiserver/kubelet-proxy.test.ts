@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as tlsConnect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import WebSocket from 'ws'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { resources } from '../api/resources.ts'
@@ -122,6 +123,16 @@ describe('kubelet-proxy', () => {
     const answer = await get('/api/v1/namespaces/default/pods/one/log?tailLines=2&follow=true&timestamps=1')
     expect(answer).toEqual({ status: 200, body: 'line one\nline two\n' })
     expect(seen.at(-1)).toBe('GET /containerLogs/default/one/a?follow=true&timestamps=true&tailLines=2')
+  })
+
+  it.each(['', 'binary.k8s.io', 'base64.binary.k8s.io'])('log: over WebSocket %s', async (protocol) => {
+    const url = `wss://127.0.0.1:${server.port}/api/v1/namespaces/default/pods/one/log?tailLines=2`
+    const webSocket = new WebSocket(url, protocol ? [protocol] : [], { ...tls(), rejectUnauthorized: false })
+    const texts: string[] = []
+    webSocket.on('message', (data) => texts.push(String(data)))
+    const code = await new Promise((resolve) => webSocket.once('close', resolve))
+    const text = protocol.startsWith('base64') ? Buffer.from(texts.join(''), 'base64').toString() : texts.join('')
+    expect([code, text, webSocket.protocol]).toEqual([1000, 'line one\nline two\n', protocol])
   })
 
   it('log: of a pod without a node is empty', async () => {

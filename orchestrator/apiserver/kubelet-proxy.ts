@@ -20,7 +20,8 @@ export interface KubeletAccess {
   readonly client: KeyPair
 }
 
-function requestTo(target: KubeletTarget, access: KubeletAccess, options: RequestOptions) {
+/** A request that shows the API server's certificate, on a connection of its own. */
+export function requestTo(target: KubeletTarget, access: KubeletAccess, options: RequestOptions) {
   return request({
     host: target.host,
     port: target.port,
@@ -141,12 +142,15 @@ export function joinUpgraded(
     if (head.length > 0) kubelet.write(head)
     join(socket, kubelet)
   })
-  asked.once('response', (answer) => {
-    socket.write(headOf(answer, { Connection: 'close' }))
-    answer.pipe(socket)
-    answer.once('close', () => asked.destroy())
-  })
+  asked.once('response', (answer) => passRefusal(answer, socket))
   asked.end()
+}
+
+/** Gives an answer that is no upgrade to a client who waits for one, and ends the connection. */
+export function passRefusal(answer: IncomingMessage, socket: Duplex): void {
+  socket.write(headOf(answer, { Connection: 'close' }))
+  answer.pipe(socket)
+  answer.once('close', () => answer.destroy())
 }
 
 function join(client: Duplex, kubelet: Duplex): void {

@@ -70,8 +70,6 @@ export class Traffic {
   }
 }
 
-const isMaster = (user: Caller) => user !== null && user !== 'invalid' && user.groups.includes(mastersGroup)
-
 function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
   const { dry_run: _, ...open } = labels
   metrics.longRunning.inc(open)

@@ -36,7 +36,7 @@ export interface PortForwardRequest {
 
 /**
  * Accepts kubectl port-forward: over SPDY, over SPDY in a WebSocket (kubectl since 1.31), or over the channels of a
- * WebSocket with `?ports=…` (other clients). Throws `STREAM_UPGRADE`, after answering 400 or 403. Source:
+ * WebSocket with `?port=…` (other clients). Throws `STREAM_UPGRADE`, after answering 400 or 403. Source:
  * kubernetes/kubernetes, staging/src/k8s.io/kubelet/pkg/cri/streaming/portforward; KEP-4006.
  */
 export async function acceptPortForward(o: PortForwardRequest): Promise<PortForwardSession> {
@@ -61,7 +61,7 @@ export async function acceptPortForward(o: PortForwardRequest): Promise<PortForw
       if (protocol === tunnelProtocol) return overSpdy(createWebSocketStream(webSocket))
       const ports = portsOf(request)
       if (ports.length === 0 || ports.length > maximumPorts) {
-        webSocket.close(1008, 'query parameter "ports" is required, with numbers between 1 and 65535')
+        webSocket.close(1008, 'query parameter "port" is required, with numbers between 1 and 65535')
       }
       const coding = protocol.includes('base64') ? 'base64' : 'binary'
       return overChannels(new ChannelSocket(webSocket, { coding, canClose: false }), ports)
@@ -121,7 +121,8 @@ function overChannels(socket: ChannelSocket, ports: readonly number[]): PortForw
 
 function portsOf(request: IncomingMessage): number[] {
   const query = new URL(request.url ?? '/', 'http://kubelet').searchParams
-  const texts = query.getAll('ports').flatMap((value) => value.split(','))
+  // A client asks the API server for `ports`, which asks the kubelet for `port`.
+  const texts = [...query.getAll('port'), ...query.getAll('ports')].flatMap((value) => value.split(','))
   const ports = texts.map(portOf)
   return ports.every((port) => port !== undefined) ? ports : []
 }

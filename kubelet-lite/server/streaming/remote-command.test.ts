@@ -250,7 +250,7 @@ describe('acceptPortForward', () => {
 
   it('channels: each begins with its port', async () => {
     const { host, accepted } = await aForward()
-    const client = await aWebSocket(host, ['v4.channel.k8s.io'], '/?ports=80,8080')
+    const client = await aWebSocket(host, ['v4.channel.k8s.io'], '/?port=80&port=8080')
     const session = await accepted
     const seen: number[] = []
     const connections = session.connections[Symbol.asyncIterator]()

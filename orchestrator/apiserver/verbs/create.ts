@@ -1,10 +1,11 @@
+import { hasCode } from '../../../runtime/base/errors.ts'
 import { mutate, validate } from '../../admission/admission.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import type { ObjectPlace } from '../objects.ts'
-import { atRevision, keyOf, typed } from '../objects.ts'
+import { atRevision, copyOf, keyOf, typed } from '../objects.ts'
 import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
 import { type Registry, timestamp } from '../registry.ts'
 import { createStored, reachNewest } from '../stored.ts'
@@ -24,6 +25,9 @@ export interface CreateRequest extends WriteOptions {
   readonly owners?: ObjectMeta['managedFields']
 }
 
+/** As kube-apiserver does (KEP-4420): a name that was made up can be made up again. */
+const nameAttempts = 8
+
 /**
  * Makes an object from a private copy, which is taken over. Throws ALREADY_EXISTS, INVALID, and what admission says.
  */
@@ -32,6 +36,18 @@ export async function createObject(
   collection: Collection,
   request: CreateRequest,
 ): Promise<KubeObject> {
+  const { name, generateName } = request.object.metadata ?? {}
+  if (name || !generateName) return createOnce(registry, collection, request)
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await createOnce(registry, collection, { ...request, object: copyOf(request.object) })
+    } catch (error) {
+      if (attempt === nameAttempts || !hasCode(error, 'ALREADY_EXISTS')) throw error
+    }
+  }
+}
+
+async function createOnce(registry: Registry, collection: Collection, request: CreateRequest): Promise<KubeObject> {
   const { kind } = collection
   const { object } = request
   // Admission asks whether there is a namespace, and whether an address is free.

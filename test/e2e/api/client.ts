@@ -54,11 +54,8 @@ async function attach() {
 
 async function logs() {
   const stream = new PassThrough()
-  const first = new Promise<string>((resolve) => stream.once('data', (data) => resolve(String(data))))
-  const stop = await new Log(config).log(namespace, pod, 'main', stream, { follow: true, tailLines: 5 })
-  const said = await first
-  stop.abort()
-  return said.includes('tick')
+  await new Log(config).log(namespace, pod, 'main', stream, { tailLines: 5 })
+  return (await text(stream)).includes('tick')
 }
 
 async function forward() {

@@ -69,7 +69,7 @@ export const asking: readonly Command[] = [
     input: json({
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'Role',
-      metadata: { name: 'reconciled' },
+      metadata: { name: 'reconciled', namespace: '@' },
       rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }],
     }),
   }),
