@@ -18,6 +18,7 @@ import { podCgroup } from './pod-cgroup.ts'
 import { identityOf } from './pod-directory.ts'
 import { podMounts } from './pod-files.ts'
 import { podResources } from './resources.ts'
+import type { AccountTokens } from './volumes/account-tokens.ts'
 import { setUpVolumes } from './volumes/index.ts'
 
 export interface Executor {
@@ -25,6 +26,7 @@ export interface Executor {
   runtime: RuntimeService
   images: ImageService
   reader: ConfigReader
+  tokens: AccountTokens
   events: EventRecorder
   node: NodeFacts
   /** The group below which every pod of this node has its own, e.g. `coracle/node-1`. */

@@ -24,6 +24,7 @@ import { Sources } from './sources.ts'
 import { StatusWriter } from './status-writer.ts'
 import { SyncLoop } from './sync-loop.ts'
 import { interruptIfEnding, type PodSync, syncPod } from './sync-pod.ts'
+import { accountTokens } from './volumes/account-tokens.ts'
 
 export interface KubeletOptions {
   client: ApiClient
@@ -73,9 +74,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const server = new KubeletServer({ ...address, tls, pods: () => sources.list(), runtime, root, clock, log })
   const status = new NodeStatus({ ...options, images, name, ip, kubeletPort: await server.start() })
   const stops = new ContainerStops({ runtime, events, clock, log })
-  const reader = apiConfigReader(client)
+  const shown = { reader: apiConfigReader(client), tokens: accountTokens(client, clock) }
   const pods: PodSync = {
-    executor: { root, runtime, images, reader, events, node, cgroupRoot, dns: [], stops, clock },
+    executor: { root, runtime, images, ...shown, events, node, cgroupRoot, dns: [], stops, clock },
     sources,
     client,
     statuses: new StatusWriter(client),

@@ -1,12 +1,14 @@
 import type { Pod, Volume } from '../../orchestrator/api/types.ts'
 import type { NodeFacts } from '../downward.ts'
 import type { ConfigReader } from '../environment.ts'
+import type { AccountTokens } from './account-tokens.ts'
 
 export interface VolumeInput {
   root: string
   pod: Pod
   reader: ConfigReader
   node: NodeFacts
+  tokens: AccountTokens
 }
 
 /** Kinds of volumes that `setUpVolumes` knows, as the fields of `Volume` are called. */

@@ -24,7 +24,10 @@ export async function payloadOf(input: VolumeInput, volume: Volume, kind: Volume
   if (kind !== 'projected') return payloadOfSource(input, volume, modeOf(volume[kind]))
   const payload: Payload = new Map()
   for (const source of volume.projected?.sources ?? []) {
-    const parts = await payloadOfSource(input, projectedSource(source), volume.projected?.defaultMode ?? 0o644)
+    const mode = volume.projected?.defaultMode ?? 0o644
+    const parts = source.serviceAccountToken
+      ? await tokenFile(input, source.serviceAccountToken, mode)
+      : await payloadOfSource(input, projectedSource(source), mode)
     for (const [path, file] of parts) payload.set(path, file)
   }
   return payload
@@ -33,6 +36,14 @@ export async function payloadOf(input: VolumeInput, volume: Volume, kind: Volume
 const modeOf = (source: unknown) => (source as { defaultMode?: number } | undefined)?.defaultMode ?? 0o644
 
 type Projection = NonNullable<NonNullable<NonNullable<Volume['projected']>['sources']>[number]>
+
+async function tokenFile(
+  { pod, tokens }: VolumeInput,
+  { path, ...projection }: NonNullable<Projection['serviceAccountToken']>,
+  mode: number,
+): Promise<Payload> {
+  return new Map([[inside(path), { bytes: Buffer.from(await tokens(pod, projection)), mode }]])
+}
 
 function projectedSource(source: Projection): Source {
   const { configMap, secret, downwardAPI, ...others } = source

@@ -15,6 +15,8 @@ export interface AdmissionRequest {
   readonly old?: KubeObject
   readonly user: User
   readonly dryRun: boolean
+  /** Takes sentences for `Warning` headers. */
+  warn(text: string): void
 }
 
 /** A policy. Either function throws a StatusError to refuse the request. */
@@ -35,4 +37,9 @@ export async function mutate(chain: AdmissionChain, request: AdmissionRequest): 
 /** Lets every plugin refuse the request as it will be stored. */
 export async function validate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
   for (const plugin of chain) await plugin.validate?.(request)
+}
+
+/** True if the request makes a pod. */
+export function isNewPod({ verb, kind, subresource }: AdmissionRequest): boolean {
+  return verb === 'create' && kind.resource === 'pods' && kind.group === '' && !subresource
 }

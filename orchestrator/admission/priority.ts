@@ -1,31 +1,68 @@
-/** Source: k8s.io/kubernetes/plugin/pkg/admission/priority. PriorityClasses of one's own come with their kind. */
-import { own } from '../api/own.ts'
+/** Source: k8s.io/kubernetes/plugin/pkg/admission/priority. */
+import { priorityClassKind } from '../api/kinds/classes.ts'
 import { forbidden } from '../api/status.ts'
-import type { Pod } from '../api/types.ts'
-import type { AdmissionPlugin } from './admission.ts'
+import type { Pod, PriorityClass } from '../api/types.ts'
+import { type AdmissionPlugin, type AdmissionRequest, isNewPod } from './admission.ts'
+import type { StoredObjects } from './stored-objects.ts'
 
-const classes: Readonly<Record<string, number>> = {
-  'system-cluster-critical': 2_000_000_000,
-  'system-node-critical': 2_000_001_000,
+type Spec = NonNullable<Pod['spec']>
+
+/**
+ * Gives every new pod the number and the preemption policy of its class; a pod may not choose them itself. One class
+ * at most is the default.
+ */
+export function priority(objects: StoredObjects): AdmissionPlugin {
+  return {
+    name: 'Priority',
+    mutate(request) {
+      const { spec } = (request.object ?? {}) as Pod
+      if (isNewPod(request) && spec) prioritize(spec, { request, objects })
+    },
+    validate(request) {
+      const { kind, verb, object } = request
+      if (kind.resource !== 'priorityclasses' || verb === 'delete') return
+      refuseSecondDefault(object as PriorityClass, { request, objects })
+    },
+  }
 }
 
-/** Gives every new pod the number of its priority class; a pod may not choose the number itself. */
-export const priority: AdmissionPlugin = {
-  name: 'Priority',
-  mutate({ kind, verb, name, object, subresource }) {
-    if (kind.resource !== 'pods' || kind.group !== '' || verb !== 'create' || subresource) return
-    const { spec } = object as Pod
-    if (!spec) return
-    const { priorityClassName } = spec
-    const computed = priorityClassName ? own(classes, priorityClassName) : 0
-    if (computed === undefined) {
-      throw forbidden(kind, name, `no PriorityClass with name ${priorityClassName} was found`)
-    }
-    if (spec.priority !== undefined && spec.priority !== computed) {
-      const reason = `the integer value of priority (${spec.priority}) must not be provided in pod spec; priority admission controller computed ${computed} from the given PriorityClass name`
-      throw forbidden(kind, name, reason)
-    }
-    spec.priority = computed
-    spec.preemptionPolicy ??= 'PreemptLowerPriority'
-  },
+interface Asked {
+  readonly request: AdmissionRequest
+  readonly objects: StoredObjects
+}
+
+function prioritize(spec: Spec, { request, objects }: Asked): void {
+  const { kind, name } = request
+  const { priorityClassName } = spec
+  const found = priorityClassName ? objects.get(priorityClassKind, priorityClassName) : defaultClass(objects)
+  if (priorityClassName && !found) {
+    throw forbidden(kind, name, `no PriorityClass with name ${priorityClassName} was found`)
+  }
+  if (found?.metadata?.name) spec.priorityClassName = found.metadata.name
+  const value = found?.value ?? 0
+  const policy = found?.preemptionPolicy ?? 'PreemptLowerPriority'
+  const computed = (answer: string | number) =>
+    `must not be provided in pod spec; priority admission controller computed ${answer} from the given PriorityClass name`
+  if (spec.priority !== undefined && spec.priority !== value) {
+    throw forbidden(kind, name, `the integer value of priority (${spec.priority}) ${computed(value)}`)
+  }
+  if (spec.preemptionPolicy !== undefined && spec.preemptionPolicy !== policy) {
+    const text = `the string value of PreemptionPolicy (${spec.preemptionPolicy}) ${computed(policy)}`
+    throw forbidden(kind, name, text)
+  }
+  spec.priority = value
+  spec.preemptionPolicy = policy
+}
+
+/** Two servers may each have let one pass: then it is the lowest. */
+function defaultClass(objects: StoredObjects): PriorityClass | undefined {
+  const defaults = objects.list(priorityClassKind).filter(({ globalDefault }) => globalDefault)
+  return [...defaults].sort((left, right) => (left.value ?? 0) - (right.value ?? 0))[0]
+}
+
+function refuseSecondDefault({ globalDefault, metadata }: PriorityClass, { request, objects }: Asked): void {
+  const before = defaultClass(objects)?.metadata?.name
+  if (!globalDefault || before === undefined || before === metadata?.name) return
+  const reason = `PriorityClass ${before} is already marked as default. Only one default can exist`
+  throw forbidden(request.kind, request.name, reason)
 }

@@ -2,6 +2,7 @@
 import { isIPv4 } from 'node:net'
 import { hasCode } from '../../runtime/base/errors.ts'
 import { isEqual } from '../api/equal.ts'
+import { priorityClassKind } from '../api/kinds/classes.ts'
 import { resources } from '../api/resources.ts'
 import type { EndpointSlice, Endpoints, KubeObject, ResourceRef } from '../api/types.ts'
 import type { ApiClient } from '../client/api-client.ts'
@@ -11,6 +12,29 @@ const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-le
 /** Makes those of the system's namespaces that are missing. */
 export async function createSystemNamespaces(client: ApiClient): Promise<void> {
   await Promise.all(systemNamespaces.map((name) => createMissing(client, resources.namespaces, { metadata: { name } })))
+}
+
+const systemPriorities = [
+  {
+    name: 'system-node-critical',
+    value: 2_000_001_000,
+    description: 'Used for system critical pods that must not be moved from their current node.',
+  },
+  {
+    name: 'system-cluster-critical',
+    value: 2_000_000_000,
+    description:
+      'Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.',
+  },
+]
+
+/** Makes those of the system's priority classes that are missing. Source: k8s.io/kubernetes/pkg/apis/scheduling/v1/helpers.go. */
+export async function createSystemPriorityClasses(client: ApiClient): Promise<void> {
+  await Promise.all(
+    systemPriorities.map(({ name, ...rest }) =>
+      createMissing(client, priorityClassKind, { metadata: { name }, ...rest }),
+    ),
+  )
 }
 
 async function createMissing<T extends KubeObject>(

@@ -6,17 +6,9 @@ import { join } from 'node:path'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { runAll } from '../../runtime/base/errors.ts'
 import type { Log } from '../../runtime/base/log.ts'
-import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
-import { nodeRestriction } from '../admission/node-restriction.ts'
-import { priority } from '../admission/priority.ts'
-import { rbacEscalation } from '../admission/rbac-escalation.ts'
-import { serviceAddresses } from '../admission/service-addresses.ts'
 import type { Kind } from '../api/kinds/kind.ts'
-import { namespaceKind } from '../api/kinds/namespace.ts'
-import { podKind } from '../api/kinds/pod.ts'
-import { serviceKind } from '../api/kinds/service.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
-import type { KubeObject, Service } from '../api/types.ts'
+import type { KubeObject } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
 import { openPki, type Pki } from '../auth/pki.ts'
 import type { KubernetesClaims } from '../auth/tokens/claims.ts'
@@ -27,10 +19,11 @@ import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
+import { admissionPlugins } from './admission-plugins.ts'
 import { Audit } from './audit.ts'
 import { AuditLog, type AuditLogOptions } from './audit-log.ts'
 import { requestAuthenticator } from './authenticator.ts'
-import { createSystemNamespaces, publishOwnService } from './bootstrap.ts'
+import { createSystemNamespaces, createSystemPriorityClasses, publishOwnService } from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { reconcileDefaultPolicy } from './default-policy.ts'
 import { directClient } from './direct-client.ts'
@@ -115,6 +108,7 @@ async function start(
   registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
+  await createSystemPriorityClasses(client)
   await reconcileDefaultPolicy(client)
   const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
   if (audit) onClose(() => audit.close())
@@ -227,26 +221,11 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
   const cacheOf = openCaches(caches, { store, kinds, broadcaster })
   await broadcaster.start()
   const { authorizer, escalation } = openPermissions(cacheOf)
-  const objectOf = <T extends KubeObject>(kind: Kind<T>, path: string) =>
-    cacheOf(kind as unknown as Kind).get(kind.storedAt + path)?.value as T | undefined
-  const services = cacheOf(serviceKind as unknown as Kind)
-  const listServices = () => services.list().map(({ value }) => value as Service)
   const tokens = authority && { authority, objects: tokenObjects(cacheOf), clock }
-  const admission = [
-    namespaceLifecycle({ getNamespace: (name) => objectOf(namespaceKind, name) }),
-    nodeRestriction({
-      getPod: (namespace, name) => objectOf(podKind, `${namespace}/${name}`),
-      audiences: authority?.audiences ?? [],
-    }),
-    priority,
-    serviceAddresses({ cidr: serviceCidr, clock, listServices }),
-    rbacEscalation(escalation),
-  ]
   const base = {
     kinds,
     store,
     broadcaster,
-    admission,
     authorizer,
     clock,
     metrics,
@@ -254,7 +233,8 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
     random: randomInt,
     cacheOf,
   }
-  return { ...base, ...(tokens ? { tokens } : {}) }
+  const admission = admissionPlugins(base, { serviceCidr, escalation, audiences: authority?.audiences ?? [] })
+  return { ...base, admission, ...(tokens ? { tokens } : {}) }
 }
 
 /** Makes one cache for each place in the store, not filled yet. */

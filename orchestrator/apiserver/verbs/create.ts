@@ -57,7 +57,8 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
-  const admission = { verb: 'create' as const, ...place, object, user: request.user, dryRun: request.dryRun }
+  const { user, dryRun, warn } = request
+  const admission = { verb: 'create' as const, ...place, object, user, dryRun, warn }
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)

@@ -34,7 +34,8 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
     const old = await getNewest(registry, place)
     refuseUnlessPreconditions(place, old, request)
     await careForDependents(registry, old, request)
-    const admission = { verb: 'delete' as const, ...place, old, user: request.user, dryRun: request.dryRun }
+    const { user, dryRun, warn } = request
+    const admission = { verb: 'delete' as const, ...place, old, user, dryRun, warn }
     await mutate(registry.admission, admission)
     await validate(registry.admission, admission)
     return deleteOnce(registry, place, { old, request })

@@ -32,11 +32,19 @@ export async function createToken(
 ): Promise<TokenRequest> {
   const { tokens } = registry
   if (!tokens) throw unavailable('this server gives out no tokens')
-  const { tokenRequest, user, dryRun } = request
+  const { tokenRequest, user, dryRun, warn } = request
   const account = await getNewest(registry, place)
   refuseOtherPlace(place, tokenRequest)
   const spec = withDefaults(tokenRequest, tokens.authority.audiences)
-  const admission = { verb: 'create' as const, ...place, subresource: 'token', object: tokenRequest, user, dryRun }
+  const admission = {
+    verb: 'create' as const,
+    ...place,
+    subresource: 'token',
+    object: tokenRequest,
+    user,
+    dryRun,
+    warn,
+  }
   await mutate(registry.admission, admission)
   const problems = problemsOf(spec)
   if (problems.length > 0) throw invalid(tokenRequestKind, place.name, problems)

@@ -89,6 +89,7 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
     old,
     user: request.user,
     dryRun: request.dryRun,
+    warn: request.warn,
     ...(subresource ? { subresource } : {}),
   }
   await mutate(registry.admission, admission)

@@ -1,0 +1,122 @@
+/** Source: k8s.io/pod-security-admission/admission, KEP-2579. */
+import { namespaceKind } from '../../api/kinds/namespace.ts'
+import { podKind } from '../../api/kinds/pod.ts'
+import { forbidden, invalid } from '../../api/status.ts'
+import type { KubeObject, ObjectMeta, Pod } from '../../api/types.ts'
+import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
+import type { StoredObjects } from '../stored-objects.ts'
+import type { PodSpec } from './control.ts'
+import { violationsOf, violationsText } from './evaluate.ts'
+import { isStricter, policyOf, policyProblems, type Standard, standardText } from './policy.ts'
+
+/**
+ * Holds pods to the standard that their namespace enforces, and warns of what the one for warnings forbids: about pods,
+ * workloads that make pods, and pods that are there when a namespace becomes stricter.
+ */
+export function podSecurity(objects: StoredObjects): AdmissionPlugin {
+  return {
+    name: 'PodSecurity',
+    validate(request) {
+      if (request.verb === 'delete') return
+      const { kind, namespace, object, subresource } = request
+      if (kind.resource === 'namespaces' && kind.group === '') {
+        if (!subresource) judgeNamespace(request, objects)
+        return
+      }
+      if (namespace === undefined || !object) return
+      const policy = policyOf(objects.get(namespaceKind, namespace)?.metadata?.labels)
+      if (kind.resource === 'pods' && kind.group === '') {
+        if (subresource !== 'status' && isSignificant(request)) judgePod(request, policy)
+      } else if (!subresource) {
+        const template = templateIn(object)
+        if (template) warnOf(request, policy.warn, template)
+      }
+    },
+  }
+}
+
+interface Template {
+  readonly metadata: ObjectMeta
+  readonly spec: PodSpec
+}
+
+function judgePod(request: AdmissionRequest, policy: ReturnType<typeof policyOf>): void {
+  const { metadata = {}, spec } = request.object as Pod
+  if (!spec) return
+  const violations = violationsOf(policy.enforce, metadata, spec)
+  if (violations.length > 0) {
+    const reason = `violates PodSecurity "${standardText(policy.enforce)}": ${violationsText(violations)}`
+    throw forbidden(request.kind, request.name, reason)
+  }
+  warnOf(request, policy.warn, { metadata, spec })
+}
+
+function warnOf({ warn }: AdmissionRequest, standard: Standard, { metadata, spec }: Template): void {
+  const violations = violationsOf(standard, metadata, spec)
+  if (violations.length === 0) return
+  warn(`would violate PodSecurity "${standardText(standard)}": ${violationsText(violations)}`)
+}
+
+/** An update can violate something only by another image or another container. */
+function isSignificant({ object, old }: AdmissionRequest): boolean {
+  if (!old) return true
+  const images = (pod: KubeObject) => {
+    const { containers = [], initContainers = [], ephemeralContainers = [] } = (pod as Pod).spec ?? {}
+    return JSON.stringify(
+      [containers, initContainers, ephemeralContainers].map((list) => list.map(({ name, image }) => [name, image])),
+    )
+  }
+  return images(object as KubeObject) !== images(old)
+}
+
+interface WithTemplate extends KubeObject {
+  spec?: { template?: Partial<Template>; jobTemplate?: { spec?: { template?: Partial<Template> } } }
+  template?: Partial<Template>
+}
+
+/** Of a Deployment, a CronJob, a PodTemplate. */
+function templateIn(object: KubeObject): Template | undefined {
+  const { spec, template } = object as WithTemplate
+  const found = template ?? spec?.template ?? spec?.jobTemplate?.spec?.template
+  return found?.spec?.containers ? { metadata: found.metadata ?? {}, spec: found.spec } : undefined
+}
+
+function judgeNamespace(request: AdmissionRequest, objects: StoredObjects): void {
+  const { kind, name, object, old, warn } = request
+  const labels = object?.metadata?.labels
+  const problems = policyProblems(labels)
+  const before = policyProblems(old?.metadata?.labels)
+  if (problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before)) throw invalid(kind, name, problems)
+  const { enforce } = policyOf(labels)
+  if (!old || !isStricter(enforce, policyOf(old.metadata?.labels).enforce)) return
+  for (const text of warningsAbout(objects.list(podKind, name), enforce)) warn(text(name))
+}
+
+/** Looked at in one request, at most. */
+const mostPods = 3000
+
+/** First that there are some, then each kind of violation with the name of one pod. */
+function warningsAbout(pods: readonly Pod[], standard: Standard): ((namespace: string) => string)[] {
+  const found = new Map<string, string[]>()
+  for (const { metadata = {}, spec } of pods.slice(0, mostPods)) {
+    const violations = spec ? violationsOf(standard, metadata, spec) : []
+    if (violations.length === 0) continue
+    const reasons = violations.map(({ reason }) => reason).join(', ')
+    found.set(reasons, [...(found.get(reasons) ?? []), metadata.name ?? ''])
+  }
+  if (found.size === 0) return []
+  const lines = [...found].map(([reasons, names]) => `${countedNames(names)}: ${reasons}`).sort()
+  const text = standardText(standard)
+  const checked = `new PodSecurity enforce level only checked against the first ${mostPods} of ${pods.length} existing pods`
+  return [
+    ...(pods.length > mostPods ? [() => checked] : []),
+    (namespace) => `existing pods in namespace "${namespace}" violate the new PodSecurity enforce level "${text}"`,
+    ...lines.map((line) => () => line),
+  ]
+}
+
+function countedNames(names: readonly string[]): string {
+  const [first = '', ...others] = [...names].sort()
+  if (others.length === 0) return first
+  return `${first} (and ${others.length} other ${others.length === 1 ? 'pod' : 'pods'})`
+}
