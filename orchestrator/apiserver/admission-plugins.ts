@@ -10,6 +10,7 @@ import { priority } from '../admission/priority.ts'
 import { resourceQuota } from '../admission/quota/resource-quota.ts'
 import { rbacEscalation } from '../admission/rbac-escalation.ts'
 import { runtimeClass } from '../admission/runtime-class.ts'
+import { serviceAccount } from '../admission/service-account.ts'
 import { serviceAddresses } from '../admission/service-addresses.ts'
 import { storageObjectInUseProtection } from '../admission/storage-object-in-use-protection.ts'
 import type { StoredObjects } from '../admission/stored-objects.ts'
@@ -40,6 +41,7 @@ export function admissionPlugins(
   return [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
+    serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
     nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
     podSecurity(objects),
     priority(objects),

@@ -1,0 +1,107 @@
+/** Source: k8s.io/kubernetes/plugin/pkg/admission/serviceaccount, KEP-1205 (bound tokens). */
+import type { Clock } from '../../runtime/base/clock.ts'
+import { serviceAccountKind } from '../api/kinds/config.ts'
+import { own } from '../api/own.ts'
+import { forbidden } from '../api/status.ts'
+import type { Container, Pod, ServiceAccount, Volume } from '../api/types.ts'
+import { type AdmissionPlugin, type AdmissionRequest, isNewPod } from './admission.ts'
+import type { StoredObjects } from './stored-objects.ts'
+
+export interface ServiceAccountOptions {
+  readonly objects: StoredObjects
+  readonly clock: Clock
+  /** A whole number from 0 to `below` - 1. */
+  random(below: number): number
+}
+
+type Spec = NonNullable<Pod['spec']>
+
+/** Gives every new pod an account, the account's pull secrets, and files with which its containers reach the API. */
+export function serviceAccount(options: ServiceAccountOptions): AdmissionPlugin {
+  return {
+    name: 'ServiceAccount',
+    async mutate(request) {
+      const { metadata, spec } = (request.object ?? {}) as Pod
+      if (!isNewPod(request) || !spec) return
+      if (own(metadata?.annotations, mirrorMark) !== undefined) {
+        refuseMirrorWithAccount(request, spec)
+        return
+      }
+      spec.serviceAccountName ||= 'default'
+      spec.serviceAccount = spec.serviceAccountName
+      const account = await findAccount(request, spec.serviceAccountName, options)
+      const wantsToken = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true
+      if (wantsToken) mountToken(spec, options)
+      if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length) {
+        spec.imagePullSecrets = account.imagePullSecrets.map((secret) => ({ ...secret }))
+      }
+    },
+  }
+}
+
+const mirrorMark = 'kubernetes.io/config.mirror'
+
+/** Its files lie on the node already: nothing of the API can be given to it. */
+function refuseMirrorWithAccount({ kind, name }: AdmissionRequest, spec: Spec): void {
+  const refuse = (what: string) => forbidden(kind, name, `a mirror pod may not ${what}`)
+  if (spec.serviceAccountName) throw refuse('reference service accounts')
+  for (const { secret, projected } of spec.volumes ?? []) {
+    if (secret) throw refuse('reference secrets')
+    if (projected?.sources?.some((source) => source.serviceAccountToken)) {
+      throw refuse('use ServiceAccountToken volume projections')
+    }
+  }
+}
+
+/** A new namespace gets its account a moment later: it is worth waiting for. */
+const tries = 10
+const betweenTriesMs = 100
+
+async function findAccount(
+  { kind, name, namespace = '' }: AdmissionRequest,
+  account: string,
+  { objects, clock }: ServiceAccountOptions,
+): Promise<ServiceAccount> {
+  for (let attempt = 1; attempt <= tries; attempt++) {
+    const found = objects.get(serviceAccountKind, account, namespace)
+    if (found) return found
+    if (account !== 'default') break
+    await clock.sleep(betweenTriesMs)
+  }
+  const reason = `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`
+  throw forbidden(kind, name, reason)
+}
+
+const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
+
+/** One hour, and so much more that a token that is renewed late is still good. */
+const tokenSeconds = 3607
+
+function mountToken(spec: Spec, options: ServiceAccountOptions): void {
+  const volumeName = `kube-api-access-${fiveLetters(options)}`
+  const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers]
+  const without = containers.filter(({ volumeMounts = [] }) => !volumeMounts.some((at) => at.mountPath === tokenPath))
+  if (without.length === 0) return
+  for (const container of without) {
+    const mount = { name: volumeName, readOnly: true, mountPath: tokenPath }
+    container.volumeMounts = [...(container.volumeMounts ?? []), mount]
+  }
+  spec.volumes = [...(spec.volumes ?? []), tokenVolume(volumeName)]
+}
+
+function tokenVolume(name: string): Volume {
+  const namespace = { path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }
+  const sources = [
+    { serviceAccountToken: { path: 'token', expirationSeconds: tokenSeconds } },
+    { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
+    { downwardAPI: { items: [namespace] } },
+  ]
+  return { name, projected: { defaultMode: 0o644, sources } }
+}
+
+/** Letters and digits that spell no words, as in generated names. */
+const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
+
+function fiveLetters({ random }: ServiceAccountOptions): string {
+  return Array.from({ length: 5 }, () => alphabet[random(alphabet.length)]).join('')
+}
