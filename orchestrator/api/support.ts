@@ -30,12 +30,6 @@ const gaps: readonly Gap[] = [
   },
   {
     kind: 'Pod',
-    field: 'spec.priorityClassName',
-    covered: 'partly',
-    how: 'the two system classes; others are refused',
-  },
-  {
-    kind: 'Pod',
     field: 'spec.ephemeralContainers',
     covered: 'no',
     how: 'kept but not acted on: the agent does not start them yet',
@@ -90,7 +84,6 @@ const gaps: readonly Gap[] = [
   },
   { kind: 'Service', field: 'spec.ipFamilies', covered: 'partly', how: 'IPv4; IPv6 is refused' },
   { kind: 'Service', field: 'spec.trafficDistribution', covered: 'no', how: 'kept but not acted on' },
-  { kind: 'ServiceAccount', field: 'secrets', covered: 'no', how: 'kept but no token is made: tokens come with RBAC' },
   {
     kind: 'Node',
     field: 'spec.configSource',

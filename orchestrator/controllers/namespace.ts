@@ -1,4 +1,5 @@
 import { hasCode } from '../../runtime/base/errors.ts'
+import { builtInKinds } from '../api/kinds/table.ts'
 import { resources } from '../api/resources.ts'
 import type { KubeObject, Namespace, ResourceRef } from '../api/types.ts'
 import type { ApiClient } from '../client/api-client.ts'
@@ -27,11 +28,15 @@ export function namespaceController(options: ControllerOptions): Controller {
   return reconciler.with([namespaces])
 }
 
+/** Every kind of which there can be objects in a namespace, in the version in which they are stored. */
+const stored: readonly ResourceRef<KubeObject>[] = builtInKinds.filter(
+  ({ namespaced, storedAt, conversion }) => namespaced && storedAt !== '' && !conversion,
+)
+
 /** Deletes all that is in the namespace; returns how many objects were still there. */
 async function empty(client: ApiClient, namespace: string): Promise<number> {
   let found = 0
-  const namespaced: ResourceRef<KubeObject>[] = Object.values(resources).filter((each) => each.namespaced)
-  for (const resource of namespaced) {
+  for (const resource of stored) {
     const { items } = await client.list(resource, { namespace })
     found += items.length
     for (const item of items) {
