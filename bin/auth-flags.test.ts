@@ -13,12 +13,14 @@ describe('authOptions', () => {
       serviceAccountIssuer: 'https://x.y',
       apiAudiences: 'a,b',
       anonymousAuth: 'false',
+      enableAdmissionPlugins: 'ServiceAccount',
       auditLogPath: '/l',
     }
     expect(authOptions({ ...flags, ...given, auditLogMaxsize: '2', auditLogMaxbackup: '0' })).toEqual({
       serviceAccountIssuer: 'https://x.y',
       apiAudiences: ['a', 'b'],
       anonymousAuth: false,
+      admissionPlugins: ['ServiceAccount'],
       audit: { path: '/l', largestBytes: 2 * 1024 * 1024, backups: 0 },
     })
   })
@@ -27,6 +29,7 @@ describe('authOptions', () => {
     { serviceAccountIssuer: 'http://x' },
     { serviceAccountIssuer: 'x' },
     { anonymousAuth: 'yes' },
+    { enableAdmissionPlugins: 'AlwaysDeny' },
     { auditLogMaxsize: '0' },
     { auditLogMaxbackup: '-1' },
   ])('refuses %j', (wrong) => {

@@ -1,7 +1,7 @@
 /** Who is believed and what is written down; the names are kube-apiserver's. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { ServerOptions } from '../orchestrator/index.ts'
+import { type OptionalPlugin, optionalPlugins, type ServerOptions } from '../orchestrator/index.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
 
 export interface AuthFlags {
@@ -10,6 +10,8 @@ export interface AuthFlags {
   apiAudiences?: string
   /** `true` or `false`. */
   anonymousAuth: string
+  /** Separated by commas. */
+  enableAdmissionPlugins?: string
   auditLogPath?: string
   /** Megabytes. */
   auditLogMaxsize: string
@@ -21,12 +23,16 @@ export function addAuthOptions(command: Command): Command {
     .option('--service-account-issuer <url>', 'who issues the tokens of service accounts, as a URL in every token')
     .option('--api-audiences <list>', 'for whom a token has to be made to be good here; the issuer unless given')
     .option('--anonymous-auth <bool>', 'whether health and version are told to everybody', 'true')
+    .option('--enable-admission-plugins <list>', `further admission plugins: ${optionalPlugins.join(', ')}`)
     .option('--audit-log-path <file>', 'write who did what to this file, one JSON line each')
     .option('--audit-log-maxsize <mb>', 'begin another file when this one has so many megabytes', '100')
     .option('--audit-log-maxbackup <n>', 'keep so many full files; 0 keeps all', '10')
 }
 
-type AuthOptions = Pick<ServerOptions, 'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'audit'>
+type AuthOptions = Pick<
+  ServerOptions,
+  'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'admissionPlugins' | 'audit'
+>
 
 /** What the flags mean to the server. Throws BAD_FLAG. */
 export function authOptions(flags: AuthFlags): AuthOptions {
@@ -39,8 +45,21 @@ export function authOptions(flags: AuthFlags): AuthOptions {
     ...(issuer === undefined ? {} : { serviceAccountIssuer: issuer }),
     ...(apiAudiences === undefined ? {} : { apiAudiences: apiAudiences.split(',').filter((each) => each !== '') }),
     anonymousAuth: anonymousAuth === 'true',
+    ...(flags.enableAdmissionPlugins === undefined
+      ? {}
+      : { admissionPlugins: pluginsOf(flags.enableAdmissionPlugins) }),
     ...(path === undefined ? {} : { audit: { path: resolve(path), largestBytes, backups } }),
   }
+}
+
+function pluginsOf(list: string): OptionalPlugin[] {
+  const names = list.split(',').filter((each) => each !== '')
+  const isOptional = (name: string): name is OptionalPlugin => optionalPlugins.some((each) => each === name)
+  const unknown = names.find((name) => !isOptional(name))
+  if (unknown !== undefined) {
+    throw badFlag(`--enable-admission-plugins ${unknown}: not one of ${optionalPlugins.join(', ')}`)
+  }
+  return names.filter(isOptional)
 }
 
 /** Others find our keys below it (OpenID Connect Discovery 1.0, section 2). */

@@ -74,7 +74,7 @@ const gaps: readonly Gap[] = [
     kind: 'Pod',
     field: 'spec.serviceAccountName',
     covered: 'partly',
-    how: 'kept and shown; no token is mounted yet',
+    how: 'its token is mounted with --enable-admission-plugins ServiceAccount',
   },
   {
     kind: 'Service',

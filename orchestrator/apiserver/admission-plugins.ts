@@ -30,18 +30,26 @@ export interface PluginOptions {
   /** For whom tokens are meant when nobody says so. */
   readonly audiences: readonly string[]
   readonly escalation: Parameters<typeof rbacEscalation>[0]
+  /** Of those that are not there unless somebody asks for them. */
+  readonly enabled: readonly OptionalPlugin[]
 }
+
+/** Not on by itself yet: with it every pod waits for a token, which the end-to-end suites have only partly seen. */
+export const optionalPlugins = ['ServiceAccount'] as const
+export type OptionalPlugin = (typeof optionalPlugins)[number]
 
 /** The chain for this server. */
 export function admissionPlugins(
   registry: Omit<Registry, 'admission'>,
-  { serviceCidr, audiences, escalation }: PluginOptions,
+  { serviceCidr, audiences, escalation, enabled }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
   return [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
-    serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
+    ...(enabled.includes('ServiceAccount')
+      ? [serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) })]
+      : []),
     nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
     podSecurity(objects),
     priority(objects),

@@ -12,8 +12,6 @@ const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-le
 /** Makes those of the system's namespaces that are missing. */
 export async function createSystemNamespaces(client: ApiClient): Promise<void> {
   await Promise.all(systemNamespaces.map((name) => createMissing(client, resources.namespaces, { metadata: { name } })))
-  // Its controller makes the accounts of all others; the first pods need not wait for it.
-  await createMissing(client, resources.serviceAccounts, { metadata: { name: 'default', namespace: 'default' } })
 }
 
 const systemPriorities = [

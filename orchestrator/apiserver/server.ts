@@ -19,7 +19,7 @@ import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
-import { admissionPlugins } from './admission-plugins.ts'
+import { admissionPlugins, type OptionalPlugin } from './admission-plugins.ts'
 import { Audit } from './audit.ts'
 import { AuditLog, type AuditLogOptions } from './audit-log.ts'
 import { requestAuthenticator } from './authenticator.ts'
@@ -54,6 +54,8 @@ export interface ServerOptions {
   readonly apiAudiences?: readonly string[]
   /** False: not even health and version for who does not say who he is. */
   readonly anonymousAuth?: boolean
+  /** Admission plugins that are not there by themselves. */
+  readonly admissionPlugins?: readonly OptionalPlugin[]
   /** Where it is written who did what; nowhere when left out. */
   readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
@@ -103,7 +105,12 @@ async function start(
   onClose(() => store.close())
   const pki = await openPki(join(dataDir, 'pki'), clock)
   const authority = tokenAuthority(options)
-  const registry = await createRegistry(store, { clock, serviceCidr, authority })
+  const registry = await createRegistry(store, {
+    clock,
+    serviceCidr,
+    authority,
+    admissionPlugins: options.admissionPlugins,
+  })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
@@ -206,6 +213,7 @@ export interface RegistryOptions {
   readonly serviceCidr: string
   /** Without it no tokens are given out or believed. */
   readonly authority?: TokenAuthority
+  readonly admissionPlugins?: readonly OptionalPlugin[] | undefined
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
@@ -233,7 +241,13 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
     random: randomInt,
     cacheOf,
   }
-  const admission = admissionPlugins(base, { serviceCidr, escalation, audiences: authority?.audiences ?? [] })
+  const audiences = authority?.audiences ?? []
+  const admission = admissionPlugins(base, {
+    serviceCidr,
+    escalation,
+    audiences,
+    enabled: options.admissionPlugins ?? [],
+  })
   return { ...base, admission, ...(tokens ? { tokens } : {}) }
 }
 
