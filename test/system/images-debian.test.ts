@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,9 +13,21 @@ const isRoot = process.getuid?.() === 0
 const programs = ['skopeo', 'docker-registry', 'umoci', 'buildah', 'debootstrap', 'python3']
 /** Made once: it takes minutes, and packages from the network. */
 const root = join(import.meta.dirname, '../../node_modules/.cache/debian-minbase.tar')
+/** Where this machine gets its own packages from. */
+const mirror = isRoot && has('debootstrap') ? configuredMirror() : ''
 const canRun = isRoot && programs.every(has) && (existsSync(root) || (await mirrorAnswers()))
 const test = it.skipIf(!canRun)
-const mirror = 'http://deb.debian.org/debian'
+
+function configuredMirror(): string {
+  const format = ['indextargets', '--format', '$(REPO_URI) $(ARCHITECTURE)', 'Created-By: Packages', 'Component: main']
+  const rows = execFileSync('apt-get', format, { encoding: 'utf8' }).split('\n')
+  return (
+    rows
+      .map((row) => row.split(' ')[0] ?? '')
+      .find((uri) => /\/debian\/?$/.test(uri))
+      ?.replace(/\/$/, '') ?? ''
+  )
+}
 
 async function mirrorAnswers(): Promise<boolean> {
   const signal = AbortSignal.timeout(5000)

@@ -158,7 +158,7 @@ export class EtcdStore implements Store {
   }
 
   check(): Promise<readonly string[]> {
-    return checkEtcd(this.#client)
+    return checkEtcd(this.#client, this.#clock)
   }
 
   async close(): Promise<void> {
