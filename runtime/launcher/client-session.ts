@@ -63,8 +63,8 @@ export async function openSession(
   socket.on('data', frameReader(onFrame))
   socket.on('error', () => socket.destroy())
   socket.on('close', () => {
-    const lost = launcherError('LAUNCHER_LOST', `${request.op} in ${request.id}: the connection is gone`)
     if (ended) return
+    const lost = launcherError('LAUNCHER_LOST', `${request.op} in ${request.id}: the connection is gone`)
     opened.reject(lost)
     exit.reject(lost)
     for (const stream of [stdout, stderr]) if (stream && !stream.readableEnded) stream.push(null)
