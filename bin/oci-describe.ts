@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { findLayout } from '../runtime/cgroups/layout.ts'
 import { print, specOf, usage, type Verb } from './oci-act.ts'
 
 function refused(does: string, why: string): Verb {
@@ -28,9 +29,9 @@ export const verbs: Readonly<Record<string, Verb>> = {
     takes: [0, 0],
     async act({ flags }) {
       if (flags.has('rootless')) throw usage('spec --rootless: rootless containers are not supported')
-      const { defaultSpec } = await import('../runtime/spec/default-spec.ts')
+      const { bundleSpec } = await import('../runtime/spec/default-spec.ts')
       const file = `${flags.text('bundle') ?? '.'}/config.json`
-      writeFileSync(file, `${JSON.stringify(defaultSpec(), null, '\t')}\n`, { flag: 'wx' })
+      writeFileSync(file, `${JSON.stringify(bundleSpec(findLayout().version), null, '\t')}\n`, { flag: 'wx' })
     },
   },
   explain: {

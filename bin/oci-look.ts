@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { cgroups } from '../runtime/cgroups/driver.ts'
 import { savedConfig } from '../runtime/container/saved-config.ts'
@@ -21,8 +21,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     does: 'list containers',
     flags: ['-f, --format <format>  table or json (default: table)', '-q, --quiet  ids only'],
     takes: [0, 0],
-    act({ root, flags }) {
+    act({ root, flags, global }) {
       const format = formatOf(flags)
+      // The default one is made by the first container; one that is named and not there is a mistake.
+      if (global.has('root') && !existsSync(root)) throw usage(`--root ${root}: no such folder`)
       const states = listStates(root)
       if (flags.has('quiet')) for (const { id } of states) print(id)
       else if (format === 'json')

@@ -2,7 +2,7 @@ import { closeSync, writeFileSync } from 'node:fs'
 import { terminalInput } from '../runtime/launcher/input.ts'
 import { Output } from '../runtime/launcher/output.ts'
 import { sendDescriptors } from '../runtime/linux/pass-descriptors.ts'
-import { descriptorIn, setNonblocking, setWindowSize } from '../runtime/linux/process.ts'
+import { descriptorIn, keepNewlines, setNonblocking, setWindowSize } from '../runtime/linux/process.ts'
 
 /** Sends the terminal's master, which waits in process `pid`, to the engine that listens at `socket`. */
 export async function sendMaster(pid: number, descriptor: number, socket: string): Promise<void> {
@@ -22,6 +22,8 @@ export interface Relay {
 export function relayTerminal(pid: number, descriptor: number): Relay {
   const master = descriptorIn(pid, descriptor)
   setNonblocking(master)
+  // Ours adds the carriage returns, where it is one; a file or a pipe wants none.
+  keepNewlines(master)
   const output = new Output(master, 'terminal', (chunk) => writeFileSync(1, chunk))
   const input = terminalInput(master)
   const resize = () => setWindowSize(master, process.stdout.columns ?? 80, process.stdout.rows ?? 24)

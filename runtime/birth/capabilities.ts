@@ -36,13 +36,18 @@ export function capabilityMasks(capabilities: OciCapabilities, host: HostFacts, 
   }
   const permitted = mask(capabilities.permitted)
   const inheritable = mask(capabilities.inheritable)
+  const ambient = mask(capabilities.ambient)
   const masks = {
     bounding: mask(capabilities.bounding),
     effective: mask(capabilities.effective) & permitted,
     permitted,
     inheritable,
-    ambient: mask(capabilities.ambient) & permitted & inheritable,
+    ambient: ambient & permitted & inheritable,
   }
+  capabilityNames.forEach((name, number) => {
+    if (((ambient & ~masks.ambient) >> BigInt(number)) & 1n)
+      warnings.push(`can't raise ambient capability ${name}: it is not both permitted and inheritable`)
+  })
   if (missing.size > 0) warnings.push(`capabilities not given because this host lacks them: ${[...missing].join(', ')}`)
   return masks
 }

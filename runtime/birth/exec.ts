@@ -37,12 +37,15 @@ export interface ExecPlan {
 /** The descriptor under which the player finds a pidfd of the container's first process; a master takes its place. */
 export const targetDescriptor = gateDescriptor + 1
 
-const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP, CLONE_NEWUSER } =
-  cloneFlags
+const { CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS } = cloneFlags
+const { CLONE_NEWCGROUP, CLONE_NEWUSER, CLONE_NEWTIME } = cloneFlags
 
 const most = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
 /** With a user namespace among them all must be joined at once: from within it, some others cannot be. */
 const allNamespaces = most | CLONE_NEWUSER | CLONE_NEWCGROUP
+
+/** Only where there is one: to join that of the host anew would need a kernel that has them. */
+const timeOf = ({ linux }: OciSpec) => (linux?.namespaces?.some(({ type }) => type === 'time') ? CLONE_NEWTIME : 0)
 
 /**
  * Into every namespace of the container of which the first process is behind `targetDescriptor`, as its root where it has a
@@ -52,7 +55,7 @@ export function enterContainer(tape: SyscallTape, spec: OciSpec, host: HostFacts
   const maps = idMapsOf(spec)
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
   const all = maps ? allNamespaces : allNamespaces & ~CLONE_NEWUSER
-  tape.call('setns', [targetDescriptor, flags(all, cloneFlags)])
+  tape.call('setns', [targetDescriptor, flags(all | timeOf(spec), cloneFlags)])
   const cloned = clone(tape, 0)
   if (maps) becomeRootInside(tape, maps, host)
   return cloned
@@ -85,7 +88,7 @@ export function recordExec(plan: ExecPlan): Birth {
   recordLabels(tape, process)
   if (maps && plan.ownsStdio) ownStdioOutside(tape, process.user ?? { uid: 0, gid: 0 }, maps)
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  tape.call('setns', [targetDescriptor, flags(maps ? allNamespaces : most, cloneFlags)])
+  tape.call('setns', [targetDescriptor, flags((maps ? allNamespaces : most) | timeOf(spec), cloneFlags)])
   const cloned = clone(tape, 0, into)
   recordAffinity(tape, 'final', process.execCPUAffinity?.final)
   if (maps) becomeRootInside(tape, maps, host)

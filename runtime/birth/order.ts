@@ -228,11 +228,16 @@ function waitForStart(tape: SyscallTape, result: number): number {
 /** execve; a name without a slash is looked for in PATH, one attempt after the other, as execvp does. */
 function recordExec(tape: SyscallTape, { args = [], env = [] }: OciProcess, program = args[0] ?? ''): void {
   const argv = tape.strings(args)
-  const envp = tape.strings(env)
+  const envp = tape.strings(lastOfEach(env))
   const folders = (env.findLast((line) => line.startsWith('PATH='))?.slice(5) ?? '/bin:/usr/bin').split(':')
   const candidates = program.includes('/') ? [program] : folders.map((folder) => `${folder || '.'}/${program}`)
   candidates.forEach((path, at) => {
     const isLast = at === candidates.length - 1
     tape.call('execve', [path, argv, envp], isLast ? {} : { tolerate: [ENOENT, EACCES] })
   })
+}
+
+/** What getenv(3) would find of a name that is there twice differs from program to program: the last one counts, as with runc. */
+function lastOfEach(env: readonly string[]): string[] {
+  return [...new Map(env.map((line) => [line.split('=', 1)[0], line])).values()]
 }

@@ -13,6 +13,7 @@ import { validateSpec } from '../spec/validate.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
+import { containerError } from './errors.ts'
 import { withHome } from './home.ts'
 import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
@@ -129,9 +130,26 @@ function inBirth(error: unknown, trace: Workplace['trace']): unknown {
   return new CoracleError(message, { code, cause, facts: { ...facts, index: trace.entryOf(Number(facts.index)) } })
 }
 
+/** Whose group it is already would be limited, frozen and in the end killed together with us: runc refuses it too. */
+function requireUnused({ id, cgroupPath }: ContainerRecord): void {
+  if (cgroupPath === '' || !cgroups().exists(cgroupPath)) return
+  const inUse = (reason: string) =>
+    containerError('CGROUP_IN_USE', `create ${id}: container's cgroup ${reason}`, { id, cgroup: cgroupPath })
+  const there = cgroups().pids(cgroupPath).length
+  if (there > 0) throw inUse(`is not empty: ${there} process(es) found`)
+  if (cgroups().isFrozen(cgroupPath)) throw inUse('unexpectedly frozen')
+}
+
 /** Makes the folder and the cgroup and plays the tape up to its gate; whatever fails, nothing is left. */
 export async function bear(place: Workplace, record: ContainerRecord, plan: BearPlan): Promise<ContainerState> {
   makeFolder(place, record.id, plan.hasOverlay)
+  try {
+    requireUnused(record)
+  } catch (error) {
+    // The folder alone: the group is not ours.
+    await removeTraces(place, record.id, '')
+    throw error
+  }
   try {
     plan.save?.()
     for (const warning of cgroups().create(record.cgroupPath, plan.resources ?? {})) place.warn(warning)

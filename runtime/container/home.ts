@@ -11,7 +11,7 @@ const mostBytes = 1024 * 1024
  */
 export function withHome(process: OciProcess, root: string): OciProcess {
   const { env = [], user } = process
-  if (env.some((line) => /^HOME=./.test(line))) return process
+  if (/^HOME=./.test(env.findLast((line) => line.startsWith('HOME=')) ?? '')) return process
   const home = homeOf(passwdBelow(root), user?.uid ?? 0)
   return { ...process, env: [...env.filter((line) => !line.startsWith('HOME=')), `HOME=${home}`] }
 }

@@ -50,7 +50,7 @@ export async function runHooks(kind: HookName, scene: HookScene): Promise<void> 
     } catch (error) {
       const { id } = scene.record
       const facts = { id, hook: `hooks.${kind}[${at}]`, path: hook.path }
-      const message = `run hooks.${kind}[${at}] of ${id}, ${hook.path}: ${messageOf(error)}`
+      const message = `error running ${kind} hook #${at}: ${hook.path} of ${id}: ${messageOf(error)}`
       throw containerError('HOOK_FAILED', message, facts, error)
     }
   }
@@ -97,7 +97,8 @@ async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise
 function tapeOf(kind: HookName, hook: OciHook, { spec, record }: HookScene): Birth {
   if (kind === 'createContainer') return recordContainerHook(hook, spec)
   if (kind !== 'startContainer') return recordRuntimeHook(hook, record.bundle ?? '/')
-  const { path, args = [path], env = [] } = hook
+  // The one hook that runs as the container's own process begins with that one's environment, unless it names its own.
+  const { path, args = [path], env = spec.process?.env ?? [] } = hook
   const process = { ...spec.process, cwd: '/', args, env, terminal: false }
   const cgroup = cgroups().membership(record.cgroupPath)
   return recordExec({ spec, process, cgroup, ownsStdio: false, program: path })

@@ -7,6 +7,7 @@ import { pidfdOpen, pidfdSignal, startTimeOf } from '../linux/process.ts'
 import { containerError } from './errors.ts'
 import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
+import { savedConfig } from './saved-config.ts'
 import { requireState, stateOf } from './state.ts'
 
 /**
@@ -32,12 +33,22 @@ export async function kill(
     return
   }
   const state = stateOf(place.root, id)
+  // Without a pid namespace of its own the others do not die with the first process: SIGKILL means them all, as with runc.
+  if (number === 9 && record && !hasOwnPids(place, id) && cgroups().pids(record.cgroupPath).length > 0) {
+    await cgroups().killAll(record.cgroupPath)
+    if (state.status === 'paused') await cgroups().freeze(state.cgroupPath, false)
+    return
+  }
   if (state.status === 'stopped' || state.status === 'creating') throw notRunning(id, state.status)
   if (state.pid === undefined || !signalProcess(state.pid, number, record?.startTime)) {
     throw notRunning(id, 'stopped')
   }
   // A frozen process takes its death only when it is thawed.
   if (number === 9 && state.status === 'paused') await cgroups().freeze(state.cgroupPath, false)
+}
+
+function hasOwnPids(place: Workplace, id: string): boolean {
+  return savedConfig(place.root, id).spec.linux?.namespaces?.some(({ type, path }) => type === 'pid' && !path) ?? false
 }
 
 /** In runc's words: engines look for them. */

@@ -100,6 +100,8 @@ export const SECCOMP_SET_MODE_FILTER = 1
 export const KEYCTL_JOIN_SESSION_KEYRING = 1
 
 export const ioctls = {
+  TCGETS: 0x5401,
+  TCSETS: 0x5402,
   TIOCSCTTY: 0x540e,
   TIOCSWINSZ: 0x5414,
   TIOCGPTPEER: 0x5441,

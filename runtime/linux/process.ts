@@ -220,6 +220,17 @@ export function setWindowSize(terminal: number, columns: number, rows: number): 
   ioctlC(terminal, ioctls.TIOCSWINSZ, size)
 }
 
+/** Lets a terminal pass on newlines as they are, without a carriage return before each (ONLCR of termios(3)). */
+export function keepNewlines(terminal: number): void {
+  const settings = Buffer.alloc(64)
+  ioctlC(terminal, ioctls.TCGETS, settings)
+  const outputFlags = 4
+  settings.writeUInt32LE((settings.readUInt32LE(outputFlags) & ~ONLCR) >>> 0, outputFlags)
+  ioctlC(terminal, ioctls.TCSETS, settings)
+}
+
+const ONLCR = 0x4
+
 /**
  * When a process started, in clock ticks since boot (proc_pid_stat(5), field 22): together with the pid it names one
  * process for ever. Undefined when there is no such process, or only its zombie.

@@ -73,3 +73,10 @@ export function defaultMaskedPaths(): string[] {
 export function defaultReadonlyPaths(): string[] {
   return ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`)
 }
+
+/** What `spec` writes, which is what runc's does: on cgroup v1 a container sees where it is. */
+export function bundleSpec(cgroupVersion: 1 | 2): OciSpec {
+  const spec = defaultSpec()
+  const namespaces = spec.linux?.namespaces?.filter(({ type }) => cgroupVersion === 2 || type !== 'cgroup') ?? []
+  return { ...spec, linux: { ...spec.linux, namespaces } }
+}

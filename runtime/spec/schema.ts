@@ -34,8 +34,8 @@ export const processShape: Shape = object({
   env: list(argument, 100_000),
   'args!': list(argument, 100_000),
   user: object({
-    'uid!': id,
-    'gid!': id,
+    uid: id,
+    gid: id,
     umask: integer(0, 0o777),
     additionalGids: list(id, 65_536),
     username: text(),
@@ -160,7 +160,7 @@ const seccomp = object({
 })
 
 const linux = object({
-  namespaces: list(object({ 'type!': word(...namespaceTypes), path: text(4096, 1) }), 8),
+  namespaces: list(object({ 'type!': word(...namespaceTypes), path }), 8),
   uidMappings: mappings,
   gidMappings: mappings,
   devices: list(device, 10_000),

@@ -32,7 +32,6 @@ describe('validateSpec', () => {
     ['SPEC_INVALID process.cwd', (spec) => Object.assign(spec.process, { cwd: 'tmp' })],
     ['SPEC_INVALID process.env[0]', (spec) => Object.assign(spec.process, { env: ['A=\0'] })],
     ['SPEC_INVALID process.user.uid', (spec) => Object.assign(spec.process, { user: { uid: -1, gid: 0 } })],
-    ['SPEC_INVALID process.user.gid', (spec) => Object.assign(spec.process, { user: { uid: 1 } })],
     [
       'SPEC_INVALID process.rlimits[0].type',
       (spec) => Object.assign(spec.process, { rlimits: [limit('RLIMIT_X', 1, 1)] }),
@@ -97,6 +96,18 @@ describe('validateSpec', () => {
     ['SPEC_UNSUPPORTED linux.netDevices', (spec) => Object.assign(spec.linux, { netDevices: { eth0: {} } })],
   ])('%s', (expected, change) => {
     expect(verdict((spec) => void change(spec))).toBe(expected)
+  })
+
+  it('what Go leaves out is 0 or empty: an id that is missing, the path of a namespace that is to be made', () => {
+    const plain = defaultSpec()
+    const [first, ...others] = plain.linux?.namespaces ?? []
+    const spec = validateSpec({
+      ...plain,
+      process: { ...plain.process, user: { uid: 5 } },
+      linux: { ...plain.linux, namespaces: [{ ...first, path: '' }, ...others] },
+    })
+    expect(spec.process?.user).toEqual({ uid: 5, gid: 0 })
+    expect(spec.linux?.namespaces).toEqual(plain.linux?.namespaces)
   })
 
   it('nulls stand for absent fields; what nobody knows is ignored; nothing else is changed', () => {

@@ -3,7 +3,7 @@ import { checkUserNamespace } from './id-mappings.ts'
 import { hookNames } from './names.ts'
 import { processShape, resourcesShape, specShape } from './schema.ts'
 import { shaped } from './shape.ts'
-import type { LinuxResources, OciProcess, OciSpec } from './types.ts'
+import type { LinuxResources, OciProcess, OciSpec, OciUser } from './types.ts'
 
 /** Looks at one thing in a config.json of which every field has its type, and throws if it makes no sense. */
 type Check = (spec: OciSpec) => void
@@ -13,14 +13,29 @@ type Check = (spec: OciSpec) => void
  * `value` is. Reads nothing but the value.
  */
 export function validateSpec(value: unknown): OciSpec {
-  const spec = shaped('', value, specShape) as OciSpec
+  const spec = asRuncReadsIt(shaped('', value, specShape) as OciSpec)
   for (const check of checks) check(spec)
   return spec
 }
 
+/** Engines are written in Go, where what is absent is 0 or '': so runc takes an id as 0, and the path '' of a namespace as none. */
+function asRuncReadsIt(spec: OciSpec): OciSpec {
+  const process = spec.process && withUser(spec.process)
+  const own = process === spec.process || !process ? spec : { ...spec, process }
+  if (!own.linux?.namespaces?.some(({ path }) => path === '')) return own
+  const namespaces = own.linux.namespaces.map(({ type, path }) => (path ? { type, path } : { type }))
+  return { ...own, linux: { ...own.linux, namespaces } }
+}
+
+function withUser(process: OciProcess): OciProcess {
+  const user: Partial<OciUser> | undefined = process.user
+  if (!user || (user.uid !== undefined && user.gid !== undefined)) return process
+  return { ...process, user: { uid: 0, gid: 0, ...user } }
+}
+
 /** The same for a process that is added to a container: what `coracle oci exec --process` reads. */
 export function validateProcess(value: unknown): OciProcess {
-  const made = shaped('process', value, processShape) as OciProcess
+  const made = withUser(shaped('process', value, processShape) as OciProcess)
   process({ process: made })
   processLimits({ process: made })
   return made

@@ -14,7 +14,8 @@ import { verbs as events } from '../../bin/oci-events.ts'
 import { verbs as exec } from '../../bin/oci-exec.ts'
 import { verbs as look } from '../../bin/oci-look.ts'
 import { verbs as mounts } from '../../bin/oci-mounts.ts'
-import { defaultSpec } from '../../runtime/spec/default-spec.ts'
+import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
@@ -157,7 +158,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
         stderr: expect.stringContaining('numbers'),
       })
     })
-    covers('exec --tty', () => expect(fine('exec', '--tty', 'x', 'tty')).toBe('/dev/pts/0\r\n'))
+    covers('exec --tty', () => expect(fine('exec', '--tty', 'x', 'tty')).toBe('/dev/pts/0\n'))
     covers('exec --process', () => {
       const process_ = { args: ['sh', '-c', 'pwd; echo $C'], cwd: '/etc', env: ['C=3', 'PATH=/bin'] }
       writeFileSync(at('process.json'), JSON.stringify({ ...process_, user: { uid: 0, gid: 0 } }))
@@ -259,7 +260,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
     covers('spec --bundle --rootless', () => {
       mkdirSync(at('made'))
       fine('spec', '--bundle', at('made'))
-      expect(JSON.parse(readFileSync(at('made/config.json'), 'utf8'))).toEqual(defaultSpec())
+      expect(JSON.parse(readFileSync(at('made/config.json'), 'utf8'))).toEqual(bundleSpec(cgroups().version))
       expect(oci('spec', '--rootless').stderr).toContain('not supported')
     })
     covers('doctor --json', () => {

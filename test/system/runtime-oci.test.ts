@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { defaultSpec } from '../../runtime/spec/default-spec.ts'
+import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 
 const program = resolve(import.meta.dirname, '../../bin/coracle-oci')
@@ -56,7 +57,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
     expect(oci('start', 'b').status).toBe(0)
     expect(state().status).toBe('running')
     expect(oci('exec', 'b', 'sh', '-c', 'echo in; exit 3')).toMatchObject({ status: 3, stdout: 'in\n' })
-    expect(oci('exec', '-t', 'b', 'tty')).toMatchObject({ status: 0, stdout: '/dev/pts/0\r\n' })
+    expect(oci('exec', '-t', 'b', 'tty')).toMatchObject({ status: 0, stdout: '/dev/pts/0\n' })
     expect(oci('exec', '-e', 'A=b', '--cwd', '/tmp', '-u', '5:6', 'b', 'sh', '-c', 'echo $A $PWD; id').stdout).toBe(
       'b /tmp\nuid=5 gid=6\n',
     )
@@ -94,7 +95,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
     const spec = JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8'))
     spec.process.terminal = true
     writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
-    expect(oci('run', '-b', bundle, 'd')).toMatchObject({ status: 0, stdout: '/dev/pts/0\r\n' })
+    expect(oci('run', '-b', bundle, 'd')).toMatchObject({ status: 0, stdout: '/dev/pts/0\n' })
     expect(oci('create', '-b', bundle, 'e')).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('--console-socket'),
@@ -113,7 +114,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
     mkdirSync(empty)
     expect(oci('spec', '-b', empty).status).toBe(0)
     expect(oci('spec', '-b', empty).status).toBe(1)
-    expect(JSON.parse(readFileSync(join(empty, 'config.json'), 'utf8'))).toEqual(defaultSpec())
+    expect(JSON.parse(readFileSync(join(empty, 'config.json'), 'utf8'))).toEqual(bundleSpec(cgroups().version))
     expect(traces('oci-')).toHaveLength(before)
   })
 })

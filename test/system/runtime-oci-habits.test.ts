@@ -1,0 +1,148 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { defaultSpec } from '../../runtime/spec/default-spec.ts'
+import type { OciSpec } from '../../runtime/spec/types.ts'
+import { coracleOci } from '../peers/engine/sandbox.ts'
+import { aFixture, type Fixture } from './runtime-fixture.ts'
+
+const canRun = process.getuid?.() === 0
+
+async function eventually<T>(look: () => T, isSo: (seen: T) => boolean): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    const seen = look()
+    if (isSo(seen)) return seen
+    if (tries > 200) throw new Error(`still ${JSON.stringify(seen)}`)
+    await sleep(20)
+  }
+}
+
+/** What runc does beyond the specification, and what scripts and engines have come to rely on. */
+describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
+  let on: Fixture
+  let bundle: string
+  const group = `coracle/test-habits-${process.pid}`
+  const oci = (...args: string[]) =>
+    spawnSync(coracleOci, ['--root', join(on.folder, 'oci'), ...args], { encoding: 'utf8', timeout: 20_000 })
+  const detached = (id: string) =>
+    spawnSync(coracleOci, ['--root', join(on.folder, 'oci'), 'run', '-d', '-b', bundle, id], {
+      stdio: 'ignore',
+      timeout: 20_000,
+    })
+  const configure = (args: string[], change: (spec: Required<OciSpec>) => void = () => {}) => {
+    const spec = defaultSpec() as Required<OciSpec>
+    if (spec.process) Object.assign(spec.process, { terminal: false, args })
+    Object.assign(spec, { root: { path: on.rootfs, readonly: true } })
+    Object.assign(spec.linux, { cgroupsPath: `/${group}` })
+    change(spec)
+    writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
+  }
+  beforeAll(async () => {
+    on = await aFixture('habits')
+    bundle = join(on.folder, 'bundle')
+    mkdirSync(bundle)
+    mkdirSync(join(on.folder, 'oci'))
+  })
+  afterEach(() => {
+    for (const id of oci('list', '-q').stdout.split('\n').filter(Boolean)) oci('delete', '-f', id)
+  })
+  afterAll(async () => {
+    await cgroups().remove(group)
+    await on[Symbol.asyncDispose]()
+  })
+
+  it('a group in which others live, or that is frozen, is refused, and those in it live on', async () => {
+    configure(['sleep', '60'])
+    expect(detached('first').status).toBe(0)
+    const { status, stderr } = oci('run', '-b', bundle, 'second')
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringContaining("container's cgroup is not empty: 1 process(es) found"),
+    ])
+    expect(JSON.parse(oci('state', 'first').stdout).status).toBe('running')
+    expect(oci('delete', '--force', 'first').status).toBe(0)
+    cgroups().create(group, {})
+    await cgroups().freeze(group, true)
+    try {
+      const frozen = oci('create', '-b', bundle, 'third')
+      expect([frozen.status, frozen.stderr]).toEqual([
+        1,
+        expect.stringContaining("container's cgroup unexpectedly frozen"),
+      ])
+    } finally {
+      await cgroups().freeze(group, false)
+    }
+    expect(oci('list', '-q').stdout).toBe('')
+  })
+
+  it('SIGKILL means all processes where the first has no pid namespace that would take the others with it', async () => {
+    const shared = (spec: Required<OciSpec>) =>
+      Object.assign(spec.linux, { namespaces: spec.linux.namespaces?.filter(({ type }) => type !== 'pid') })
+    configure(['sh', '-c', 'sleep 60 & sleep 60 & wait'], shared)
+    expect(detached('many').status).toBe(0)
+    const pids = await eventually(
+      () => cgroups().pids(group),
+      (found) => found.length === 3,
+    )
+    expect(oci('kill', 'many', 'KILL').status).toBe(0)
+    await eventually(
+      () => pids.filter((pid) => existsSync(`/proc/${pid}/root/bin`)),
+      (left) => left.length === 0,
+    )
+    expect(oci('delete', 'many').status).toBe(0)
+  })
+
+  it('exec is in the time namespace of its container', () => {
+    configure(['sleep', '60'], (spec) =>
+      Object.assign(spec.linux, {
+        namespaces: [...(spec.linux.namespaces ?? []), { type: 'time' }],
+        timeOffsets: { monotonic: { secs: 7881, nanosecs: 2718281 } },
+      }),
+    )
+    expect(detached('late').status).toBe(0)
+    const { stdout } = oci('exec', 'late', 'cat', '/proc/self/timens_offsets')
+    expect(stdout).toMatch(/^monotonic\s+7881\s+2718281$/m)
+    expect(oci('delete', '--force', 'late').status).toBe(0)
+  })
+
+  it('of a variable that is there twice the last value counts, and an empty HOME is none', () => {
+    configure(['env'], ({ process }) => Object.assign(process, { env: ['A=1', 'HOME=/x', 'A=', 'HOME=', 'PATH=/bin'] }))
+    expect(oci('run', '-b', bundle, 'twice').stdout.trim().split('\n').toSorted()).toEqual([
+      'A=',
+      'HOME=/',
+      'PATH=/bin',
+    ])
+  })
+
+  it('a startContainer hook without an environment of its own has that of the process', () => {
+    configure(['true'], (spec) => {
+      Object.assign(spec.process, { env: ['PATH=/bin', 'WORD=heard'] })
+      const args = ['sh', '-c', 'test "$WORD" = heard']
+      Object.assign(spec, { hooks: { startContainer: [{ path: '/bin/sh', args }] } })
+    })
+    expect(oci('run', '-b', bundle, 'hooked')).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it('an ambient capability that cannot be raised is a warning', () => {
+    configure(['grep', 'CapAmb', '/proc/self/status'], ({ process }) => {
+      const both = ['CAP_KILL']
+      Object.assign(process.capabilities ?? {}, { inheritable: both, permitted: both, ambient: [...both, 'CAP_CHOWN'] })
+    })
+    const { status, stdout, stderr } = oci('--debug', 'run', '-b', bundle, 'ambient')
+    expect([status, stdout.trim()]).toEqual([0, 'CapAmb:\t0000000000000020'])
+    expect(stderr).toContain("can't raise ambient capability CAP_CHOWN: ")
+  })
+
+  it('a terminal in the foreground passes newlines on as they are', () => {
+    configure(['echo', 'one'], ({ process }) => Object.assign(process, { terminal: true }))
+    expect(oci('run', '-b', bundle, 'terminal').stdout).toBe('one\n')
+  })
+
+  it('list of a root that is named and not there fails', () => {
+    const { status, stderr } = spawnSync(coracleOci, ['--root', join(on.folder, 'none'), 'list'], { encoding: 'utf8' })
+    expect([status, stderr]).toEqual([1, expect.stringContaining('none: no such folder')])
+  })
+})
