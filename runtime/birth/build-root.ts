@@ -1,11 +1,14 @@
 import { type BigIntStats, closeSync, constants, fstatSync, openSync } from 'node:fs'
+import { posix } from 'node:path'
 import { openBelow } from '../linux/at-files.ts'
 import { mountAttributes, openFlags } from '../linux/constants.ts'
 import type { HostFacts } from '../linux/host.ts'
+import type { OciSpec } from '../spec/types.ts'
 import { flags, makeFolderInRoot, mountSetattr } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal, recordDevices } from './devices.ts'
 import { copyDescriptors, copyUpResult, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
+import { throughLinks } from './image-links.ts'
 import { type MountPlan, recordMounts } from './mounts.ts'
 import type { BirthPlan } from './plan.ts'
 import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
@@ -36,8 +39,9 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   const copyUp: MountPlan['copyUp'] = (source, target, keep) => {
     passCopyUp(tape, scene, { from: source, to: target, keep })
   }
-  const mounts = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings, modeOf, copyUp }
-  const late = recordMounts(tape, mounts)
+  const follow = linksOf(plan.root, spec)
+  const common = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings }
+  const late = recordMounts(tape, { ...common, modeOf, copyUp, throughLinks: follow })
   tape.because('devices and links that every container has, made on descriptors inside the root')
   recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined, lookUp })
   tape.because('the working directory, where the image has none')
@@ -68,6 +72,16 @@ function passCopyUp(
   tape.call('dup3', [from, copyDescriptors.from, cloexec])
   tape.call('dup3', [to, copyDescriptors.to, cloexec])
   scene.gates.push({ name: 'copy-up', at: passGate(tape, 'copy-up', copyUpResult(keep)) })
+}
+
+/** Follows the links of the image to where something is to be mounted; below what is mounted itself there are none. */
+function linksOf({ path, overlay }: RootPlan, { mounts = [] }: OciSpec): (destination: string) => string {
+  const layers = overlay ? [overlay.upper, ...overlay.lower] : [path]
+  const all = new Set(mounts.map(({ destination }) => posix.join('/', destination)))
+  return (destination) => {
+    const own = posix.join('/', destination)
+    return throughLinks(layers, own, (folder) => folder !== own && all.has(folder))
+  }
 }
 
 /** What lies at a path of a root that is open to us, links of the image resolved inside it. */

@@ -36,6 +36,7 @@ export function recordLiveMount(mount: OciMount, plan: LiveMountPlan): Birth {
     spaces,
     warnings: [],
     modeOf: () => undefined,
+    throughLinks: (destination: string) => destination,
     copyUp: () => {
       throw specUnsupported(`mounts ${mount.destination}`, 'tmpcopyup in a running container is not supported')
     },

@@ -45,6 +45,8 @@ export interface MountPlan {
   warnings: string[]
   /** Permission bits of a folder in the root as it is now, where that can be known. */
   modeOf(path: string): number | undefined
+  /** A destination with the links of the image followed, as far as that can be known. */
+  throughLinks(destination: string): string
   /** Lets the player copy what is in a folder into a new filesystem, which is not there yet. */
   copyUp(from: Arg, to: Arg, keep: { mode: boolean; owner: boolean }): void
 }
@@ -110,7 +112,9 @@ function bindMount(tape: SyscallTape, plan: MountPlan, mount: OciMount, options:
     return tree
   })
   const isFolder = found.isDirectory()
-  moveMount(tape, copy, targetOf(tape, root, mount.destination, { isFolder, nofollow: options.destinationNofollow }))
+  const nofollow = options.destinationNofollow
+  const at = nofollow ? mount.destination : plan.throughLinks(mount.destination)
+  moveMount(tape, copy, targetOf(tape, root, at, { isFolder, nofollow }))
 }
 
 /** Absolute, or relative to the bundle. Throws SPEC_INVALID. */

@@ -201,14 +201,14 @@ export interface HidePlan {
 export function hidePaths(tape: SyscallTape, root: Arg, { spec, emptyFolder, host, fromHost }: HidePlan): void {
   const { MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC } = mountAttributes
   const sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
-  for (const path of spec.linux?.readonlyPaths ?? []) {
+  for (const path of new Set(spec.linux?.readonlyPaths)) {
     tape.because(`read-only: ${path}`)
     const target = openInRoot(tape, root, path, { tolerate: [ENOENT] })
     const copy = openTree(tape, target, '', AT_RECURSIVE)
     mountSetattr(tape, copy, { set: MOUNT_ATTR_RDONLY, clear: 0 }, { recursive: true })
     moveMount(tape, copy, target)
   }
-  for (const path of spec.linux?.maskedPaths ?? []) {
+  for (const path of new Set(spec.linux?.maskedPaths)) {
     tape.because(`masked: ${path}`)
     // What is in /proc and /sys is the kernel's, and the same here as in the container; an image may hold anything.
     const kind = /^\/(proc|sys)\//.test(path) ? host.kindOf(path) : 'unknown'

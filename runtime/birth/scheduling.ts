@@ -32,7 +32,7 @@ export function recordScheduler(tape: SyscallTape, { scheduler }: OciProcess): v
 /** `process.ioPriority`: inherited by all that the process starts. */
 export function recordIoPriority(tape: SyscallTape, { ioPriority }: OciProcess): void {
   if (!ioPriority) return
-  const { class: name, priority } = ioPriority
+  const { class: name, priority = 0 } = ioPriority
   const value = (ioPriorityClasses.indexOf(name as (typeof ioPriorityClasses)[number]) << 13) | priority
   tape.because('process.ioPriority')
   tape.call('ioprio_set', [{ value: 1, shown: 'IOPRIO_WHO_PROCESS' }, 0, { value, shown: `${name}|${priority}` }])

@@ -55,7 +55,7 @@ export const processShape: Shape = object({
   ),
   apparmorProfile: text(),
   selinuxLabel: text(),
-  ioPriority: object({ 'class!': word(...ioPriorityClasses), 'priority!': integer(0, 7) }),
+  ioPriority: object({ 'class!': word(...ioPriorityClasses), priority: integer(0, 7) }),
   scheduler: object({
     'policy!': word(...schedulerPolicies),
     nice: integer(-20, 19),

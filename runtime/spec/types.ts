@@ -33,7 +33,7 @@ export interface OciProcess {
   rlimits?: { type: string; soft: number; hard: number }[]
   apparmorProfile?: string
   selinuxLabel?: string
-  ioPriority?: { class: string; priority: number }
+  ioPriority?: { class: string; priority?: number }
   scheduler?: OciScheduler
   /** Lists of processors such as `0-3,7`; of a process that is added to a running container. */
   execCPUAffinity?: { initial?: string; final?: string }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -7,7 +7,7 @@ import { cgroups } from '../../runtime/cgroups/driver.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
-import { aFixture, type Fixture } from './runtime-fixture.ts'
+import { aFixture, type Fixture, logText } from './runtime-fixture.ts'
 
 const canRun = process.getuid?.() === 0
 
@@ -124,6 +124,50 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
       Object.assign(spec, { hooks: { startContainer: [{ path: '/bin/sh', args }] } })
     })
     expect(oci('run', '-b', bundle, 'hooked')).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it('a file is mounted where a link of the image leads, though nothing is there: its folders are made inside the root', () => {
+    const rootfs = join(on.folder, 'linked')
+    cpSync(on.rootfs, rootfs, { recursive: true, verbatimSymlinks: true })
+    symlinkSync('../run/systemd/resolve/stub-resolv.conf', join(rootfs, 'etc/resolv.conf'))
+    symlinkSync('/../../tmp/out', join(rootfs, 'etc/out'))
+    const source = join(on.folder, 'source')
+    writeFileSync(source, 'nameserver 192.0.2.1\n')
+    const bind = (destination: string) => ({ destination, type: 'bind', source, options: ['bind', 'ro'] })
+    configure(['cat', '/etc/resolv.conf', '/run/systemd/resolve/stub-resolv.conf', '/tmp/out/x'], (spec) => {
+      Object.assign(spec, {
+        root: { path: rootfs },
+        mounts: [...(spec.mounts ?? []), bind('/etc/resolv.conf'), bind('/etc/out/x')],
+      })
+    })
+    expect(oci('run', '-b', bundle, 'linked')).toMatchObject({ status: 0, stdout: 'nameserver 192.0.2.1\n'.repeat(3) })
+    expect(existsSync(join(rootfs, 'tmp/out/x'))).toBe(true)
+    expect(existsSync('/tmp/out/x')).toBe(false)
+  })
+
+  it('the same in an image of layers: the topmost that has the name says whether it is a link', async () => {
+    const [lower, hidden, upper, work] = ['lower', 'hidden', 'upper', 'work'].map((name) =>
+      join(on.folder, `o-${name}`),
+    )
+    cpSync(on.rootfs, lower ?? '', { recursive: true, verbatimSymlinks: true })
+    for (const folder of [hidden, upper, work])
+      mkdirSync(join(folder ?? '', folder === hidden ? 'etc' : ''), { recursive: true })
+    symlinkSync('../run/a/resolv.conf', join(lower ?? '', 'etc/resolv.conf'))
+    symlinkSync('../run/b/hosts', join(lower ?? '', 'etc/hosts'))
+    writeFileSync(join(hidden ?? '', 'etc/hosts'), '')
+    const source = join(on.folder, 'word')
+    writeFileSync(source, 'word\n')
+    const bind = (destination: string) => ({ destination, type: 'bind', source, options: ['bind'] })
+    const spec = on.spec(['sh', '-c', 'cat /run/a/resolv.conf /etc/hosts; ls /run'], (made) => {
+      made.mounts = [...(made.mounts ?? []), bind('/etc/resolv.conf'), bind('/etc/hosts')]
+    })
+    const rootfs = { overlay: { lower: [hidden ?? '', lower ?? ''], upper: upper ?? '', work: work ?? '' } }
+    const log = join(on.folder, 'layers.log')
+    await on.runtime.create({ id: 'layers', spec, rootfs, log: { path: log } })
+    await on.runtime.start('layers')
+    expect((await on.runtime.wait('layers')).exitCode).toBe(0)
+    await on.runtime.delete('layers')
+    expect(logText(log)).toBe('word\nword\na')
   })
 
   it('an ambient capability that cannot be raised is a warning', () => {
