@@ -1,7 +1,7 @@
 import { AT_RECURSIVE, cloneFlags, MNT_DETACH, mountAttributes, mountFlags, openFlags } from '../linux/constants.ts'
 import { EINVAL, ENOENT, ENOTDIR } from '../linux/errno-numbers.ts'
 import type { HostFacts } from '../linux/host.ts'
-import { parentMount } from '../linux/mount-table.ts'
+import { parentMount, wholeMounts } from '../linux/mount-table.ts'
 import { specInvalid } from '../spec/errors.ts'
 import { hostIdOf } from '../spec/id-mappings.ts'
 import type { OciSpec } from '../spec/types.ts'
@@ -165,6 +165,14 @@ export function enterRoot(tape: SyscallTape, root: Arg, propagation?: string, no
 
 /** The way of a ramdisk, whose root cannot be pivoted: it stays mounted below, out of reach without CAP_SYS_CHROOT. */
 function moveRoot(tape: SyscallTape, root: Arg): void {
+  tape.because(
+    'the host’s whole /proc and /sys go first: while one is there, the kernel lets a user namespace mount it bare',
+  )
+  for (const point of wholeMounts(['proc', 'sysfs'])) {
+    tape.call('umount2', [point, { value: MNT_DETACH, shown: 'MNT_DETACH' }], { tolerate: [EINVAL, ENOENT] })
+    // In a user namespace the host's mounts are locked: what is covered does not count either.
+    tape.call('mount', ['tmpfs', point, 'tmpfs', 0, null], { tolerate: [ENOENT] })
+  }
   tape.call('fchdir', [root])
   tape.call('mount', ['.', '/', null, flags(mountFlags.MS_MOVE, mountFlags), null])
   tape.call('chroot', ['.'])

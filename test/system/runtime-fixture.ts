@@ -17,7 +17,7 @@ import { type OciSpec, openRuntime, type Runtime, type Session } from '../../run
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 
 const applets =
-  'sh true false cat ls sleep mount id ps echo hostname grep head dd yes kill touch mkdir chroot printf test tty stty wc seq readlink stat find ionice env uname'
+  'sh true false cat ls sleep mount unshare id ps echo hostname grep head dd yes kill touch mkdir chroot printf test tty stty wc seq readlink stat find ionice env uname'
 
 /** A folder with a static busybox as the root of containers, a runtime root, and everything to clean up. */
 export interface Fixture extends AsyncDisposable {

@@ -170,6 +170,21 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     expect(logText(log)).toBe('word\nword\na')
   })
 
+  it('--no-pivot: no bare /proc for a user namespace inside, as without', () => {
+    const script = 'unshare -mrpf sh -c "mount -t proc none /proc && echo bare"'
+    configure(['sh', '-c', script], ({ process }) => {
+      for (const set of ['bounding', 'permitted'] as const) process.capabilities?.[set]?.push('CAP_SETFCAP')
+    })
+    for (const flags of [[], ['--no-pivot']]) {
+      const { status, stdout, stderr } = oci('run', ...flags, '-b', bundle, 'bare')
+      expect([status === 0, stdout, stderr]).toEqual([
+        false,
+        '',
+        expect.stringMatching(/permission denied|not permitted/i),
+      ])
+    }
+  })
+
   it('an ambient capability that cannot be raised is a warning', () => {
     configure(['grep', 'CapAmb', '/proc/self/status'], ({ process }) => {
       const both = ['CAP_KILL']
