@@ -77,25 +77,29 @@ function setCpu(folder: string, cpu: NonNullable<LinuxResources['cpu']>): void {
   const setBurst = () => burst !== undefined && set('cpu.cfs_burst_us', burst)
   const setQuota = () => quota && set('cpu.cfs_quota_us', quota)
   writeEitherWay(setPeriod, () => writeEitherWay(setQuota, setBurst))
-  if (realtimePeriod) writeWhere(`${folder}/cpu.rt_period_us`, 'cpu.realtimePeriod', realtimePeriod)
-  if (realtimeRuntime) writeWhere(`${folder}/cpu.rt_runtime_us`, 'cpu.realtimeRuntime', realtimeRuntime)
+  writeEitherWay(
+    () => realtimePeriod && writeWhere(`${folder}/cpu.rt_period_us`, 'cpu.realtimePeriod', realtimePeriod),
+    () => realtimeRuntime && writeWhere(`${folder}/cpu.rt_runtime_us`, 'cpu.realtimeRuntime', realtimeRuntime),
+  )
 }
 
 function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>): void {
-  const { limit, swap, reservation, swappiness, kernel = -1, kernelTCP = -1 } = memory
+  const { limit, reservation, swappiness, kernel = -1, kernelTCP = -1 } = memory
+  const sum = `${folder}/memory.memsw.limit_in_bytes`
+  // No limit may be above the sum with swap: without any, the sum can have none either, as runc has it.
+  const swap = limit === -1 && !memory.swap && existsSync(sum) ? -1 : memory.swap
   checkBeforeUpdate(`${folder}/memory.usage_in_bytes`, memory)
   const setLimit = () => limit !== undefined && limit !== 0 && writeValue(`${folder}/memory.limit_in_bytes`, limit)
   if (swap === undefined || swap === 0) setLimit()
   else {
-    const file = `${folder}/memory.memsw.limit_in_bytes`
-    if (!existsSync(file)) throw cgroupUnsupported('memory.swap', 'this kernel does not account for swap')
+    if (!existsSync(sum)) throw cgroupUnsupported('memory.swap', 'this kernel does not account for swap')
     // The limit must never be above the sum with swap: when it grows, the sum has to grow first.
     try {
       setLimit()
-      writeValue(file, swap)
+      writeValue(sum, swap)
     } catch (error) {
       if (errnoOf(error) !== 'EINVAL') throw error
-      writeValue(file, swap)
+      writeValue(sum, swap)
       setLimit()
     }
   }

@@ -185,6 +185,17 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     }
   })
 
+  it('update --memory -1 takes the limit of memory with swap away too, which could not be below', () => {
+    configure(['sleep', '60'], (spec) =>
+      Object.assign(spec.linux, {
+        resources: { ...spec.linux.resources, memory: { limit: 32 << 20, swap: 48 << 20 } },
+      }),
+    )
+    expect(detached('grown').status).toBe(0)
+    expect(oci('update', '--memory', '-1', 'grown')).toMatchObject({ status: 0, stderr: '' })
+    expect(cgroups().memoryLimit(group)).toBeUndefined()
+  })
+
   it('an ambient capability that cannot be raised is a warning', () => {
     configure(['grep', 'CapAmb', '/proc/self/status'], ({ process }) => {
       const both = ['CAP_KILL']
