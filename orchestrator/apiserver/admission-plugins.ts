@@ -30,26 +30,36 @@ export interface PluginOptions {
   /** For whom tokens are meant when nobody says so. */
   readonly audiences: readonly string[]
   readonly escalation: Parameters<typeof rbacEscalation>[0]
-  /** Of those that are not there unless somebody asks for them. */
-  readonly enabled: readonly OptionalPlugin[]
+  /** Left out of the chain. */
+  readonly disabled: readonly AdmissionPluginName[]
 }
 
-/** Not on by itself yet: with it every pod waits for a token, which the end-to-end suites have only partly seen. */
-export const optionalPlugins = ['ServiceAccount'] as const
-export type OptionalPlugin = (typeof optionalPlugins)[number]
+/** Those that somebody may do without, all of them on unless he says so. The others are part of what a kind is. */
+export const admissionPluginNames = [
+  'NamespaceLifecycle',
+  'LimitRanger',
+  'ServiceAccount',
+  'NodeRestriction',
+  'PodSecurity',
+  'Priority',
+  'DefaultTolerationSeconds',
+  'DefaultStorageClass',
+  'StorageObjectInUseProtection',
+  'RuntimeClass',
+  'ResourceQuota',
+] as const
+export type AdmissionPluginName = (typeof admissionPluginNames)[number]
 
 /** The chain for this server. */
 export function admissionPlugins(
   registry: Omit<Registry, 'admission'>,
-  { serviceCidr, audiences, escalation, enabled }: PluginOptions,
+  { serviceCidr, audiences, escalation, disabled }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
-  return [
+  const all = [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
-    ...(enabled.includes('ServiceAccount')
-      ? [serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) })]
-      : []),
+    serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
     nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
     podSecurity(objects),
     priority(objects),
@@ -62,6 +72,8 @@ export function admissionPlugins(
     // Last: what any other refuses takes nothing.
     resourceQuota({ objects, clock: registry.clock, ...quotaStore({ ...registry, admission: [] }) }),
   ]
+  const without = new Set<string>(disabled)
+  return all.filter(({ name }) => !without.has(name))
 }
 
 /** Reservations go past admission: they are its own work. */
