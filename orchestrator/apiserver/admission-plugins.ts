@@ -1,5 +1,11 @@
 /** Which policies there are, in Kubernetes' recommended order (k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go). */
 import type { AdmissionChain } from '../admission/admission.ts'
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjectRestriction,
+  type IsSigner,
+} from '../admission/certificate-signers.ts'
 import { defaultStorageClass } from '../admission/default-storage-class.ts'
 import { defaultTolerationSeconds } from '../admission/default-toleration-seconds.ts'
 import { limitRanger } from '../admission/limit-ranger.ts'
@@ -20,6 +26,7 @@ import { namespaceKind } from '../api/kinds/namespace.ts'
 import { podKind } from '../api/kinds/pod.ts'
 import { serviceKind } from '../api/kinds/service.ts'
 import type { KubeObject, ResourceQuota } from '../api/types.ts'
+import { organizationsOf } from '../auth/certificate-request.ts'
 import { keyOf } from './objects.ts'
 import type { Registry } from './registry.ts'
 import { reachNewest, replaceStored } from './stored.ts'
@@ -46,6 +53,9 @@ export const admissionPluginNames = [
   'DefaultStorageClass',
   'StorageObjectInUseProtection',
   'RuntimeClass',
+  'CertificateApproval',
+  'CertificateSigning',
+  'CertificateSubjectRestriction',
   'ResourceQuota',
 ] as const
 export type AdmissionPluginName = (typeof admissionPluginNames)[number]
@@ -56,6 +66,10 @@ export function admissionPlugins(
   { serviceCidr, audiences, escalation, disabled }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
+  const isSigner: IsSigner = (user, verb, name) => {
+    const resource = { group: 'certificates.k8s.io', resource: 'signers', subresource: '', name }
+    return registry.authorizer.decide({ user, verb, path: '', resource }).allowed
+  }
   const all = [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
@@ -67,6 +81,9 @@ export function admissionPlugins(
     defaultStorageClass(objects),
     storageObjectInUseProtection,
     runtimeClass(objects),
+    certificateApproval(isSigner),
+    certificateSigning(isSigner),
+    certificateSubjectRestriction(organizationsOf),
     serviceAddresses({ cidr: serviceCidr, clock: registry.clock, listServices: () => objects.list(serviceKind) }),
     rbacEscalation(escalation),
     // Last: what any other refuses takes nothing.
