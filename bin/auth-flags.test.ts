@@ -13,14 +13,15 @@ describe('authOptions', () => {
       serviceAccountIssuer: 'https://x.y',
       apiAudiences: 'a,b',
       anonymousAuth: 'false',
-      enableAdmissionPlugins: 'ServiceAccount',
+      enableAdmissionPlugins: 'NodeRestriction',
+      disableAdmissionPlugins: 'ServiceAccount,PodSecurity',
       auditLogPath: '/l',
     }
     expect(authOptions({ ...flags, ...given, auditLogMaxsize: '2', auditLogMaxbackup: '0' })).toEqual({
       serviceAccountIssuer: 'https://x.y',
       apiAudiences: ['a', 'b'],
       anonymousAuth: false,
-      admissionPlugins: ['ServiceAccount'],
+      disabledAdmissionPlugins: ['ServiceAccount', 'PodSecurity'],
       audit: { path: '/l', largestBytes: 2 * 1024 * 1024, backups: 0 },
     })
   })
@@ -30,6 +31,8 @@ describe('authOptions', () => {
     { serviceAccountIssuer: 'x' },
     { anonymousAuth: 'yes' },
     { enableAdmissionPlugins: 'AlwaysDeny' },
+    { disableAdmissionPlugins: 'serviceaccount' },
+    { enableAdmissionPlugins: 'Priority', disableAdmissionPlugins: 'Priority' },
     { auditLogMaxsize: '0' },
     { auditLogMaxbackup: '-1' },
   ])('refuses %j', (wrong) => {

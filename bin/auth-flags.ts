@@ -1,7 +1,7 @@
 /** Who is believed and what is written down; the names are kube-apiserver's. */
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { type OptionalPlugin, optionalPlugins, type ServerOptions } from '../orchestrator/index.ts'
+import { type AdmissionPluginName, admissionPluginNames, type ServerOptions } from '../orchestrator/index.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
 
 export interface AuthFlags {
@@ -12,6 +12,8 @@ export interface AuthFlags {
   anonymousAuth: string
   /** Separated by commas. */
   enableAdmissionPlugins?: string
+  /** Separated by commas. */
+  disableAdmissionPlugins?: string
   auditLogPath?: string
   /** Megabytes. */
   auditLogMaxsize: string
@@ -23,7 +25,8 @@ export function addAuthOptions(command: Command): Command {
     .option('--service-account-issuer <url>', 'who issues the tokens of service accounts, as a URL in every token')
     .option('--api-audiences <list>', 'for whom a token has to be made to be good here; the issuer unless given')
     .option('--anonymous-auth <bool>', 'whether health and version are told to everybody', 'true')
-    .option('--enable-admission-plugins <list>', `further admission plugins: ${optionalPlugins.join(', ')}`)
+    .option('--disable-admission-plugins <list>', `do without these of ${admissionPluginNames.join(', ')}`)
+    .option('--enable-admission-plugins <list>', 'admission plugins to have: all are, unless disabled')
     .option('--audit-log-path <file>', 'write who did what to this file, one JSON line each')
     .option('--audit-log-maxsize <mb>', 'begin another file when this one has so many megabytes', '100')
     .option('--audit-log-maxbackup <n>', 'keep so many full files; 0 keeps all', '10')
@@ -31,7 +34,7 @@ export function addAuthOptions(command: Command): Command {
 
 type AuthOptions = Pick<
   ServerOptions,
-  'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'admissionPlugins' | 'audit'
+  'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'disabledAdmissionPlugins' | 'audit'
 >
 
 /** What the flags mean to the server. Throws BAD_FLAG. */
@@ -45,21 +48,26 @@ export function authOptions(flags: AuthFlags): AuthOptions {
     ...(issuer === undefined ? {} : { serviceAccountIssuer: issuer }),
     ...(apiAudiences === undefined ? {} : { apiAudiences: apiAudiences.split(',').filter((each) => each !== '') }),
     anonymousAuth: anonymousAuth === 'true',
-    ...(flags.enableAdmissionPlugins === undefined
-      ? {}
-      : { admissionPlugins: pluginsOf(flags.enableAdmissionPlugins) }),
+    ...disabledPlugins(flags),
     ...(path === undefined ? {} : { audit: { path: resolve(path), largestBytes, backups } }),
   }
 }
 
-function pluginsOf(list: string): OptionalPlugin[] {
+/** Which are left out. Whoever names those that he wants gets no fewer, but is told of one that there is not. */
+function disabledPlugins(flags: AuthFlags): Pick<AuthOptions, 'disabledAdmissionPlugins'> {
+  const enabled = pluginsOf('--enable-admission-plugins', flags.enableAdmissionPlugins)
+  const disabled = pluginsOf('--disable-admission-plugins', flags.disableAdmissionPlugins)
+  const both = disabled.find((name) => enabled.includes(name))
+  if (both !== undefined) throw badFlag(`--disable-admission-plugins ${both}: it is enabled by another flag`)
+  return disabled.length === 0 ? {} : { disabledAdmissionPlugins: disabled }
+}
+
+function pluginsOf(flag: string, list = ''): AdmissionPluginName[] {
   const names = list.split(',').filter((each) => each !== '')
-  const isOptional = (name: string): name is OptionalPlugin => optionalPlugins.some((each) => each === name)
-  const unknown = names.find((name) => !isOptional(name))
-  if (unknown !== undefined) {
-    throw badFlag(`--enable-admission-plugins ${unknown}: not one of ${optionalPlugins.join(', ')}`)
-  }
-  return names.filter(isOptional)
+  const isKnown = (name: string): name is AdmissionPluginName => admissionPluginNames.some((each) => each === name)
+  const unknown = names.find((name) => !isKnown(name))
+  if (unknown !== undefined) throw badFlag(`${flag} ${unknown}: not one of ${admissionPluginNames.join(', ')}`)
+  return names.filter(isKnown)
 }
 
 /** Others find our keys below it (OpenID Connect Discovery 1.0, section 2). */

@@ -1,4 +1,4 @@
-export { type OptionalPlugin, optionalPlugins } from './apiserver/admission-plugins.ts'
+export { type AdmissionPluginName, admissionPluginNames } from './apiserver/admission-plugins.ts'
 export { type ApiServer, type ServerOptions, startServer } from './apiserver/server.ts'
 export { writeKubeconfig } from './auth/kubeconfig.ts'
 export type { KeyPair, Pki } from './auth/pki.ts'

@@ -17,7 +17,12 @@ export interface AdmissionRequest {
   readonly dryRun: boolean
   /** Takes sentences for `Warning` headers. */
   warn(text: string): void
+  /** Takes a fact for the audit log. Unset where nobody keeps one. */
+  readonly annotate?: Annotate
 }
+
+/** `key` with the domain of its plugin, once a request: a later value replaces the earlier one. */
+export type Annotate = (key: string, value: string) => void
 
 /** A policy. Either function throws a StatusError to refuse the request. */
 export interface AdmissionPlugin {

@@ -9,6 +9,11 @@ import { serviceAccount } from './service-account.ts'
 const accounts: Record<string, ServiceAccount> = {
   default: {},
   puller: { imagePullSecrets: [{ name: 'mine' }], automountServiceAccountToken: false },
+  strict: {
+    metadata: { name: 'strict', annotations: { 'kubernetes.io/enforce-mountable-secrets': 'true' } },
+    secrets: [{ name: 'lent' }],
+    imagePullSecrets: [{ name: 'pull' }],
+  },
 }
 const plugin = serviceAccount({
   objects: { get: (_kind, name) => accounts[name] as never, list: () => [] },
@@ -16,19 +21,19 @@ const plugin = serviceAccount({
   random: () => 0,
 })
 
+const request = {
+  verb: 'create' as const,
+  kind: podKind as unknown as Kind,
+  namespace: 'n',
+  name: 'p',
+  user: { name: 'u', groups: [] },
+  dryRun: false,
+  warn: () => {},
+}
+
 async function admitted(object: Pod): Promise<Pod> {
-  const user = { name: 'u', groups: [] }
-  const kind = podKind as unknown as Kind
-  await plugin.mutate?.({
-    verb: 'create',
-    kind,
-    namespace: 'n',
-    name: 'p',
-    object,
-    user,
-    dryRun: false,
-    warn: () => {},
-  })
+  await plugin.mutate?.({ ...request, object })
+  await plugin.validate?.({ ...request, object })
   return object
 }
 
@@ -88,5 +93,61 @@ describe('serviceAccount', () => {
     await expect(admitted(mirror({ serviceAccountName: 'default' }))).rejects.toThrow(
       'a mirror pod may not reference service accounts',
     )
+    const envFrom = [{ secretRef: { name: 's' } }]
+    await expect(admitted(mirror({ containers: [{ name: 'c', image: 'i', envFrom }] }))).rejects.toThrow(
+      'a mirror pod may not reference secrets',
+    )
+    const projected = { sources: [{ serviceAccountToken: { path: 't' } }] }
+    await expect(admitted(mirror({ volumes: [{ name: 'v', projected }] }))).rejects.toThrow(
+      'a mirror pod may not use ServiceAccountToken volume projections',
+    )
+  })
+
+  it('the volume that a copied pod brings is used, not a second one', async () => {
+    const volumes = [{ name: 'kube-api-access-old', projected: { sources: [] } }]
+    const { spec } = await admitted(aPlainPod({ volumes }))
+    expect(spec?.volumes).toEqual(volumes)
+    expect(spec?.containers[0]?.volumeMounts).toEqual([{ name: 'kube-api-access-old', readOnly: true, mountPath }])
+  })
+
+  describe('an account that is limited to its secrets', () => {
+    const serviceAccountName = 'strict'
+    const env = (name: string) => [{ name: 'E', valueFrom: { secretKeyRef: { name, key: 'k' } } }]
+    const container = (more: object) => ({ name: 'c', image: 'i', ...more })
+    const ends = 'is not allowed because service account strict does not reference that secret'
+
+    it('lends those that it names', async () => {
+      const volumes = [{ name: 'v', secret: { secretName: 'lent' } }]
+      const pod = aPlainPod({ serviceAccountName, volumes, containers: [container({ env: env('lent') })] })
+      expect((await admitted(pod)).spec?.imagePullSecrets).toEqual([{ name: 'pull' }])
+    })
+
+    it.each([
+      [{ volumes: [{ name: 'v', secret: { secretName: 'other' } }] }, `volume with secret.secretName="other" ${ends}`],
+      [
+        { containers: [container({ env: env('other') })] },
+        `container c with envVar E referencing secret.secretName="other" ${ends}`,
+      ],
+      [
+        { initContainers: [container({ envFrom: [{ secretRef: { name: 'other' } }] })] },
+        `init container c with envFrom referencing secret.secretName="other" ${ends}`,
+      ],
+      [
+        { imagePullSecrets: [{ name: 'pull' }, { name: 'lent' }] },
+        'imagePullSecrets[1].name="lent" is not allowed because service account strict does not reference that imagePullSecret',
+      ],
+    ])('lends no other: %j', async (spec, message) => {
+      await expect(admitted(aPlainPod({ serviceAccountName, ...spec }))).rejects.toThrow(
+        `pods "p" is forbidden: ${message}`,
+      )
+    })
+
+    it('lends none to a container that comes later', async () => {
+      const object = aPlainPod({ serviceAccountName, ephemeralContainers: [container({ env: env('other') })] })
+      const later = { ...request, verb: 'update' as const, subresource: 'ephemeralcontainers', object }
+      await expect(plugin.validate?.(later)).rejects.toThrow(
+        `ephemeral container c with envVar E referencing secret.secretName="other" ${ends}`,
+      )
+    })
   })
 })

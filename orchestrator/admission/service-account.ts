@@ -1,10 +1,11 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/serviceaccount, KEP-1205 (bound tokens). */
 import type { Clock } from '../../runtime/base/clock.ts'
 import { serviceAccountKind } from '../api/kinds/config.ts'
-import { own } from '../api/own.ts'
+import { isMirrorPod, referencesOf } from '../api/pod-references.ts'
 import { forbidden } from '../api/status.ts'
 import type { Container, Pod, ServiceAccount, Volume } from '../api/types.ts'
 import { type AdmissionPlugin, type AdmissionRequest, isNewPod } from './admission.ts'
+import { secretNotMountable } from './mountable-secrets.ts'
 import type { StoredObjects } from './stored-objects.ts'
 
 export interface ServiceAccountOptions {
@@ -16,15 +17,19 @@ export interface ServiceAccountOptions {
 
 type Spec = NonNullable<Pod['spec']>
 
-/** Gives every new pod an account, the account's pull secrets, and files with which its containers reach the API. */
+/**
+ * Gives every new pod an account, the account's pull secrets, and files with which its containers reach the API; lets a
+ * pod use only those secrets that an account is limited to.
+ */
 export function serviceAccount(options: ServiceAccountOptions): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
     async mutate(request) {
-      const { metadata, spec } = (request.object ?? {}) as Pod
+      const pod = request.object as Pod | undefined
+      const spec = pod?.spec
       if (!isNewPod(request) || !spec) return
-      if (own(metadata?.annotations, mirrorMark) !== undefined) {
-        refuseMirrorWithAccount(request, spec)
+      if (isMirrorPod(pod)) {
+        refuseMirrorWithAccount(request, pod)
         return
       }
       spec.serviceAccountName ||= 'default'
@@ -36,17 +41,26 @@ export function serviceAccount(options: ServiceAccountOptions): AdmissionPlugin 
         spec.imagePullSecrets = account.imagePullSecrets.map((secret) => ({ ...secret }))
       }
     },
+    async validate(request) {
+      const pod = request.object as Pod | undefined
+      const isNew = isNewPod(request)
+      if (!pod?.spec || isMirrorPod(pod) || !(isNew || getsEphemeralContainers(request))) return
+      const account = await findAccount(request, pod.spec.serviceAccountName || 'default', options)
+      const problem = secretNotMountable(account, pod.spec, isNew ? 'new' : 'ephemeral containers')
+      if (problem !== undefined) throw forbidden(request.kind, request.name, problem)
+    },
   }
 }
 
-const mirrorMark = 'kubernetes.io/config.mirror'
+const getsEphemeralContainers = ({ kind, verb, subresource }: AdmissionRequest) =>
+  kind.resource === 'pods' && kind.group === '' && verb === 'update' && subresource === 'ephemeralcontainers'
 
 /** Its files lie on the node already: nothing of the API can be given to it. */
-function refuseMirrorWithAccount({ kind, name }: AdmissionRequest, spec: Spec): void {
+function refuseMirrorWithAccount({ kind, name }: AdmissionRequest, pod: Pod): void {
   const refuse = (what: string) => forbidden(kind, name, `a mirror pod may not ${what}`)
-  if (spec.serviceAccountName) throw refuse('reference service accounts')
-  for (const { secret, projected } of spec.volumes ?? []) {
-    if (secret) throw refuse('reference secrets')
+  if (pod.spec?.serviceAccountName) throw refuse('reference service accounts')
+  if (referencesOf(pod).some((each) => each.startsWith('secrets/'))) throw refuse('reference secrets')
+  for (const { projected } of pod.spec?.volumes ?? []) {
     if (projected?.sources?.some((source) => source.serviceAccountToken)) {
       throw refuse('use ServiceAccountToken volume projections')
     }
@@ -77,8 +91,12 @@ const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'
 /** One hour, and so much more that a token that is renewed late is still good. */
 const tokenSeconds = 3607
 
+const volumePrefix = 'kube-api-access-'
+
 function mountToken(spec: Spec, options: ServiceAccountOptions): void {
-  const volumeName = `kube-api-access-${fiveLetters(options)}`
+  // A copy of another pod brings its volume along.
+  const brought = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))
+  const volumeName = brought?.name ?? `${volumePrefix}${fiveLetters(options)}`
   const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers]
   const without = containers.filter(({ volumeMounts = [] }) => !volumeMounts.some((at) => at.mountPath === tokenPath))
   if (without.length === 0) return
@@ -86,7 +104,7 @@ function mountToken(spec: Spec, options: ServiceAccountOptions): void {
     const mount = { name: volumeName, readOnly: true, mountPath: tokenPath }
     container.volumeMounts = [...(container.volumeMounts ?? []), mount]
   }
-  spec.volumes = [...(spec.volumes ?? []), tokenVolume(volumeName)]
+  if (!brought) spec.volumes = [...(spec.volumes ?? []), tokenVolume(volumeName)]
 }
 
 function tokenVolume(name: string): Volume {

@@ -71,12 +71,6 @@ const gaps: readonly Gap[] = [
     how: 'nobody is preempted yet: important pods are only scheduled first',
   },
   {
-    kind: 'Pod',
-    field: 'spec.serviceAccountName',
-    covered: 'partly',
-    how: 'its token is mounted with --enable-admission-plugins ServiceAccount',
-  },
-  {
     kind: 'Service',
     field: 'spec.ports',
     covered: 'no',

@@ -1,5 +1,11 @@
 /** Which policies there are, in Kubernetes' recommended order (k8s.io/kubernetes/pkg/kubeapiserver/options/plugins.go). */
 import type { AdmissionChain } from '../admission/admission.ts'
+import {
+  certificateApproval,
+  certificateSigning,
+  certificateSubjectRestriction,
+  type IsSigner,
+} from '../admission/certificate-signers.ts'
 import { defaultStorageClass } from '../admission/default-storage-class.ts'
 import { defaultTolerationSeconds } from '../admission/default-toleration-seconds.ts'
 import { limitRanger } from '../admission/limit-ranger.ts'
@@ -20,6 +26,7 @@ import { namespaceKind } from '../api/kinds/namespace.ts'
 import { podKind } from '../api/kinds/pod.ts'
 import { serviceKind } from '../api/kinds/service.ts'
 import type { KubeObject, ResourceQuota } from '../api/types.ts'
+import { organizationsOf } from '../auth/certificate-request.ts'
 import { keyOf } from './objects.ts'
 import type { Registry } from './registry.ts'
 import { reachNewest, replaceStored } from './stored.ts'
@@ -30,26 +37,43 @@ export interface PluginOptions {
   /** For whom tokens are meant when nobody says so. */
   readonly audiences: readonly string[]
   readonly escalation: Parameters<typeof rbacEscalation>[0]
-  /** Of those that are not there unless somebody asks for them. */
-  readonly enabled: readonly OptionalPlugin[]
+  /** Left out of the chain. */
+  readonly disabled: readonly AdmissionPluginName[]
 }
 
-/** Not on by itself yet: with it every pod waits for a token, which the end-to-end suites have only partly seen. */
-export const optionalPlugins = ['ServiceAccount'] as const
-export type OptionalPlugin = (typeof optionalPlugins)[number]
+/** Those that somebody may do without, all of them on unless he says so. The others are part of what a kind is. */
+export const admissionPluginNames = [
+  'NamespaceLifecycle',
+  'LimitRanger',
+  'ServiceAccount',
+  'NodeRestriction',
+  'PodSecurity',
+  'Priority',
+  'DefaultTolerationSeconds',
+  'DefaultStorageClass',
+  'StorageObjectInUseProtection',
+  'RuntimeClass',
+  'CertificateApproval',
+  'CertificateSigning',
+  'CertificateSubjectRestriction',
+  'ResourceQuota',
+] as const
+export type AdmissionPluginName = (typeof admissionPluginNames)[number]
 
 /** The chain for this server. */
 export function admissionPlugins(
   registry: Omit<Registry, 'admission'>,
-  { serviceCidr, audiences, escalation, enabled }: PluginOptions,
+  { serviceCidr, audiences, escalation, disabled }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
-  return [
+  const isSigner: IsSigner = (user, verb, name) => {
+    const resource = { group: 'certificates.k8s.io', resource: 'signers', subresource: '', name }
+    return registry.authorizer.decide({ user, verb, path: '', resource }).allowed
+  }
+  const all = [
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
-    ...(enabled.includes('ServiceAccount')
-      ? [serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) })]
-      : []),
+    serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
     nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
     podSecurity(objects),
     priority(objects),
@@ -57,11 +81,16 @@ export function admissionPlugins(
     defaultStorageClass(objects),
     storageObjectInUseProtection,
     runtimeClass(objects),
+    certificateApproval(isSigner),
+    certificateSigning(isSigner),
+    certificateSubjectRestriction(organizationsOf),
     serviceAddresses({ cidr: serviceCidr, clock: registry.clock, listServices: () => objects.list(serviceKind) }),
     rbacEscalation(escalation),
     // Last: what any other refuses takes nothing.
     resourceQuota({ objects, clock: registry.clock, ...quotaStore({ ...registry, admission: [] }) }),
   ]
+  const without = new Set<string>(disabled)
+  return all.filter(({ name }) => !without.has(name))
 }
 
 /** Reservations go past admission: they are its own work. */

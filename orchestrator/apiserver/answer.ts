@@ -4,6 +4,7 @@ import { stringify } from 'yaml'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { encodeProtobuf } from '../api/protobuf/encode.ts'
+import { encodePartial, encodePartialList } from '../api/protobuf/partial.ts'
 import type { KubeObject, Status } from '../api/types.ts'
 import { type OutputForm, protobufType } from './negotiate.ts'
 import { itemJsonOf, jsonOf, protobufOf } from './objects.ts'
@@ -44,6 +45,18 @@ function textAnswer(value: unknown, presentation: Presentation, status = 200): A
   return { status, ...inEncoding(JSON.stringify(value), presentation) }
 }
 
+function partialAnswer(
+  partial: ReturnType<typeof partialOf>,
+  { status, ...presentation }: Presentation & { status: number },
+): Answer {
+  if (presentation.form.encoding === 'protobuf') return binaryAnswer(encodePartial(partial), status)
+  return textAnswer(partial, presentation, status)
+}
+
+function binaryAnswer(body: Uint8Array, status = 200): Answer {
+  return { status, contentType: protobufType, body }
+}
+
 /** A Status in the schema. */
 export const statusDefinition = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
 
@@ -71,7 +84,7 @@ export function objectAnswer(
     table.metadata = { resourceVersion: object.metadata?.resourceVersion }
     return textAnswer(table, presentation, status)
   }
-  if (as) return textAnswer(partialOf(object, version), presentation, status)
+  if (as) return partialAnswer(partialOf(object, version), { ...presentation, status })
   const shown = shownBy(kind, object)
   if (presentation.form.encoding === 'protobuf')
     return { status, contentType: protobufType, body: protobufOf(kind, shown) }
@@ -94,6 +107,7 @@ export function listAnswer(kind: Kind, listed: Listed, presentation: Presentatio
   if (as) {
     const items = listed.items.map((object) => partialOf(object, version))
     const list = { kind: 'PartialObjectMetadataList', apiVersion: `meta.k8s.io/${version}`, metadata, items }
+    if (presentation.form.encoding === 'protobuf') return binaryAnswer(encodePartialList(list))
     return textAnswer(list, presentation)
   }
   const type = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) }

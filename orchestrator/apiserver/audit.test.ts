@@ -36,13 +36,56 @@ describe('audit events', () => {
       user: { username: 'admin', groups: ['system:masters'] },
       sourceIPs: ['127.0.0.1'],
       userAgent: 'test/1',
-      objectRef: { resource: 'secrets', namespace: 'default', apiVersion: 'v1' },
+      objectRef: { resource: 'secrets', namespace: 'default', name: 's', apiVersion: 'v1' },
       responseStatus: { metadata: {}, code: 201 },
       requestReceivedTimestamp: time,
       stageTimestamp: time,
       annotations: { 'authorization.k8s.io/decision': 'allow', 'authorization.k8s.io/reason': '' },
     })
     expect(api.auditLines.join('')).not.toMatch(/hunter2|aHVudGVyMg/)
+  })
+
+  it('what is made has its name: the one that was made up for it, and the one that was refused', async () => {
+    const make = (metadata: object) => api.call('POST', '/api/v1/namespaces/default/configmaps', { body: { metadata } })
+    const { headers, body } = await make({ generateName: 'made-' })
+    expect(body.metadata.name).toMatch(/^made-.{5}$/)
+    expect(eventsOf(headers['audit-id'])[0].objectRef.name).toBe(body.metadata.name)
+    const refused = await make({ name: 'Not a name' })
+    expect(refused.status).toBe(422)
+    expect(eventsOf(refused.headers['audit-id'])[0].objectRef.name).toBe('Not a name')
+  })
+
+  it('a pod: which standard held it, and what the one for audits forbids', async () => {
+    const prefix = 'pod-security.kubernetes.io/'
+    const labels = { [`${prefix}audit`]: 'baseline', [`${prefix}enforce`]: 'baseline', [`${prefix}warn`]: 'privileged' }
+    await api.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'audited', labels } } })
+    const annotationsOf = async (where: string, body: object) => {
+      const { status, headers } = await api.call('POST', where, { body })
+      const { annotations } = eventsOf(headers['audit-id'])[0]
+      const ours = Object.entries(annotations).filter(([key]) => key.startsWith(prefix))
+      return { status, ...Object.fromEntries(ours.map(([key, value]) => [key.slice(prefix.length), value])) }
+    }
+    const template = { spec: { hostPID: true, containers: [{ name: 'c', image: 'i' }] } }
+    const forbids = 'would violate PodSecurity "baseline:latest": host namespaces (hostPID=true)'
+    const pods = '/api/v1/namespaces/audited/pods'
+    expect(await annotationsOf(pods, { metadata: { name: 'p' }, ...template })).toEqual({
+      status: 403,
+      'enforce-policy': 'baseline:latest',
+      'audit-violations': forbids,
+    })
+    const fine = { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } }
+    expect(await annotationsOf(pods, fine)).toEqual({ status: 201, 'enforce-policy': 'baseline:latest' })
+    expect(await annotationsOf('/api/v1/namespaces/default/pods', fine)).toEqual({
+      status: 201,
+      'enforce-policy': 'privileged:latest',
+    })
+    const selector = { matchLabels: { a: 'b' } }
+    const spec = { selector, template: { metadata: { labels: { a: 'b' } }, ...template } }
+    const workload = { metadata: { name: 'd' }, spec }
+    expect(await annotationsOf('/apis/apps/v1/namespaces/audited/deployments', workload)).toEqual({
+      status: 201,
+      'audit-violations': forbids,
+    })
   })
 
   it('what was refused is there with the reason, nobody with 401, and the id may be the client’s', async () => {

@@ -11,7 +11,7 @@ import type { Status } from '../api/types.ts'
 import type { User } from '../api/user.ts'
 import type { Decision } from '../auth/authorize.ts'
 import type { Answer, StreamedAnswer } from './answer.ts'
-import { headerOf, type Incoming } from './incoming.ts'
+import { headerOf, type Incoming, type RequestNotes } from './incoming.ts'
 import type { RequestInfo } from './request-info.ts'
 
 /** Where lines go. */
@@ -40,7 +40,7 @@ export class Audit {
 const given = /^[A-Za-z0-9-]{1,64}$/
 
 /** What is found out about one request, until it is over. */
-export class RequestAudit {
+export class RequestAudit implements RequestNotes {
   /** In the header `Audit-Id`: as the client gave it, or a new one. */
   readonly id: string
   readonly #request: Audited
@@ -53,6 +53,8 @@ export class RequestAudit {
   #decision: Decision | undefined
   #failure: Status | undefined
   #isOver = false
+  #name = ''
+  readonly #annotations: Record<string, string> = {}
 
   constructor(request: Audited, { sink, clock }: { sink: AuditSink; clock: Clock }) {
     const id = headerOf(request, 'audit-id') ?? ''
@@ -73,6 +75,16 @@ export class RequestAudit {
 
   as(user: User): void {
     this.#impersonated = user
+  }
+
+  /** What is made: its name is in the body, or only in the answer. */
+  names(name: string): void {
+    this.#name = name
+  }
+
+  /** What admission found worth telling. */
+  annotate(key: string, value: string): void {
+    this.#annotations[key] = value
   }
 
   decided(decision: Decision): void {
@@ -139,14 +151,15 @@ export class RequestAudit {
       },
       requestReceivedTimestamp: this.#received,
       stageTimestamp: microTime(this.#clock),
-      ...this.#annotations(),
+      ...this.#allAnnotations(),
     }
     this.#sink.write(`${JSON.stringify(event)}\n`)
   }
 
   #objectRef() {
     if (this.#info?.type !== 'resource') return {}
-    const { resource, namespace, name, group, version, subresource } = this.#info
+    const { resource, namespace, group, version, subresource } = this.#info
+    const name = this.#info.name || this.#name
     return {
       objectRef: {
         resource,
@@ -159,11 +172,12 @@ export class RequestAudit {
     }
   }
 
-  #annotations() {
+  #allAnnotations() {
     if (!this.#decision) return {}
     const { allowed, reason } = this.#decision
     const decision = allowed ? 'allow' : 'forbid'
-    return { annotations: { 'authorization.k8s.io/decision': decision, 'authorization.k8s.io/reason': reason } }
+    const authorization = { 'authorization.k8s.io/decision': decision, 'authorization.k8s.io/reason': reason }
+    return { annotations: { ...authorization, ...this.#annotations } }
   }
 }
 

@@ -294,7 +294,6 @@ describe('authorization over HTTP', () => {
       api.call('PATCH', `${pods}/${name}/status`, { body, as: kubelet, headers: merge })
 
     beforeAll(async () => {
-      await post('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
       for (const name of ['n1', 'n2']) await post('/api/v1/nodes', { metadata: { name } })
       for (const [name, node] of [
         ['here', 'n1'],
@@ -322,12 +321,15 @@ describe('authorization over HTTP', () => {
       const annotations = { 'kubernetes.io/config.mirror': 'hash' }
       expect((await post(pods, aPod('new', 'n1'), kubelet)).body.message).toContain('can only create mirror pods')
       expect((await post(pods, aPod('new', 'n1', { annotations }), kubelet)).body.message).toContain(
-        'can not create pods that reference serviceaccounts',
+        'a mirror pod may not reference service accounts',
       )
       const bare = {
         metadata: { name: 'bare', annotations },
         spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] },
       }
+      const volumes = [{ name: 'v', configMap: { name: 'm' } }]
+      const user = await post(pods, { ...bare, spec: { ...bare.spec, volumes } }, kubelet)
+      expect(user.body.message).toContain('can not create pods that reference configmaps')
       expect((await post(pods, bare, kubelet)).status).toBe(201)
       expect((await post(pods, { ...bare, spec: { ...bare.spec, nodeName: 'n2' } }, kubelet)).status).toBe(403)
     })

@@ -14,6 +14,12 @@ export async function createSystemNamespaces(client: ApiClient): Promise<void> {
   await Promise.all(systemNamespaces.map((name) => createMissing(client, resources.namespaces, { metadata: { name } })))
 }
 
+/** Their pods need accounts before a controller has looked at the namespaces. Makes those that are missing. */
+export async function createDefaultAccounts(client: ApiClient): Promise<void> {
+  const accounts = systemNamespaces.map((namespace) => ({ metadata: { name: 'default', namespace } }))
+  await Promise.all(accounts.map((account) => createMissing(client, resources.serviceAccounts, account)))
+}
+
 const systemPriorities = [
   {
     name: 'system-node-critical',

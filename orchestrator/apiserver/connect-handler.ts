@@ -20,6 +20,7 @@ import { type ResourceRequest, requestInfoOf } from './request-info.ts'
 import type { Serving } from './serving.ts'
 import { isConnection, type KubeletTarget, kubeletTargetOf } from './verbs/connect.ts'
 import { logOverWebSocket } from './websocket-log.ts'
+import { watchOverWebSocket } from './websocket-watch.ts'
 
 const emptyLog: Answer = { status: 200, contentType: 'text/plain', body: '' }
 
@@ -88,6 +89,12 @@ export async function handleUpgrade(serving: UpgradeServing, client: UpgradingCl
     if (info.type === 'resource' && isProxied(info)) {
       checkVerb(serving.registry, info)
       proxyUpgrade(proxyTargetOf(serving.registry, info), serving.access, client)
+      record?.upgraded(socket)
+      return
+    }
+    if (info.type === 'resource' && info.verb === 'watch') {
+      const incoming = { method, path, query, headers, user, body: new Uint8Array(), warnings: [] }
+      await watchOverWebSocket(serving.registry, { incoming, info }, client)
       record?.upgraded(socket)
       return
     }

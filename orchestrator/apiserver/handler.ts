@@ -36,7 +36,7 @@ async function answerTo(
     const info = requestInfoOf(method, path, query)
     record?.means(info)
     const user = allowedUser(serving, { ...incoming, rawHeaders: wire?.rawHeaders ?? [] }, { info, record })
-    const known: Incoming = { ...incoming, user }
+    const known: Incoming = { ...incoming, user, ...(record ? { notes: record } : {}) }
     if (info.type === 'resource') {
       const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })
       return (

@@ -12,6 +12,15 @@ export interface Incoming {
   readonly wire?: Wire
   /** Sentences for `Warning` headers of the answer. */
   readonly warnings: string[]
+  /** Unset where no audit log is kept. */
+  readonly notes?: RequestNotes
+}
+
+/** What is found out of a request only while it is answered. */
+export interface RequestNotes {
+  annotate(key: string, value: string): void
+  /** The object that is made, by the name that it has or gets. */
+  names(name: string): void
 }
 
 export interface Wire {

@@ -54,14 +54,9 @@ export function outputFormOf(header: string | undefined): OutputForm {
     const { as, v: version, g: group } = parameters
     if (!as) return { encoding }
     const isMeta = group === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')
+    const isPartial = as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList'
     // Tables have no protobuf; whoever asks for one names JSON next.
-    if (
-      encoding !== 'protobuf' &&
-      isMeta &&
-      ['Table', 'PartialObjectMetadata', 'PartialObjectMetadataList'].includes(as)
-    ) {
-      return { encoding, as, version }
-    }
+    if (isMeta && (isPartial || (as === 'Table' && encoding !== 'protobuf'))) return { encoding, as, version }
   }
   throw notAcceptable(accepted)
 }

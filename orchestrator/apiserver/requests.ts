@@ -33,6 +33,7 @@ export function writeOptions(incoming: Incoming, kind?: Kind): WriteOptions {
     dryRun: isDryRun(incoming.query.getAll('dryRun')),
     manager: managerOf(incoming),
     warn: warner(incoming),
+    ...(incoming.notes ? { annotate: incoming.notes.annotate.bind(incoming.notes) } : {}),
     ...(kind?.conversion ? { servedAs: kind } : {}),
   }
 }

@@ -95,7 +95,9 @@ const handlers: Readonly<Record<Verb, Handler>> = {
   },
   async create(registry, { collection, incoming, presentation, kind }) {
     const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))
+    incoming.notes?.names(object.metadata?.name ?? '')
     const created = await createObject(registry, collection, { ...writeOptions(incoming, kind), object })
+    incoming.notes?.names(created.metadata?.name ?? '')
     return objectAnswer(kind, created, { ...presentation, status: 201 })
   },
   async update(registry, { place, info, incoming, presentation, kind }) {

@@ -19,11 +19,16 @@ import { Broadcaster } from '../store/broadcaster.ts'
 import { openStore, type StoreChoice } from '../store/open-store.ts'
 import type { Store } from '../store/store.ts'
 import { WatchCache } from '../store/watch-cache.ts'
-import { admissionPlugins, type OptionalPlugin } from './admission-plugins.ts'
+import { type AdmissionPluginName, admissionPlugins } from './admission-plugins.ts'
 import { Audit } from './audit.ts'
 import { AuditLog, type AuditLogOptions } from './audit-log.ts'
 import { requestAuthenticator } from './authenticator.ts'
-import { createSystemNamespaces, createSystemPriorityClasses, publishOwnService } from './bootstrap.ts'
+import {
+  createDefaultAccounts,
+  createSystemNamespaces,
+  createSystemPriorityClasses,
+  publishOwnService,
+} from './bootstrap.ts'
 import { startCompactor } from './compactor.ts'
 import { reconcileDefaultPolicy } from './default-policy.ts'
 import { directClient } from './direct-client.ts'
@@ -54,8 +59,8 @@ export interface ServerOptions {
   readonly apiAudiences?: readonly string[]
   /** False: not even health and version for who does not say who he is. */
   readonly anonymousAuth?: boolean
-  /** Admission plugins that are not there by themselves. */
-  readonly admissionPlugins?: readonly OptionalPlugin[]
+  /** Admission plugins to do without; none when left out. */
+  readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[]
   /** Where it is written who did what; nowhere when left out. */
   readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
@@ -109,12 +114,13 @@ async function start(
     clock,
     serviceCidr,
     authority,
-    admissionPlugins: options.admissionPlugins,
+    disabledAdmissionPlugins: options.disabledAdmissionPlugins,
   })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
   const client = directClient(registry, masterUser)
   await createSystemNamespaces(client)
+  await createDefaultAccounts(client)
   await createSystemPriorityClasses(client)
   await reconcileDefaultPolicy(client)
   const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
@@ -213,7 +219,7 @@ export interface RegistryOptions {
   readonly serviceCidr: string
   /** Without it no tokens are given out or believed. */
   readonly authority?: TokenAuthority
-  readonly admissionPlugins?: readonly OptionalPlugin[] | undefined
+  readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[] | undefined
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
@@ -246,7 +252,7 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
     serviceCidr,
     escalation,
     audiences,
-    enabled: options.admissionPlugins ?? [],
+    disabled: options.disabledAdmissionPlugins ?? [],
   })
   return { ...base, admission, ...(tokens ? { tokens } : {}) }
 }

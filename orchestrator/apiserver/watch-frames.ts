@@ -3,6 +3,7 @@ import type { Clock } from '../../runtime/base/clock.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { encodeProtobuf, encodeWatchEvent } from '../api/protobuf/encode.ts'
+import { encodePartial } from '../api/protobuf/partial.ts'
 import type { KubeObject, Status } from '../api/types.ts'
 import { type Presentation, statusDefinition } from './answer.ts'
 import { protobufType } from './negotiate.ts'
@@ -21,17 +22,21 @@ export interface Framing {
 
 /** The framing for a watch of `kind`: JSON lines, or protobuf messages with their length before them. */
 export function framingOf(kind: Kind, presentation: Presentation, clock: Clock): Framing {
-  return presentation.form.encoding === 'protobuf' ? protobufFraming(kind) : jsonFraming(kind, presentation, clock)
+  return presentation.form.encoding === 'protobuf'
+    ? protobufFraming(kind, presentation)
+    : jsonFraming(kind, presentation, clock)
 }
 
-function protobufFraming(kind: Kind): Framing {
+function protobufFraming(kind: Kind, { form: { as, version = 'v1' } }: Presentation): Framing {
+  const encode = (object: KubeObject) =>
+    as ? encodePartial(partialOf(object, version)) : protobufOf(kind, shownBy(kind, object))
   const message = (type: string, object: Uint8Array) => lengthBefore(encodeWatchEvent(type, object))
   return {
     contentType: `${protobufType};stream=watch`,
     frame(event) {
-      if (event.type !== 'BOOKMARK') return message(event.type, protobufOf(kind, shownBy(kind, event.object)))
+      if (event.type !== 'BOOKMARK') return message(event.type, encode(event.object))
       const { creationTimestamp: _, ...metadata } = bookmarkMetadata(event)
-      return message('BOOKMARK', protobufOf(kind, { metadata }))
+      return message('BOOKMARK', as ? encodePartial(partialOf({ metadata }, version)) : protobufOf(kind, { metadata }))
     },
     failure: (status) => message('ERROR', encodeProtobuf(statusDefinition, status)),
   }

@@ -83,7 +83,7 @@ function keyStore(folder: string, clock: Clock) {
   }
 }
 
-async function loadX509() {
+export async function loadX509() {
   // The library's container of algorithms does not load without this polyfill.
   await import('reflect-metadata')
   return await import('@peculiar/x509')

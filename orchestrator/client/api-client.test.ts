@@ -58,6 +58,7 @@ describe.each<[string, () => ApiClient]>([
   beforeAll(async () => {
     client = get()
     await client.create(namespaces, { metadata: { name: namespace } })
+    await client.create(resources.serviceAccounts, { metadata: { name: 'default', namespace } })
   })
 
   it('create, get, list, update, patch, delete', async () => {

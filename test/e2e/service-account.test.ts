@@ -5,10 +5,10 @@ import { aPod, listOf, shell, untilTold } from './manifests.ts'
 
 const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-describe.skipIf(preferredKubectl() === undefined)('--enable-admission-plugins ServiceAccount', () => {
+describe.skipIf(preferredKubectl() === undefined)('accounts of pods', () => {
   let cluster: Cluster
   beforeAll(async () => {
-    cluster = await Cluster.start(60_000, { flags: ['--enable-admission-plugins', 'ServiceAccount'] })
+    cluster = await Cluster.start()
   })
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]()
@@ -43,5 +43,35 @@ describe.skipIf(preferredKubectl() === undefined)('--enable-admission-plugins Se
     )
     const { code } = await cluster.kubectl(['exec', 'bare', '--', 'ls', folder])
     expect(code).not.toBe(0)
+  })
+
+  it('a namespace and at once a pod in it: one script', async () => {
+    const kubectl = preferredKubectl()
+    const run = `${kubectl} -n "$1" run p --image=coracle.local/busybox:1 --restart=Never -- true`
+    const script = `${kubectl} create namespace "$1" && ${run}`
+    for (const name of ['one', 'two', 'three']) {
+      const env = cluster.environment()
+      const { code, stdout, stderr } = await cluster.inside('sh', ['-c', script, 'sh', name], { env })
+      expect({ code, stdout, stderr }).toEqual({
+        code: 0,
+        stdout: `namespace/${name} created\npod/p created\n`,
+        stderr: '',
+      })
+    }
+  })
+
+  it('a namespace and a pod in one list', async () => {
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'together' } }
+    const pod = { ...aPod('p', shell('exit 0')), metadata: { name: 'p', namespace: 'together' } }
+    expect(await cluster.apply(listOf(namespace, pod))).toBe('namespace/together created\npod/p created\n')
+  })
+
+  it('an account that is not there is refused, and says how', async () => {
+    const pod = aPod('lost', shell('exit 0'), { serviceAccountName: 'nobody' })
+    const { code, stderr } = await cluster.kubectl(['apply', '-f', '-'], { input: listOf(pod) })
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      'pods "lost" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
+    )
   })
 })

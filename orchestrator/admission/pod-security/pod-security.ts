@@ -7,10 +7,11 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { StoredObjects } from '../stored-objects.ts'
 import type { PodSpec } from './control.ts'
 import { violationsOf, violationsText } from './evaluate.ts'
-import { isStricter, policyOf, policyProblems, type Standard, standardText } from './policy.ts'
+import { isStricter, type Policy, policyOf, policyProblems, prefix, type Standard, standardText } from './policy.ts'
 
 /**
- * Holds pods to the standard that their namespace enforces, and warns of what the one for warnings forbids: about pods,
+ * Holds pods to the standard that their namespace enforces, and warns (and notes in the audit log) what the ones for
+ * warnings and audits forbid: about pods,
  * workloads that make pods, and pods that are there when a namespace becomes stricter.
  */
 export function podSecurity(objects: StoredObjects): AdmissionPlugin {
@@ -29,7 +30,7 @@ export function podSecurity(objects: StoredObjects): AdmissionPlugin {
         if (subresource !== 'status' && isSignificant(request)) judgePod(request, policy)
       } else if (!subresource) {
         const template = templateIn(object)
-        if (template) warnOf(request, policy.warn, template)
+        if (template) tell(request, policy, template)
       }
     },
   }
@@ -40,9 +41,11 @@ interface Template {
   readonly spec: PodSpec
 }
 
-function judgePod(request: AdmissionRequest, policy: ReturnType<typeof policyOf>): void {
+function judgePod(request: AdmissionRequest, policy: Policy): void {
   const { metadata = {}, spec } = request.object as Pod
   if (!spec) return
+  request.annotate?.(`${prefix}enforce-policy`, standardText(policy.enforce))
+  auditOf(request, policy.audit, { metadata, spec })
   const violations = violationsOf(policy.enforce, metadata, spec)
   if (violations.length > 0) {
     const reason = `violates PodSecurity "${standardText(policy.enforce)}": ${violationsText(violations)}`
@@ -51,10 +54,24 @@ function judgePod(request: AdmissionRequest, policy: ReturnType<typeof policyOf>
   warnOf(request, policy.warn, { metadata, spec })
 }
 
+function tell(request: AdmissionRequest, policy: Policy, template: Template): void {
+  auditOf(request, policy.audit, template)
+  warnOf(request, policy.warn, template)
+}
+
+function auditOf({ annotate }: AdmissionRequest, standard: Standard, { metadata, spec }: Template): void {
+  if (!annotate) return
+  const violations = violationsOf(standard, metadata, spec)
+  if (violations.length > 0) annotate(`${prefix}audit-violations`, wouldViolate(standard, violations))
+}
+
+const wouldViolate = (standard: Standard, violations: Parameters<typeof violationsText>[0]) =>
+  `would violate PodSecurity "${standardText(standard)}": ${violationsText(violations)}`
+
 function warnOf({ warn }: AdmissionRequest, standard: Standard, { metadata, spec }: Template): void {
   const violations = violationsOf(standard, metadata, spec)
   if (violations.length === 0) return
-  warn(`would violate PodSecurity "${standardText(standard)}": ${violationsText(violations)}`)
+  warn(wouldViolate(standard, violations))
 }
 
 /** An update can violate something only by another image or another container. */

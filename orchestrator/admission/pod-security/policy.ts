@@ -18,7 +18,8 @@ export interface Standard {
 export type Policy = Readonly<Record<(typeof modes)[number], Standard>>
 type Labels = Readonly<Record<string, string>>
 
-const prefix = 'pod-security.kubernetes.io/'
+/** Of the labels, and of the annotations in the audit log. */
+export const prefix = 'pod-security.kubernetes.io/'
 
 /** What the labels say. A wrong level enforces `restricted`, and neither warns nor audits. */
 export function policyOf(labels: Labels | undefined): Policy {

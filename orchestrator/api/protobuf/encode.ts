@@ -51,7 +51,8 @@ interface FieldPlan {
 
 const encoders = new Map<string, Encode>()
 
-function messageEncoder(definition: string, message = definition): Encode {
+/** What writes the fields of a message, without an envelope. */
+export function messageEncoder(definition: string, message = definition): Encode {
   const key = `${definition} ${message}`
   const known = encoders.get(key)
   if (known) return known

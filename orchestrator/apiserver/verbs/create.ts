@@ -9,7 +9,7 @@ import { atRevision, copyOf, keyOf, typed } from '../objects.ts'
 import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
 import { type Registry, timestamp } from '../registry.ts'
 import { createStored, reachNewest } from '../stored.ts'
-import { problemsOf, refuseIfInvalid, type WriteOptions } from './write.ts'
+import { problemsOf, refuseIfInvalid, tellAdmission, type WriteOptions } from './write.ts'
 
 /** Where something is to be made. */
 export interface Collection {
@@ -57,8 +57,7 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
-  const { user, dryRun, warn } = request
-  const admission = { verb: 'create' as const, ...place, object, user, dryRun, warn }
+  const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)

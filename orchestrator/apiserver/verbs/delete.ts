@@ -9,7 +9,7 @@ import type { Collection } from './create.ts'
 import { dependentsOf, orphan } from './dependents.ts'
 import { type ListQuery, listObjects } from './list.ts'
 import { isFinished } from './update.ts'
-import { untilNoConflict, type WriteOptions } from './write.ts'
+import { tellAdmission, untilNoConflict, type WriteOptions } from './write.ts'
 
 export interface DeleteRequest extends WriteOptions {
   readonly gracePeriodSeconds?: number
@@ -34,8 +34,7 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
     const old = await getNewest(registry, place)
     refuseUnlessPreconditions(place, old, request)
     await careForDependents(registry, old, request)
-    const { user, dryRun, warn } = request
-    const admission = { verb: 'delete' as const, ...place, old, user, dryRun, warn }
+    const admission = { verb: 'delete' as const, ...place, old, ...tellAdmission(request) }
     await mutate(registry.admission, admission)
     await validate(registry.admission, admission)
     return deleteOnce(registry, place, { old, request })

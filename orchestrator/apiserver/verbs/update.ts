@@ -11,7 +11,7 @@ import { isSameOwnership, ownedWrite, ownersAfter, setOwners } from '../ownershi
 import type { Registry } from '../registry.ts'
 import { getNewest, reachNewest, removeStored, replaceStored } from '../stored.ts'
 import { createObject } from './create.ts'
-import { problemsOf, refuseIfInvalid, untilNoConflict, type WriteOptions } from './write.ts'
+import { problemsOf, refuseIfInvalid, tellAdmission, untilNoConflict, type WriteOptions } from './write.ts'
 
 export interface UpdateRequest extends WriteOptions {
   readonly subresource?: string
@@ -87,9 +87,7 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
     ...place,
     object,
     old,
-    user: request.user,
-    dryRun: request.dryRun,
-    warn: request.warn,
+    ...tellAdmission(request),
     ...(subresource ? { subresource } : {}),
   }
   await mutate(registry.admission, admission)

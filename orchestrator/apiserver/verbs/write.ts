@@ -1,5 +1,6 @@
 /** What all verbs that change something share. */
 import { hasCode } from '../../../runtime/base/errors.ts'
+import type { Annotate } from '../../admission/admission.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { invalid } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
@@ -16,6 +17,13 @@ export interface WriteOptions {
   readonly servedAs?: Kind
   /** Takes sentences for `Warning` headers. */
   warn(text: string): void
+  /** Takes facts for the audit log. */
+  readonly annotate?: Annotate
+}
+
+/** What admission is told of a write besides what is written. */
+export function tellAdmission({ user, dryRun, warn, annotate }: WriteOptions) {
+  return { user, dryRun, warn, ...(annotate ? { annotate } : {}) }
 }
 
 export interface Patched {

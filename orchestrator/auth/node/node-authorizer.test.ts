@@ -74,7 +74,7 @@ describe('nodeAuthorizer', () => {
   }
 
   it.each(
-    'get core/secrets env,get core/secrets pull,get core/secrets vol,watch core/secrets env,get core/secrets stage csi,get core/configmaps from,list core/configmaps proj,get core/persistentvolumeclaims claim,get core/persistentvolumeclaims p-d,patch core/persistentvolumeclaims/status claim,get core/persistentvolumes pv,create core/serviceaccounts/token sa,get core/pods p,get core/pods mirror,update core/pods/status p,delete core/pods p,create core/pods/eviction p,get core/nodes n1,patch core/nodes/status n1,update coordination.k8s.io/leases n1 kube-node-lease,create coordination.k8s.io/leases - kube-node-lease,get storage.k8s.io/csinodes n1,get storage.k8s.io/volumeattachments va,list core/services -,create core/events -,create authentication.k8s.io/tokenreviews -'.split(
+    'get core/secrets env,get core/secrets pull,get core/secrets vol,watch core/secrets env,get core/secrets stage csi,get core/configmaps from,list core/configmaps proj,get core/persistentvolumeclaims claim,get core/persistentvolumeclaims p-d,patch core/persistentvolumeclaims/status claim,get core/persistentvolumes pv,create core/serviceaccounts/token sa,get core/serviceaccounts sa,get core/pods p,get core/pods mirror,update core/pods/status p,delete core/pods p,create core/pods/eviction p,get core/nodes n1,patch core/nodes/status n1,update coordination.k8s.io/leases n1 kube-node-lease,create coordination.k8s.io/leases - kube-node-lease,get storage.k8s.io/csinodes n1,get storage.k8s.io/volumeattachments va,list core/services -,create core/events -,create authentication.k8s.io/tokenreviews -'.split(
       ',',
     ),
   )('n1 may %s', (question) => {
@@ -87,7 +87,8 @@ describe('nodeAuthorizer', () => {
     ['list core/secrets -', 'No Object name found'],
     ['update core/secrets env', 'can only read resources of this type'],
     ['create core/serviceaccounts/token stolen', unrelated],
-    ['get core/serviceaccounts sa', 'can only create tokens for individual service accounts'],
+    ['get core/serviceaccounts stolen', unrelated],
+    ['list core/serviceaccounts -', 'can only create tokens for individual service accounts'],
     ['get core/persistentvolumes other', unrelated],
     ['list core/pods -', 'can only list/watch pods with spec.nodeName field selector'],
     ['list core/nodes -', "node 'n1' cannot read all nodes, only its own Node object"],

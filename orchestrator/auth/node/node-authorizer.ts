@@ -42,7 +42,7 @@ const judges: Readonly<Record<string, (question: Question) => Decision>> = {
     question.subresource === 'status' ? writeStatus(question) : getByName(question),
   '/persistentvolumes': getByName,
   'storage.k8s.io/volumeattachments': getByName,
-  '/serviceaccounts': createToken,
+  '/serviceaccounts': useAccount,
   'coordination.k8s.io/leases': ownLease,
   'storage.k8s.io/csinodes': ownCsiNode,
   '/nodes': ownNode,
@@ -81,7 +81,9 @@ function writeStatus(question: Question): Decision {
   return related(question)
 }
 
-function createToken(question: Question): Decision {
+/** Makes tokens for the accounts of its pods; reads those for who fetches images with them (KEP-4412). */
+function useAccount(question: Question): Decision {
+  if (question.verb === 'get' && question.subresource === '') return related(question)
   if (question.verb !== 'create' || question.name === '') {
     return refused('can only create tokens for individual service accounts')
   }

@@ -4,7 +4,18 @@
  * Source: k8s.io/kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy/controller_policy.go.
  */
 import type { PolicyRule } from '../../api/types.ts'
-import { authorization, certificates, discovery, eventsRule, networking, rbac, read, rule, storage } from './rules.ts'
+import {
+  authorization,
+  certificates,
+  discovery,
+  eventsRule,
+  networking,
+  rbac,
+  read,
+  resource,
+  rule,
+  storage,
+} from './rules.ts'
 
 /** Rules by the name of the controller. */
 export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
@@ -28,9 +39,9 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     eventsRule,
   ],
   'daemon-set-controller': [
-    rule(read, 'apps', 'daemonsets'),
-    rule('update', 'apps', 'daemonsets/status'),
-    rule('update', 'apps', 'daemonsets/finalizers'),
+    rule(read, 'apps,extensions', 'daemonsets'),
+    rule('update', 'apps,extensions', 'daemonsets/status'),
+    rule('update', 'apps,extensions', 'daemonsets/finalizers'),
     rule('list watch', 'core', 'nodes'),
     rule('create delete list patch watch', 'core', 'pods'),
     rule('create', 'core', 'pods/binding'),
@@ -38,16 +49,16 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     eventsRule,
   ],
   'deployment-controller': [
-    rule('get list update watch', 'apps', 'deployments'),
-    rule('update', 'apps', 'deployments/status'),
-    rule('update', 'apps', 'deployments/finalizers'),
-    rule('create delete get list patch update watch', 'apps', 'replicasets'),
+    rule('get list update watch', 'apps,extensions', 'deployments'),
+    rule('update', 'apps,extensions', 'deployments/status'),
+    rule('update', 'apps,extensions', 'deployments/finalizers'),
+    rule('create delete get list patch update watch', 'apps,extensions', 'replicasets'),
     rule('get list update watch', 'core', 'pods'),
     eventsRule,
   ],
   'disruption-controller': [
-    rule(read, 'apps', 'deployments'),
-    rule(read, 'apps', 'replicasets'),
+    rule(read, 'apps,extensions', 'deployments'),
+    rule(read, 'apps,extensions', 'replicasets'),
     rule(read, 'core', 'replicationcontrollers'),
     rule(read, 'policy', 'poddisruptionbudgets'),
     rule(read, 'apps', 'statefulsets'),
@@ -66,7 +77,6 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     rule(read, 'core', 'nodes pods services'),
     rule('update', 'core', 'services/finalizers'),
     rule('create delete get list update watch', discovery, 'endpointslices'),
-    rule('create', discovery, 'endpointslices/restricted'),
     eventsRule,
   ],
   'endpointslicemirroring-controller': [
@@ -74,7 +84,6 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     rule('update', 'core', 'services/finalizers'),
     rule('update', 'core', 'endpoints/finalizers'),
     rule('create delete get list update watch', discovery, 'endpointslices'),
-    rule('create', discovery, 'endpointslices/restricted'),
     eventsRule,
   ],
   'ephemeral-volume-controller': [
@@ -95,9 +104,9 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     rule('update', 'autoscaling', 'horizontalpodautoscalers/status'),
     rule('get update', '*', '*/scale'),
     rule('list watch', 'core', 'pods'),
-    rule('list', 'metrics.k8s.io', 'pods'),
-    rule('get list', 'custom.metrics.k8s.io', '*'),
-    rule('get list', 'external.metrics.k8s.io', '*'),
+    rule('list watch', 'metrics.k8s.io', 'pods'),
+    rule(read, 'custom.metrics.k8s.io', '*'),
+    rule(read, 'external.metrics.k8s.io', '*'),
     eventsRule,
   ],
   'job-controller': [
@@ -142,13 +151,14 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
   'pv-protection-controller': [rule('get list update watch', 'core', 'persistentvolumes'), eventsRule],
   'pvc-protection-controller': [
     rule('get list update watch', 'core', 'persistentvolumeclaims'),
+    rule('update', 'core', 'persistentvolumeclaims/status'),
     rule(read, 'core', 'pods'),
     eventsRule,
   ],
   'replicaset-controller': [
-    rule('get list update watch', 'apps', 'replicasets'),
-    rule('update', 'apps', 'replicasets/status'),
-    rule('update', 'apps', 'replicasets/finalizers'),
+    rule('get list update watch', 'apps,extensions', 'replicasets'),
+    rule('update', 'apps,extensions', 'replicasets/status'),
+    rule('update', 'apps,extensions', 'replicasets/finalizers'),
     rule('create delete list patch watch', 'core', 'pods'),
     eventsRule,
   ],
@@ -159,6 +169,15 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
     rule('create delete list patch watch', 'core', 'pods'),
     eventsRule,
   ],
+  'resource-claim-controller': [
+    rule(read, 'core', 'pods'),
+    rule('update', 'core', 'pods/finalizers'),
+    rule('create delete get list watch', resource, 'resourceclaims'),
+    rule('patch update', resource, 'resourceclaims resourceclaims/status'),
+    rule('patch update', resource, 'resourceclaims/binding'),
+    rule('patch update', 'core', 'pods/status'),
+    eventsRule,
+  ],
   'resourcequota-controller': [
     rule('list watch', '*', '*'),
     rule('update', 'core', 'resourcequotas/status'),
@@ -166,6 +185,13 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
   ],
   'root-ca-cert-publisher': [rule('create update', 'core', 'configmaps'), eventsRule],
   'route-controller': [rule('list watch', 'core', 'nodes'), rule('patch', 'core', 'nodes/status'), eventsRule],
+  'selinux-warning-controller': [
+    eventsRule,
+    rule(read, 'core', 'persistentvolumes'),
+    rule(read, 'core', 'persistentvolumeclaims'),
+    rule(read, 'core', 'pods'),
+    rule(read, storage, 'csidrivers'),
+  ],
   'service-account-controller': [rule('create', 'core', 'serviceaccounts'), eventsRule],
   'service-cidrs-controller': [
     rule('get list patch update watch', networking, 'servicecidrs'),
@@ -194,6 +220,17 @@ export const controllerRoles: Readonly<Record<string, readonly PolicyRule[]>> = 
   ],
   'ttl-after-finished-controller': [rule('delete get list watch', 'batch', 'jobs'), eventsRule],
   'ttl-controller': [rule('list patch update watch', 'core', 'nodes'), eventsRule],
+  'validatingadmissionpolicy-status-controller': [
+    rule(read, 'admissionregistration.k8s.io', 'validatingadmissionpolicies'),
+    rule('get patch update', 'admissionregistration.k8s.io', 'validatingadmissionpolicies/status'),
+    eventsRule,
+  ],
+  'volumeattributesclass-protection-controller': [
+    rule(read, 'core', 'persistentvolumeclaims'),
+    rule(read, 'core', 'persistentvolumes'),
+    rule('get list update watch', storage, 'volumeattributesclasses'),
+    eventsRule,
+  ],
   'certificate-controller': [
     rule('delete get list watch', certificates, 'certificatesigningrequests'),
     rule('update', certificates, 'certificatesigningrequests/approval certificatesigningrequests/status'),

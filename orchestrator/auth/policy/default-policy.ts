@@ -72,10 +72,9 @@ function clusterBindings(): ClusterRoleBinding[] {
   ]
 }
 
-const leaderOf = (name: string) => [
-  rule('watch', 'core', 'configmaps'),
-  rule('get update', 'core', 'configmaps', name),
+const leaderRules = [
   rule('create get list update watch', coordination, 'leases'),
+  rule('create get list update watch', coordination, 'leasecandidates'),
 ]
 
 function roles(): Role[] {
@@ -88,9 +87,10 @@ function roles(): Role[] {
       rule(read, 'core', 'configmaps', 'extension-apiserver-authentication'),
     ]),
     role(system, `${controllerPrefix}bootstrap-signer`, [rule(read, 'core', 'secrets')]),
+    role(system, `${controllerPrefix}cloud-provider`, [rule('create get list watch', 'core', 'configmaps')]),
     role(system, `${controllerPrefix}token-cleaner`, [rule('delete get list watch', 'core', 'secrets'), eventsRule]),
-    role(system, 'system::leader-locking-kube-controller-manager', leaderOf('kube-controller-manager')),
-    role(system, 'system::leader-locking-kube-scheduler', leaderOf('kube-scheduler')),
+    role(system, 'system::leader-locking-kube-controller-manager', leaderRules),
+    role(system, 'system::leader-locking-kube-scheduler', leaderRules),
     role('kube-public', `${controllerPrefix}bootstrap-signer`, [
       rule(read, 'core', 'configmaps'),
       rule('update', 'core', 'configmaps', 'cluster-info'),
@@ -113,6 +113,7 @@ function roleBindings(): RoleBinding[] {
     bind(system, 'system::leader-locking-kube-controller-manager', manager, account('kube-controller-manager')),
     bind(system, 'system::leader-locking-kube-scheduler', scheduler, account('kube-scheduler')),
     bind(system, `${controllerPrefix}bootstrap-signer`, account('bootstrap-signer')),
+    bind(system, `${controllerPrefix}cloud-provider`, account('cloud-provider')),
     bind(system, `${controllerPrefix}token-cleaner`, account('token-cleaner')),
     bind('kube-public', `${controllerPrefix}bootstrap-signer`, account('bootstrap-signer')),
   ]

@@ -5,8 +5,8 @@ import {
   certificates,
   coordination,
   discovery,
-  eventsRule,
   read,
+  resource,
   rule,
   storage,
 } from './rules.ts'
@@ -22,7 +22,7 @@ export const nodeRules: readonly PolicyRule[] = [
   rule('create get list watch', 'core', 'nodes'),
   rule('patch update', 'core', 'nodes/status'),
   rule('patch update', 'core', 'nodes'),
-  eventsRule,
+  rule('create patch update', 'core', 'events'),
   rule(read, 'core', 'pods'),
   rule('create delete', 'core', 'pods'),
   rule('patch update', 'core', 'pods/status'),
@@ -38,6 +38,9 @@ export const nodeRules: readonly PolicyRule[] = [
   rule(read, storage, 'csidrivers'),
   rule('create delete get patch update', storage, 'csinodes'),
   rule(read, 'node.k8s.io', 'runtimeclasses'),
+  rule('get', resource, 'resourceclaims'),
+  rule('deletecollection', resource, 'resourceslices'),
+  rule('get', 'core', 'serviceaccounts'),
   // Our kubelet does kube-proxy's work, too.
   rule('list watch', discovery, 'endpointslices'),
   rule('list watch', 'core', 'endpoints namespaces'),

@@ -10,6 +10,8 @@ import {
   eventsRule,
   networking,
   read,
+  readWrite,
+  resource,
   rule,
   storage,
 } from './rules.ts'
@@ -19,9 +21,9 @@ const accessChecks = [
   rule('create', authorization, 'subjectaccessreviews'),
 ]
 
-const lease = (name: string) => [
+const lease = (name: string, verbs: string) => [
   rule('create', coordination, 'leases'),
-  rule('get list update watch', coordination, 'leases', name),
+  rule(verbs, coordination, 'leases', name),
 ]
 
 /** Rules by the name of their role. */
@@ -39,25 +41,22 @@ export const systemRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
   'system:kubelet-api-admin': [
     rule(read, 'core', 'nodes'),
     rule('proxy', 'core', 'nodes'),
-    rule(
-      '*',
-      'core',
-      'nodes/checkpoint nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats',
-    ),
+    rule('*', 'core', 'nodes/configz nodes/healthz nodes/log nodes/metrics nodes/pods nodes/proxy nodes/stats'),
   ],
   'system:auth-delegator': accessChecks,
-  'system:heapster': [rule(read, 'core', 'events namespaces nodes pods')],
+  'system:heapster': [rule(read, 'core', 'events namespaces nodes pods'), rule(read, 'extensions', 'deployments')],
   'system:kube-aggregator': [rule(read, 'core', 'endpoints services')],
   'system:kube-dns': [rule('list watch', 'core', 'endpoints services')],
   'system:kube-scheduler': [
     eventsRule,
-    ...lease('kube-scheduler'),
+    ...lease('kube-scheduler', 'get list update watch'),
+    rule(readWrite, coordination, 'leasecandidates'),
     rule(read, 'core', 'nodes'),
     rule('delete get list watch', 'core', 'pods'),
     rule('create', 'core', 'bindings pods/binding'),
     rule('patch update', 'core', 'pods/status'),
     rule(read, 'core', 'replicationcontrollers services'),
-    rule(read, 'apps', 'replicasets'),
+    rule(read, 'apps,extensions', 'replicasets'),
     rule(read, 'apps', 'statefulsets'),
     rule(read, 'policy', 'poddisruptionbudgets'),
     rule(read, 'core', 'persistentvolumeclaims persistentvolumes'),
@@ -67,6 +66,9 @@ export const systemRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
     rule(read, storage, 'csidrivers'),
     rule(read, storage, 'csistoragecapacities'),
     rule(read, storage, 'volumeattachments'),
+    rule(read, resource, 'deviceclasses resourceslices'),
+    rule('get list patch update watch', resource, 'resourceclaims resourceclaims/status'),
+    rule('get list patch update watch', 'core', 'pods/finalizers'),
   ],
   'system:volume-scheduler': [
     rule('get list patch update watch', 'core', 'persistentvolumes'),
@@ -75,7 +77,7 @@ export const systemRoles: Readonly<Record<string, readonly PolicyRule[]>> = {
   ],
   'system:kube-controller-manager': [
     eventsRule,
-    ...lease('kube-controller-manager'),
+    ...lease('kube-controller-manager', 'get update'),
     rule('create', 'core', 'secrets serviceaccounts'),
     rule('delete', 'core', 'secrets'),
     rule('get', 'core', 'configmaps namespaces secrets serviceaccounts'),

@@ -10,6 +10,7 @@ import {
   rbac,
   read,
   readWrite,
+  resource,
   rule,
   write,
 } from './rules.ts'
@@ -33,7 +34,12 @@ export const userRoles: RoleTable = {
     ],
   },
   'system:service-account-issuer-discovery': {
-    rules: [paths('get', '/.well-known/openid-configuration /openid/v1/jwks')],
+    rules: [
+      paths(
+        'get',
+        '/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/',
+      ),
+    ],
   },
 }
 
@@ -81,6 +87,12 @@ export const partsOfRoles: readonly ClusterRole[] = [
     rule(write, 'policy', 'poddisruptionbudgets'),
     rule(write, networking, 'ingresses networkpolicies'),
     rule(readWrite, coordination, 'leases'),
+    rule(
+      write,
+      'extensions',
+      'daemonsets deployments deployments/rollback deployments/scale ingresses networkpolicies replicasets replicasets/scale replicationcontrollers/scale',
+    ),
+    rule(write, resource, 'resourceclaims resourceclaimtemplates'),
   ]),
   part('view', [
     rule(
@@ -105,6 +117,12 @@ export const partsOfRoles: readonly ClusterRole[] = [
     rule(read, 'batch', 'cronjobs cronjobs/status jobs jobs/status'),
     rule(read, 'policy', 'poddisruptionbudgets poddisruptionbudgets/status'),
     rule(read, networking, 'ingresses ingresses/status networkpolicies'),
+    rule(
+      read,
+      'extensions',
+      'daemonsets daemonsets/status deployments deployments/scale deployments/status ingresses ingresses/status networkpolicies replicasets replicasets/scale replicasets/status replicationcontrollers/scale',
+    ),
+    rule(read, resource, 'resourceclaims resourceclaims/status resourceclaimtemplates'),
   ]),
 ]
 

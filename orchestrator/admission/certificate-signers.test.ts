@@ -1,0 +1,83 @@
+import { webcrypto } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { anApi } from '../../test/fixtures/api.ts'
+import { loadX509 } from '../auth/pki.ts'
+
+const requests = '/apis/certificates.k8s.io/v1/certificatesigningrequests'
+const merge = { 'content-type': 'application/merge-patch+json' }
+const client = 'kubernetes.io/kube-apiserver-client'
+
+async function requestOf(subject: string): Promise<string> {
+  const { Pkcs10CertificateRequestGenerator } = await loadX509()
+  const signingAlgorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+  const keys = await webcrypto.subtle.generateKey(signingAlgorithm, true, ['sign', 'verify'])
+  const made = await Pkcs10CertificateRequestGenerator.create({ name: subject, keys, signingAlgorithm })
+  return Buffer.from(made.toString('pem')).toString('base64')
+}
+
+describe('certificate admission', () => {
+  let api: Awaited<ReturnType<typeof anApi>>
+  const make = (name: string, spec: object) =>
+    api.call('POST', requests, { body: { metadata: { name }, spec: { usages: ['client auth'], ...spec } } })
+
+  const signer = { name: 'signer', groups: ['signers'] }
+  /** To change any request, and to be what `verbs` say for one signer. */
+  async function allow(verbs: string[], name: string): Promise<void> {
+    const roles = '/apis/rbac.authorization.k8s.io/v1/clusterroles'
+    const changes = ['certificatesigningrequests/approval', 'certificatesigningrequests/status']
+    const apiGroups = ['certificates.k8s.io']
+    const rules = [
+      { apiGroups, resources: changes, verbs: ['patch'] },
+      { apiGroups, resources: ['signers'], resourceNames: [name], verbs },
+    ]
+    await api.call('DELETE', `${roles}/signers`)
+    await api.call('POST', roles, { body: { metadata: { name: 'signers' }, rules } })
+  }
+
+  const change = (subresource: string, status: object) =>
+    api.call('PATCH', `${requests}/r/${subresource}`, { as: signer, body: { status }, headers: merge })
+  const condition = (type: string) => ({ conditions: [{ type, status: 'True', reason: 'R', message: 'm' }] })
+
+  beforeAll(async () => {
+    api = await anApi()
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'signers' }
+    const subjects = [{ kind: 'Group', apiGroup: roleRef.apiGroup, name: 'signers' }]
+    const body = { metadata: { name: 'signers' }, roleRef, subjects }
+    await api.call('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', { body })
+    const request = await requestOf('CN=anne')
+    expect((await make('r', { signerName: 'example.com/a', request })).status).toBe(201)
+  })
+  afterAll(() => api.close())
+
+  it('CertificateApproval: who may not approve for the signer does not', async () => {
+    await allow(['sign'], 'example.com/a')
+    const refused = await change('approval', condition('Approved'))
+    expect(refused.status).toBe(403)
+    expect(refused.body.message).toBe(
+      'certificatesigningrequests.certificates.k8s.io "r" is forbidden: user not permitted to approve requests with signerName "example.com/a"',
+    )
+    await allow(['approve'], 'example.com/*')
+    expect((await change('approval', condition('Approved'))).status).toBe(200)
+  })
+
+  it('CertificateSigning: who may not sign for the signer neither signs nor fails it', async () => {
+    const { body } = await api.call('GET', `${requests}/r`)
+    const failed = { conditions: [...body.status.conditions, ...condition('Failed').conditions] }
+    await allow(['approve'], 'example.com/a')
+    expect((await change('status', failed)).body.message).toContain(
+      'user not permitted to sign requests with signerName "example.com/a"',
+    )
+    expect((await change('status', {})).status).toBe(200)
+    await allow(['sign'], 'example.com/a')
+    expect((await change('status', failed)).status).toBe(200)
+  })
+
+  it('CertificateSubjectRestriction: nobody asks to be a master', async () => {
+    const master = await requestOf('CN=eve, O=system:masters')
+    const { status, body } = await make('eve', { signerName: client, request: master })
+    expect(status).toBe(403)
+    expect(body.message).toContain(`use of ${client} signer with system:masters group is not allowed`)
+    expect((await make('other', { signerName: 'example.com/a', request: master })).status).toBe(201)
+    expect((await make('bob', { signerName: client, request: await requestOf('CN=bob, O=dev') })).status).toBe(201)
+  })
+})
