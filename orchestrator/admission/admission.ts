@@ -33,7 +33,7 @@ export type AdmissionChain = readonly AdmissionPlugin[]
 export async function mutate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
   for (const plugin of chain) {
     const work = plugin.mutate?.(request)
-    // Most have nothing to wait for, and a turn of the queue for each of them is a tenth of a create.
+    // Most have nothing to wait for: a create does not take a turn of the queue for each of them.
     if (work) await work
   }
 }
