@@ -183,6 +183,8 @@ async function send(response: ServerResponse, answer: Answer, warnings: readonly
     response.writeHead(status, { ...headers, ...packing }).end(packed)
     return
   }
-  const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(body) }
-  response.writeHead(status, { ...headers, ...length }).end(body)
+  // Of a long text the socket would reserve three times its length.
+  const entity = isLarge && typeof body === 'string' ? Buffer.from(body) : body
+  const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(entity) }
+  response.writeHead(status, { ...headers, ...length }).end(entity)
 }
