@@ -97,7 +97,7 @@ export function admissionPlugins(
 function quotaStore(registry: Registry) {
   const kind = resourceQuotaKind as unknown as Kind
   return {
-    reachNewest: () => reachNewest(registry),
+    reachNewest: async () => reachNewest(registry),
     async replace(old: ResourceQuota, object: ResourceQuota): Promise<void> {
       const { name = '', namespace = '' } = old.metadata ?? {}
       await replaceStored(registry, { kind, name, namespace }, { object, old })

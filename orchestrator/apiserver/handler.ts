@@ -12,30 +12,34 @@ import { answerIssuer } from './issuer-discovery.ts'
 import { answerOpenApi } from './openapi/serve.ts'
 import { answerPath } from './paths.ts'
 import type { Registry } from './registry.ts'
-import { requestInfoOf } from './request-info.ts'
+import { type RequestInfo, requestInfoOf } from './request-info.ts'
 import { handleResource } from './resource-handler.ts'
 import type { Page, Serving } from './serving.ts'
 import { handleUnstored } from './unstored/serve.ts'
 
-type Unauthorized = Omit<Incoming, 'user'> & { user: Caller }
+/** Before it is known whether he may. */
+export type Unauthorized = Omit<Incoming, 'user'> & { user: Caller }
 
-/** The answer to any request. Never throws: what goes wrong is a Status. */
-export async function handle(serving: Serving, incoming: Unauthorized): Promise<Answer | StreamedAnswer> {
+/** The answer to any request. Never throws: what goes wrong is a Status. `info` is what method, path and query mean. */
+export async function handle(
+  serving: Serving,
+  incoming: Unauthorized,
+  info: RequestInfo = requestInfoOf(incoming.method, incoming.path, incoming.query),
+): Promise<Answer | StreamedAnswer> {
   const record = serving.audit?.begin(incoming)
-  const answer = await answerTo(serving, incoming, record)
+  record?.means(info)
+  const answer = await answerTo(serving, incoming, { info, record })
   return record ? record.answered(answer) : answer
 }
 
 async function answerTo(
   serving: Serving,
   incoming: Unauthorized,
-  record: RequestAudit | undefined,
+  { info, record }: { info: RequestInfo; record: RequestAudit | undefined },
 ): Promise<Answer | StreamedAnswer> {
   try {
-    const { path, method, query, wire } = incoming
-    const info = requestInfoOf(method, path, query)
-    record?.means(info)
-    const user = allowedUser(serving, { ...incoming, rawHeaders: wire?.rawHeaders ?? [] }, { info, record })
+    const rawHeaders = incoming.wire?.rawHeaders ?? []
+    const user = allowedUser(serving, { ...incoming, rawHeaders }, { info, record })
     const known: Incoming = { ...incoming, user, ...(record ? { notes: record } : {}) }
     if (info.type === 'resource') {
       const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { admin, anApi, type Call } from '../../test/fixtures/api.ts'
 import { resources } from '../api/resources.ts'
@@ -141,10 +142,30 @@ describe('API over HTTP', () => {
       })
       const warned = await call('POST', `${pods}?dryRun=All`, { body })
       expect(warned.status).toBe(201)
-      expect(warned.headers.warning).toEqual(['299 - "unknown field \\"spec.foo\\""'])
+      expect(warned.headers.warning).toBe('299 - "unknown field \\"spec.foo\\""')
       expect(
         (await call('POST', `${pods}?dryRun=All&fieldValidation=Ignore`, { body })).headers.warning,
       ).toBeUndefined()
+    })
+
+    it('too large without saying so: 413 when it is read, and nothing is stored', async () => {
+      const body = JSON.stringify(aMap('chunked', { data: { a: 'x'.repeat(4 * 1024 * 1024) } }))
+      const headers = { 'transfer-encoding': 'chunked' }
+      expect((await call('POST', maps, { body, headers })).status).toBe(413)
+      expect((await call('GET', `${maps}/chunked`)).status).toBe(404)
+    })
+
+    it('a path that cannot be decoded', async () => {
+      expect(await call('GET', `${maps}/%zz`)).toMatchObject({ status: 400, body: { reason: 'BadRequest' } })
+    })
+
+    it('large answers are packed for those who ask', async () => {
+      const data = { a: 'x'.repeat(200_000) }
+      await call('POST', maps, { body: aMap('packed', { data }) })
+      const { headers, raw } = await call('GET', `${maps}/packed`, { headers: { 'accept-encoding': 'gzip' } })
+      expect(headers).toMatchObject({ 'content-encoding': 'gzip', vary: 'Accept-Encoding' })
+      expect(JSON.parse(gunzipSync(raw).toString()).data).toEqual(data)
+      expect((await call('GET', `${maps}/packed`)).body.data).toEqual(data)
     })
 
     it('too large, unknown and protobuf bodies', async () => {

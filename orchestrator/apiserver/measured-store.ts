@@ -3,26 +3,31 @@ import type { ServerMetrics } from './metrics.ts'
 
 /** A store that tells how long its answers take. */
 export function measuredStore(store: Store, metrics: ServerMetrics): Store {
-  const timed = async <T>(operation: string, key: string, work: () => Promise<T>): Promise<T> => {
-    const start = performance.now()
+  const timed = async <T>(operation: string, { key, start }: { key: string; start: number }, work: Promise<T>) => {
     try {
-      return await work()
+      return await work
     } finally {
       metrics.storeAnswered(operation, typeOf(key), (performance.now() - start) / 1000)
     }
   }
+  const from = (key: string) => ({ key, start: performance.now() })
   return {
     get failure() {
       return store.failure
     },
-    create: (key, value, options) => timed('create', key, () => store.create(key, value, options)),
-    update: (key, value, expected, options) => timed('update', key, () => store.update(key, value, expected, options)),
-    delete: (key, expected) => timed('delete', key, () => store.delete(key, expected)),
-    revision: () => timed('revision', '', () => store.revision()),
-    range: (prefix, options) => timed('list', prefix, () => store.range(prefix, options)),
-    changes: (prefix, after, upTo) => timed('changes', prefix, () => store.changes(prefix, after, upTo)),
+    create: (key, value, options) => timed('create', from(key), store.create(key, value, options)),
+    update: (key, value, expected, options) => timed('update', from(key), store.update(key, value, expected, options)),
+    delete: (key, expected) => timed('delete', from(key), store.delete(key, expected)),
+    revision() {
+      const start = performance.now()
+      const asked = store.revision()
+      // What is known without asking is no request.
+      return typeof asked === 'number' ? asked : timed('revision', { key: '', start }, asked)
+    },
+    range: (prefix, options) => timed('list', from(prefix), store.range(prefix, options)),
+    changes: (prefix, after, upTo) => timed('changes', from(prefix), store.changes(prefix, after, upTo)),
     subscribe: (subscriber) => store.subscribe(subscriber),
-    compact: (revision) => timed('compact', '', () => store.compact(revision)),
+    compact: (revision) => timed('compact', from(''), store.compact(revision)),
     check: () => store.check(),
     close: () => store.close(),
   }

@@ -44,8 +44,20 @@ function splitAt(text: string, separator: string): [string, string] {
   return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)]
 }
 
+/** Clients say the same in every request; who says something new each time fills no memory. */
+const knownForms = new Map<string, OutputForm>()
+const mostKnownForms = 100
+
 /** The first form of `header` that we have. Throws NOT_ACCEPTABLE. */
-export function outputFormOf(header: string | undefined): OutputForm {
+export function outputFormOf(header = ''): OutputForm {
+  const known = knownForms.get(header)
+  if (known) return known
+  const form = readForm(header)
+  if (knownForms.size < mostKnownForms) knownForms.set(header, form)
+  return form
+}
+
+function readForm(header: string): OutputForm {
   const ranges = mediaRangesOf(header)
   if (ranges.length === 0) return { encoding: 'json' }
   for (const { type, parameters } of ranges) {

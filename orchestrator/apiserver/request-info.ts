@@ -35,6 +35,7 @@ export function requestInfoOf(method: string, path: string, query: URLSearchPara
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part
   try {
     return decodeURIComponent(part)
   } catch {

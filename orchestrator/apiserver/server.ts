@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../runtime/base/clock.ts'
-import { runAll } from '../../runtime/base/errors.ts'
-import type { Log } from '../../runtime/base/log.ts'
+import { messageOf, runAll } from '../../runtime/base/errors.ts'
+import { type Log, silentLog } from '../../runtime/base/log.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
 import type { KubeObject } from '../api/types.ts'
@@ -114,6 +114,7 @@ async function start(
     clock,
     serviceCidr,
     authority,
+    log,
     disabledAdmissionPlugins: options.disabledAdmissionPlugins,
   })
   onClose(() => registry.broadcaster.close())
@@ -220,11 +221,13 @@ export interface RegistryOptions {
   /** Without it no tokens are given out or believed. */
   readonly authority?: TokenAuthority
   readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[] | undefined
+  /** Told what should not happen; nobody when left out. */
+  readonly log?: Log
 }
 
 /** The verbs' view of a store: loads everything into memory and follows it. */
 export async function createRegistry(bareStore: Store, options: RegistryOptions): Promise<Registry> {
-  const { clock, serviceCidr, authority } = options
+  const { clock, serviceCidr, authority, log = silentLog } = options
   const kinds = new KindTable(builtInKinds)
   const caches = new Map<string, ObjectCache>()
   const metrics = new ServerMetrics(() =>
@@ -232,7 +235,8 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
   )
   const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
-  const cacheOf = openCaches(caches, { store, kinds, broadcaster })
+  const failed = (error: unknown) => log.error('a watcher failed', { error: messageOf(error) })
+  const cacheOf = openCaches(caches, { store, kinds, broadcaster, failed })
   await broadcaster.start()
   const { authorizer, escalation } = openPermissions(cacheOf)
   const tokens = authority && { authority, objects: tokenObjects(cacheOf), clock }
@@ -260,11 +264,15 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
 /** Makes one cache for each place in the store, not filled yet. */
 function openCaches(
   caches: Map<string, ObjectCache>,
-  { store, kinds, broadcaster }: { store: Store; kinds: KindTable; broadcaster: Broadcaster },
+  {
+    kinds,
+    broadcaster,
+    ...source
+  }: { store: Store; kinds: KindTable; broadcaster: Broadcaster; failed: (error: unknown) => void },
 ): (kind: Kind) => ObjectCache {
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
-    const cache = new WatchCache<KubeObject>({ prefix: storedAt, store, decode: fromStored })
+    const cache = new WatchCache<KubeObject>({ ...source, prefix: storedAt, decode: fromStored })
     caches.set(storedAt, cache)
     broadcaster.add(cache)
   }

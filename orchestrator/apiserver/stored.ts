@@ -16,15 +16,26 @@ export function getStored(registry: Registry, place: ObjectPlace): KubeObject {
 
 /** The same, whichever server has written it last: for who decides by it. Throws NOT_FOUND, UNAVAILABLE. */
 export async function getNewest(registry: Registry, place: ObjectPlace): Promise<KubeObject> {
-  await reachNewest(registry)
+  const reached = reachNewest(registry)
+  if (reached !== undefined) await reached
   return getStored(registry, place)
 }
 
-/** Waits until the caches know everything that any server of this store has acknowledged. Throws UNAVAILABLE. */
-export async function reachNewest(registry: Registry): Promise<void> {
-  await registry.store.revision().catch((error: unknown) => {
+/**
+ * Waits until the caches know everything that any server of this store has acknowledged; undefined: they do. Throws
+ * UNAVAILABLE.
+ */
+export function reachNewest(registry: Registry): Promise<void> | undefined {
+  const asked = registry.store.revision()
+  return typeof asked === 'number' ? undefined : waitFor(asked)
+}
+
+async function waitFor(revision: Promise<number>): Promise<void> {
+  try {
+    await revision
+  } catch (error) {
     throw hasCode(error, 'STORE_FAILED') ? unavailable(error.message) : error
-  })
+  }
 }
 
 /** Stores a new object. Takes `object` over: it is frozen afterwards. Throws ALREADY_EXISTS. */

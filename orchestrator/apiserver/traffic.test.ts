@@ -1,9 +1,9 @@
 import { request as httpsRequest } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { anApi } from '../../test/fixtures/api.ts'
 import type { User } from '../api/user.ts'
+import { requestInfoOf } from './request-info.ts'
 import { Traffic } from './traffic.ts'
 
 const eve: User = { name: 'eve', groups: [] }
@@ -17,44 +17,42 @@ describe('Traffic', () => {
   afterAll(() => api.close())
 
   const aTraffic = () => new Traffic(api.registry, { readOnly: 2, mutating: 1, seconds: 60 })
-  const asking = (method: string, path: string, query = '', user = eve) => ({
-    method,
-    path,
-    query: new URLSearchParams(query),
-    user,
-  })
+  const asking = (method: string, path: string, search = '', user = eve) => {
+    const query = new URLSearchParams(search)
+    return [{ query, user }, requestInfoOf(method, path, query)] as const
+  }
   const pods = '/api/v1/namespaces/a/pods'
 
   it('so many of each kind at once, then 429 with Retry-After, until one ends', () => {
     const traffic = aTraffic()
-    const first = traffic.enter(asking('GET', pods))
-    traffic.enter(asking('GET', pods))
+    const first = traffic.enter(...asking('GET', pods))
+    traffic.enter(...asking('GET', pods))
     const refused = { status: expect.objectContaining({ code: 429, details: { retryAfterSeconds: 1 } }) }
-    expect(() => traffic.enter(asking('GET', pods))).toThrow(expect.objectContaining(refused))
-    traffic.enter(asking('POST', pods))
-    expect(() => traffic.enter(asking('DELETE', `${pods}/x`))).toThrow(expect.objectContaining(refused))
+    expect(() => traffic.enter(...asking('GET', pods))).toThrow(expect.objectContaining(refused))
+    traffic.enter(...asking('POST', pods))
+    expect(() => traffic.enter(...asking('DELETE', `${pods}/x`))).toThrow(expect.objectContaining(refused))
     first.end(200)
     first.end(200)
-    traffic.enter(asking('GET', pods))
-    expect(() => traffic.enter(asking('GET', pods))).toThrow(expect.objectContaining(refused))
+    traffic.enter(...asking('GET', pods))
+    expect(() => traffic.enter(...asking('GET', pods))).toThrow(expect.objectContaining(refused))
   })
 
   it('masters, watches and logs are let in', () => {
     const traffic = aTraffic()
     for (let count = 0; count < 5; count++) {
-      traffic.enter(asking('GET', pods, '', masters))
-      traffic.enter(asking('GET', pods, 'watch=1'))
-      traffic.enter(asking('GET', `${pods}/a/log`))
-      traffic.enter(asking('GET', '/api/v1/nodes/a/proxy/x'))
+      traffic.enter(...asking('GET', pods, '', masters))
+      traffic.enter(...asking('GET', pods, 'watch=1'))
+      traffic.enter(...asking('GET', `${pods}/a/log`))
+      traffic.enter(...asking('GET', '/api/v1/nodes/a/proxy/x'))
     }
   })
 
   it('timeout: 504 when the time is over, 400 when it is none', async () => {
     const traffic = aTraffic()
-    const late = traffic.enter(asking('GET', pods, 'timeout=20ms')).inTime(new Promise(() => {}))
+    const late = traffic.enter(...asking('GET', pods, 'timeout=20ms')).inTime(new Promise(() => {}))
     await expect(late).rejects.toMatchObject({ status: { code: 504, reason: 'Timeout' } })
-    expect(await traffic.enter(asking('GET', pods, 'timeout=1m0s')).inTime(Promise.resolve(1))).toBe(1)
-    expect(() => aTraffic().enter(asking('GET', pods, 'timeout=soon'))).toThrow('invalid timeout')
+    expect(await traffic.enter(...asking('GET', pods, 'timeout=1m0s')).inTime(Promise.resolve(1))).toBe(1)
+    expect(() => aTraffic().enter(...asking('GET', pods, 'timeout=soon'))).toThrow('invalid timeout')
   })
 
   it('metrics: requests, objects, store and watches under their names', async () => {
@@ -83,8 +81,7 @@ describe('createHttpServer', () => {
   let port: number
   beforeAll(async () => {
     api = await anApi()
-    await api.app.listen({ host: '127.0.0.1', port: 0 })
-    port = (api.app.server.address() as AddressInfo).port
+    port = api.port
   })
   afterAll(() => api.close())
 

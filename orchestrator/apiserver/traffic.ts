@@ -4,7 +4,7 @@ import { mastersGroup } from '../api/user.ts'
 import type { Caller } from './authenticator.ts'
 import { isLong, labelsOf, type RequestLabels, type ServerMetrics } from './metrics.ts'
 import type { Registry } from './registry.ts'
-import { type RequestInfo, requestInfoOf } from './request-info.ts'
+import type { RequestInfo } from './request-info.ts'
 
 export interface TrafficLimits {
   readonly readOnly: number
@@ -37,9 +37,7 @@ export class Traffic {
   }
 
   /** Throws TOO_MANY_REQUESTS, BAD_REQUEST (`timeout`). The masters are always let in, so that somebody can help. */
-  enter(request: { method: string; path: string; query: URLSearchParams; user: Caller }): Passage {
-    const { method, path, query, user } = request
-    const info = requestInfoOf(method, path, query)
+  enter({ query, user }: { query: URLSearchParams; user: Caller }, info: RequestInfo): Passage {
     const isKnown = info.type === 'resource' && this.#registry.kinds.find(info) !== undefined
     const labels = labelsOf(info, isKnown, query.get('dryRun') ?? '')
     if (isLong(info)) return longPassage(this.#registry.metrics, labels)

@@ -64,10 +64,20 @@ function jsonFraming(kind: Kind, { form, includeObject }: Presentation, clock: C
       const { object, type } = event
       if (as === 'Table') return line(type, JSON.stringify(rowOf([object], object.metadata?.resourceVersion)))
       if (as) return line(type, JSON.stringify(partialOf(object, version)))
-      return line(type, jsonOf(shownBy(kind, object)))
+      return wholeFrame(type, shownBy(kind, object))
     },
     failure: (status) => line('ERROR', JSON.stringify(status)),
   }
+}
+
+let last: { type: string; object: KubeObject; bytes: Uint8Array } | undefined
+
+/** An event goes to all its watchers, one after the other, before the next one: it becomes bytes once. */
+function wholeFrame(type: string, object: KubeObject): Uint8Array {
+  if (last?.object !== object || last.type !== type) {
+    last = { type, object, bytes: Buffer.from(line(type, jsonOf(object))) }
+  }
+  return last.bytes
 }
 
 const line = (type: string, json: string) => `{"type":"${type}","object":${json}}\n`

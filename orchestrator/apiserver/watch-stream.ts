@@ -63,7 +63,13 @@ class WatchStream {
   send(event: WatchedEvent): void {
     if (this.#isOver) return
     this.#begin()
-    this.#response.write(this.#framing.frame(event))
+    try {
+      this.#response.write(this.#framing.frame(event))
+    } catch (error) {
+      // Whoever cannot be told of an event must not go on as if there had been none.
+      this.fail(toStatus(error))
+      throw error
+    }
     if (this.#response.writableLength > largestBacklogBytes) this.#response.destroy()
   }
 

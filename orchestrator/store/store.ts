@@ -70,8 +70,11 @@ export interface Store {
   update(key: string, value: string, expected: number, options?: WriteOptions): Promise<number>
   /** Removes a key whose newest revision must be `expected`. Resolves to the revision of the deletion. */
   delete(key: string, expected: number): Promise<number>
-  /** The newest revision: of all that anybody was told of before this call. Subscribers have heard of it, too. */
-  revision(): Promise<number>
+  /**
+   * The newest revision: of all that anybody was told of before this call. Subscribers have heard of it, too. Known at
+   * once by a store that nobody else writes to.
+   */
+  revision(): number | Promise<number>
   /** The keys that start with `prefix`, in order. */
   range(prefix: string, options?: RangeOptions): Promise<Range>
   /** What happened to keys with this prefix after revision `after`, up to and with `upTo`. Throws COMPACTED. */

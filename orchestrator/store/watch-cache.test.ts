@@ -91,6 +91,26 @@ describe('watch-cache', () => {
     expect(seen).toEqual(Array.from({ length: 10_000 }, (_, at) => first + 1 + at))
   })
 
+  it('follow: one that throws keeps nobody from the event, and no writer from its answer', async () => {
+    const failures: unknown[] = []
+    const failed = (error: unknown) => void failures.push(error)
+    broadcaster.close()
+    broadcaster = new Broadcaster(store, '/r/')
+    cache = new WatchCache({ prefix: '/r/pods/', store, decode, failed })
+    broadcaster.add(cache)
+    await broadcaster.start()
+    const seen: string[] = []
+    cache.follow(() => {
+      throw new Error('broken')
+    })
+    cache.follow((event) => seen.push(briefly(event)))
+    const first = await store.create('/r/pods/a', '1')
+    await store.update('/r/pods/a', '2', first)
+    expect(seen).toEqual(['put /r/pods/a ->1', 'put /r/pods/a 1>2'])
+    expect(failures).toEqual([new Error('broken'), new Error('broken')])
+    expect(broadcaster.revision).toBe(first + 1)
+  })
+
   it('expect: what this process wrote is not decoded again', async () => {
     const made = { text: 'mine', revision: 0 }
     cache.expect('/r/pods/a', 'text', () => made)

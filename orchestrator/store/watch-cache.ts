@@ -39,10 +39,14 @@ export class WatchCache<T> implements Topic {
   #windowStart = 0
   #ordered: readonly CacheEntry<T>[] | undefined
 
-  constructor(options: { prefix: string; store: Store; decode: Decode<T> }) {
+  readonly #failed: (error: unknown) => void
+
+  /** `failed` is told what a watcher threw: it is told of what comes next, and nobody else is kept from anything. */
+  constructor(options: { prefix: string; store: Store; decode: Decode<T>; failed?: (error: unknown) => void }) {
     this.prefix = options.prefix
     this.#store = options.store
     this.#decode = options.decode
+    this.#failed = options.failed ?? (() => {})
   }
 
   get(key: string): CacheEntry<T> | undefined {
@@ -137,7 +141,13 @@ export class WatchCache<T> implements Topic {
   }
 
   #tell(event: CacheEvent<T>): void {
-    for (const deliver of this.#watchers) deliver(event)
+    for (const deliver of this.#watchers) {
+      try {
+        deliver(event)
+      } catch (error) {
+        this.#failed(error)
+      }
+    }
   }
 
   #valueOf(key: string, text: string, revision: number): T {

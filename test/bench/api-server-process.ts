@@ -9,6 +9,7 @@ const server = await startServer({ dataDir, store, listen: { host: '127.0.0.1', 
 const admin = await server.pki.issueClient({ commonName: 'bench', organizations: ['system:masters'] })
 process.on('message', async (message) => {
   if (message === 'memory') process.send?.({ residentBytes: process.memoryUsage.rss() })
+  else if (message === 'usage') process.send?.({ thread: process.threadCpuUsage(), process: process.cpuUsage() })
   else {
     await server.close()
     process.disconnect()

@@ -51,7 +51,8 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   const { kind } = collection
   const { object } = request
   // Admission asks whether there is a namespace, and whether an address is free.
-  await reachNewest(registry)
+  const reached = reachNewest(registry)
+  if (reached !== undefined) await reached
   const metadata = newMetadata(registry, collection, object)
   object.metadata = metadata
   const place: ObjectPlace = { ...collection, name: metadata.name ?? '' }

@@ -100,7 +100,7 @@ export class EmbeddedStore implements Store {
   }
 
   /** Nobody else writes here, and who writes is answered after all have been told. */
-  async revision(): Promise<number> {
+  revision(): number {
     return this.#told
   }
 
