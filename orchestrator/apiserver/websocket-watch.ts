@@ -4,6 +4,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { badRequest, unknownResource } from '../api/status.ts'
 import type { Incoming } from './incoming.ts'
 import type { UpgradingClient } from './kubelet-proxy.ts'
+import { protobufType } from './negotiate.ts'
 import { numberOf, watchQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
@@ -35,6 +36,8 @@ export async function watchOverWebSocket(
     ...(kind.conversion ? { servedAs: kind } : {}),
     ...(info.namespace === undefined ? {} : { namespace: info.namespace }),
   }
+  // JSON may come as bytes too, which are made once for all watchers of an event.
+  const binary = framing.contentType.startsWith(protobufType)
   let webSocket: WebSocket | undefined
   const early: (string | Uint8Array)[] = []
   // What is wrong with the query is answered while this is HTTP: the watch is there before the WebSocket.
@@ -43,20 +46,20 @@ export async function watchOverWebSocket(
     deliver(event) {
       const frame = framing.frame(event)
       if (!webSocket) early.push(frame)
-      else send(webSocket, frame)
+      else send(webSocket, frame, binary)
     },
   })
   endWithSocket(socket, watching)
   new WebSocketServer({ noServer: true, perMessageDeflate: false }).handleUpgrade(request, socket, head, (opened) => {
     opened.on('error', () => opened.terminate())
     webSocket = opened
-    for (const frame of early.splice(0)) send(opened, frame)
+    for (const frame of early.splice(0)) send(opened, frame, binary)
     follow(opened, watching, { seconds, withBookmarks: query.allowWatchBookmarks ?? false })
   })
 }
 
-function send(webSocket: WebSocket, frame: string | Uint8Array): void {
-  webSocket.send(frame)
+function send(webSocket: WebSocket, frame: string | Uint8Array, binary: boolean): void {
+  webSocket.send(frame, { binary })
   if (webSocket.bufferedAmount > largestBacklogBytes) webSocket.terminate()
 }
 
