@@ -1,10 +1,9 @@
-import { createReadStream } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { createGunzip } from 'node:zlib'
-import { errnoOf } from '../runtime/base/errors.ts'
+import { errnoOf, hasCode } from '../runtime/base/errors.ts'
 import { imageError } from './errors.ts'
 import type { Compression } from './manifest.ts'
-import { unpackZstd } from './zstd.ts'
+import { PackedFile } from './packed-file.ts'
+import { uncompressed } from './uncompress.ts'
 
 /**
  * How the bytes of a file at an offset are packed, by the first of them. Throws `IMAGE_ARCHIVE_INVALID` for what is no
@@ -28,19 +27,16 @@ export async function compressionIn(file: string, offset: number): Promise<Compr
   return isZstd ? 'zstd' : 'none'
 }
 
-/** The bytes of a file without their packing. */
-export function uncompressedFile(file: string, compression: Compression): AsyncIterable<Uint8Array> {
-  const source = createReadStream(file, { highWaterMark: 1 << 20 })
-  switch (compression) {
-    case 'none':
-      return source
-    case 'zstd':
-      return unpackZstd(source as AsyncIterable<Buffer>)
-    case 'gzip': {
-      const gunzip = createGunzip({ chunkSize: 1 << 18 })
-      source.on('error', (error) => gunzip.destroy(error))
-      return source.pipe(gunzip)
-    }
+/** The bytes of a file without their packing. Throws `IMAGE_ARCHIVE_INVALID` for damaged ones. */
+export async function* uncompressedFile(file: string, compression: Compression): AsyncGenerator<Uint8Array> {
+  await using handle = await open(file)
+  const packed = new PackedFile(handle.fd, { bytes: 0, isWhole: true })
+  // Streams keep what they are given for longer than a piece lasts.
+  try {
+    for await (const piece of uncompressed(packed, compression)) yield Buffer.from(piece)
+  } catch (error) {
+    if (!hasCode(error, 'IMAGE_LAYER_INVALID')) throw error
+    throw imageError('IMAGE_ARCHIVE_INVALID', error.message, { cause: error })
   }
 }
 

@@ -11,8 +11,8 @@ import {
   parseImageDocument,
   parseManifest,
 } from './manifest.ts'
-import type { Layer } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
+import type { Layer } from './unpack-one.ts'
 
 /** An image of this host. */
 export interface ImageRecord {

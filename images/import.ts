@@ -7,8 +7,8 @@ import { type Descriptor, layerMediaTypes } from './manifest.ts'
 import { addLayer, writeImage } from './new-image.ts'
 import { hostPlatform } from './platform.ts'
 import { formatReference, parseReference } from './reference.ts'
-import type { Layer } from './snapshot.ts'
 import { type BlobStore, fileSource } from './store.ts'
+import type { Layer } from './unpack-one.ts'
 
 export interface ImportOptions {
   /** Name of the new image; without one it is found by its id only. */

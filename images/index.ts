@@ -69,11 +69,13 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const snapshots = new Snapshots({
     root,
     log,
-    pathOf: blobs.pathOf,
+    blobs,
     maximumLayerBytes: options.maximumLayerBytes ?? defaultMaximumLayerBytes,
   })
   await snapshots.prepareFolders()
+  const catalog = new Catalog({ blobs, index, log })
   const puller = {
+    isKnown: async (name: string) => (await catalog.find(name)) !== undefined,
     registry: new RegistryClient({
       clock: options.clock ?? systemClock,
       random: Math.random,
@@ -91,7 +93,6 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     // Another process that opens the store may have made it again already.
     await mkdir(join(root, 'ingest'), { recursive: true })
   })
-  const catalog = new Catalog({ blobs, index, log })
   const clock = options.clock ?? systemClock
   return new ImageLibrary({ root, log, clock, blobs, catalog, snapshots, puller, uses: new LastUses(root) })
 }

@@ -3,8 +3,8 @@ import { createGzip } from 'node:zlib'
 import { type Digest, finish, newHash } from './digest.ts'
 import { describe } from './image-record.ts'
 import { compressionOf, type Descriptor, layerMediaTypes, type Manifest, mediaTypes } from './manifest.ts'
-import type { Layer } from './snapshot.ts'
 import type { BlobStore } from './store.ts'
+import type { Layer } from './unpack-one.ts'
 
 /** Stores a layer that comes as a tar archive, packed with gzip, which every tool and registry can read. */
 export async function addLayer(blobs: BlobStore, tar: AsyncIterable<Uint8Array>): Promise<Layer> {

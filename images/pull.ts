@@ -28,6 +28,8 @@ export interface PullOptions extends Access {
 
 /** What a pull works with. */
 export interface Puller {
+  /** Whether the store has an image of that name: most likely there is nothing to unpack then. */
+  isKnown(name: string): Promise<boolean>
   registry: RegistryClient
   blobs: BlobStore
   snapshots: Snapshots
@@ -43,10 +45,20 @@ export interface Pulled {
 }
 
 /**
- * Fetches an image and unpacks its layers, each as soon as it is there. Every document and layer is verified before
- * anything is made of it.
+ * Fetches an image and unpacks its layers, each while it comes. Every document is verified before anything is made of
+ * it, every layer before it can be used.
  */
 export async function pullImage(puller: Puller, reference: Reference, options: PullOptions): Promise<Pulled> {
+  // A thread is ready when the first bytes come, and all stay to the end.
+  const release = puller.snapshots.holdThreads({ warm: !(await puller.isKnown(formatReference(reference))) })
+  try {
+    return await fetchImage(puller, reference, options)
+  } finally {
+    release()
+  }
+}
+
+async function fetchImage(puller: Puller, reference: Reference, options: PullOptions): Promise<Pulled> {
   const repository = { domain: reference.domain, path: reference.path }
   const name = formatReference(reference)
   const wanted = reference.digest ?? reference.tag ?? ''
@@ -73,14 +85,17 @@ export async function pullImage(puller: Puller, reference: Reference, options: P
   requirePlatform(document, where, options.platform)
   const layers = layersOf(manifest, document, where)
   for (const { descriptor } of layers) tell(options, descriptor, 'waiting')
+  /** Of those that are still coming only that is told. */
+  const there = new Set<Digest>()
   const work = [
     puller.snapshots.ensure(
       layers,
       async ({ descriptor }) => {
         await fetchBlob(descriptor)
+        there.add(descriptor.digest)
         tell(options, descriptor, 'extracting')
       },
-      ({ descriptor }, bytes) => tellUnpacked(options, descriptor, bytes),
+      ({ descriptor }, bytes) => there.has(descriptor.digest) && tellUnpacked(options, descriptor, bytes),
     ),
     // Layers that are unpacked already are kept packed too: an image can be pushed, saved and unpacked again.
     ...layers.map(({ descriptor }) => fetchBlob(descriptor)),

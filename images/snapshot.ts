@@ -1,23 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync } from 'node:fs'
 import { chmod, chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { errnoOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
-import { syncFilesystem } from '../runtime/linux/at-files.ts'
-import type { LayerReport } from './apply-layer.ts'
-import { chainIds, type Digest, hexOf } from './digest.ts'
+import { type Digest, hexOf } from './digest.ts'
 import { imageError } from './errors.ts'
-import { type Compression, compressionOf, type Descriptor } from './manifest.ts'
+import type { BlobStore } from './store.ts'
 import { UnpackThreads } from './unpack.ts'
-import type { InheritStep } from './unpack-job.ts'
-
-/** A layer of an image: its blob, and the digest of what is in it. */
-export interface Layer {
-  descriptor: Descriptor
-  diffId: Digest
-}
+import { LayerUnpacking, type UnpackProgress } from './unpack-layers.ts'
+import type { Layer } from './unpack-one.ts'
 
 /** Folders for an overlay mount: `lower` begins with the topmost. */
 export interface Overlay {
@@ -34,14 +26,10 @@ export interface ContainerRecord {
   chain: Digest[]
 }
 
-/** `bytes` of the packed layer have been unpacked. */
-export type UnpackProgress = (layer: Layer, bytes: number) => void
-
 export interface SnapshotOptions {
   root: string
   log: Log
-  /** Path of the blob's file. */
-  pathOf: (digest: Digest) => string
+  blobs: Pick<BlobStore, 'pathOf' | 'arrivals'>
   maximumLayerBytes: number
 }
 
@@ -52,11 +40,13 @@ export interface SnapshotOptions {
 export class Snapshots {
   readonly #options: SnapshotOptions
   readonly #threads = new UnpackThreads(Math.max(2, availableParallelism()))
-  /** Layers that are being unpacked by this process. */
-  readonly #flights = new Map<Digest, Promise<void>>()
+  readonly #unpacking: LayerUnpacking
 
   constructor(options: SnapshotOptions) {
     this.#options = options
+    const folder = join(options.root, 'snapshots')
+    const folders = { folder, folderOf: (id: Digest) => this.#folderOf(id), list: () => this.list() }
+    this.#unpacking = new LayerUnpacking({ ...options, threads: this.#threads }, folders, options.log)
   }
 
   /** Folders in which layers and containers lie. */
@@ -74,118 +64,27 @@ export class Snapshots {
 
   /**
    * Sees to it that every layer is unpacked; those that are missing are unpacked side by side. `ready` resolves when the
-   * blob of a layer is in the store; `onProgress` hears how much of it has been read. Throws what `unpackLayer` throws; nothing half-done is left.
+   * blob of a layer is in the store; `onProgress` hears how much of it has been read. Throws what `ready` and `unpackLayer`
+   * throw; nothing half-done is left.
    */
   async ensure(
     layers: readonly Layer[],
     ready: (layer: Layer) => Promise<void>,
     onProgress: UnpackProgress = () => {},
   ): Promise<void> {
-    const chain = chainIds(layers.map(({ diffId }) => diffId))
-    const waits: Promise<void>[] = []
-    const mine: { id: Digest; at: number; done: PromiseWithResolvers<void> }[] = []
-    // All that is missing is claimed at once, without a pause: whoever comes later waits for this, never the other way.
-    const present = new Set(await this.list())
-    for (const [at, id] of chain.entries()) {
-      const flight = this.#flights.get(id)
-      if (flight !== undefined) waits.push(flight)
-      else if (!present.has(id)) {
-        const done = Promise.withResolvers<void>()
-        done.promise.catch(() => {})
-        this.#flights.set(id, done.promise)
-        mine.push({ id, at, done })
-      }
-    }
+    const release = this.#threads.hold()
     try {
-      if (mine.length > 0) await this.#unpackAll(mine, { layers, chain, ready, onProgress })
-      for (const { done } of mine) done.resolve()
-    } catch (error) {
-      for (const { done } of mine) done.reject(error)
-      throw error
+      await this.#unpacking.ensure({ layers, ready, onProgress })
     } finally {
-      for (const { id } of mine) this.#flights.delete(id)
-    }
-    await Promise.all(waits)
-  }
-
-  async #unpackAll(
-    mine: readonly { id: Digest; at: number }[],
-    o: {
-      layers: readonly Layer[]
-      chain: readonly Digest[]
-      ready: (layer: Layer) => Promise<void>
-      onProgress: UnpackProgress
-    },
-  ): Promise<void> {
-    const staged = new Map<Digest, string>(mine.map(({ id }) => [id, this.#temporary('snapshots')]))
-    const stop = new AbortController()
-    const started: Promise<unknown>[] = []
-    const unpacked = mine.map(async ({ id, at }) => {
-      const layer = o.layers[at]
-      if (!layer) throw new RangeError(`no layer ${at}`)
-      await o.ready(layer)
-      const directory = staged.get(id) ?? ''
-      const unpacking = this.#unpack(layer, { directory, signal: stop.signal, onProgress: o.onProgress })
-      started.push(unpacking)
-      return unpacking
-    })
-    for (const promise of unpacked) promise.catch(() => {})
-    try {
-      const steps: InheritStep[] = []
-      for (const [n, { id, at }] of mine.entries()) {
-        const report = await unpacked[n]
-        const below = o.chain.slice(0, at).toReversed()
-        for (const other of below) if (!staged.has(other)) await this.#flights.get(other)
-        const lower = below.map((other) => staged.get(other) ?? this.#folderOf(other))
-        steps.push({ directory: staged.get(id) ?? '', folders: report?.implicitFolders ?? [], lower })
-        this.#options.log.debug('layer unpacked', { chainId: id })
-      }
-      await this.#threads.completeFolders(steps, stop.signal)
-      await this.#publish(mine.map(({ id }) => ({ from: staged.get(id) ?? '', to: this.#folderOf(id) })))
-    } finally {
-      stop.abort(new Error('unpacking was given up'))
-      await Promise.allSettled(started)
-      await Promise.all([...staged.values()].map((path) => rm(path, { recursive: true, force: true })))
+      release()
     }
   }
 
-  async #unpack(
-    layer: Layer,
-    { directory, signal, onProgress }: { directory: string; signal: AbortSignal; onProgress: UnpackProgress },
-  ): Promise<LayerReport> {
-    const compression: Compression = compressionOf(layer.descriptor)
-    signal.throwIfAborted()
-    await mkdir(directory)
-    await chmod(directory, 0o755)
-    const job = {
-      blob: this.#options.pathOf(layer.descriptor.digest),
-      compression,
-      diffId: layer.diffId,
-      directory,
-      maximumBytes: this.#options.maximumLayerBytes,
-    }
-    const report = await this.#threads.unpack(job, signal, (bytes) => onProgress(layer, bytes))
-    if (report.skippedXattrs.length > 0) {
-      const { digest } = layer.descriptor
-      this.#options.log.warn('extended attributes left out', { layer: digest, attributes: report.skippedXattrs })
-    }
-    return report
-  }
-
-  /** Flushed before they get their names: after a power failure a layer is either whole or not there. */
-  async #publish(moves: readonly { from: string; to: string }[]): Promise<void> {
-    const folder = openSync(join(this.#options.root, 'snapshots'), 'r')
-    try {
-      await syncFilesystem(folder)
-    } finally {
-      closeSync(folder)
-    }
-    for (const { from, to } of moves) {
-      await rename(from, to).catch((error: unknown) => {
-        // Another process was quicker; its folder is as good as ours.
-        if (!['EEXIST', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error
-      })
-    }
+  /** Keeps the threads that unpack until the function that this returns is called; `warm` starts one in advance. */
+  holdThreads({ warm }: { warm: boolean }): () => void {
+    const release = this.#threads.hold()
+    if (warm) this.#threads.warm()
+    return release
   }
 
   /** Chain ids of the layers that are there. */

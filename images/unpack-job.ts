@@ -1,18 +1,19 @@
-import { closeSync, createReadStream, fchmodSync, fchownSync, fstatSync, openSync, type ReadStream } from 'node:fs'
-import { createGunzip } from 'node:zlib'
+import { closeSync, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
 import { type LayerReport, LayerWriter } from './apply-layer.ts'
 import { type Digest, finish, newHash } from './digest.ts'
 import { imageError, isHostFault } from './errors.ts'
 import type { Compression } from './manifest.ts'
+import type { Have, PackedFile } from './packed-file.ts'
 import { TarReader } from './tar-reader.ts'
-import { unpackZstd } from './zstd.ts'
+import { uncompressed } from './uncompress.ts'
 
 /** One layer to unpack. */
 export interface UnpackJob {
-  /** File of the blob, whose own digest has been verified when it was stored. */
-  blob: string
+  /** Descriptor of the blob's file, and how much of it is there; its own digest is another's business. */
+  blob: number
+  have: Have
   compression: Compression
   /** Digest of the layer without compression. */
   diffId: Digest
@@ -28,20 +29,18 @@ export interface UnpackOptions {
   onProgress?: (bytes: number) => void
 }
 
-const chunkBytes = 1 << 17
 const tellEveryMs = 100
 
 /**
  * Unpacks a layer; the folder is good only if this returns. Throws `IMAGE_LAYER_INVALID`, `IMAGE_DIGEST_MISMATCH`,
  * `IMAGE_TOO_LARGE`, `IMAGE_UNSUPPORTED`, `IMAGE_STORE`.
  */
-export async function unpackLayer(job: UnpackJob, o: UnpackOptions = {}): Promise<LayerReport> {
+export async function unpackLayer(file: PackedFile, job: UnpackJob, o: UnpackOptions = {}): Promise<LayerReport> {
   const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
   const writer = new LayerWriter(root)
   try {
     const reader = new TarReader(writer)
     const hash = newHash()
-    const file = createReadStream(job.blob, { highWaterMark: chunkBytes })
     let bytes = 0
     let toldAt = performance.now()
     for await (const chunk of uncompressed(file, job.compression)) {
@@ -75,20 +74,6 @@ export async function unpackLayer(job: UnpackJob, o: UnpackOptions = {}): Promis
   } finally {
     writer.close()
     closeSync(root)
-  }
-}
-
-function uncompressed(file: ReadStream, compression: Compression): AsyncIterable<Buffer> {
-  switch (compression) {
-    case 'none':
-      return file as AsyncIterable<Buffer>
-    case 'zstd':
-      return unpackZstd(file as AsyncIterable<Buffer>)
-    case 'gzip': {
-      const gunzip = createGunzip({ chunkSize: chunkBytes })
-      file.on('error', (error) => gunzip.destroy(error))
-      return file.pipe(gunzip) as AsyncIterable<Buffer>
-    }
   }
 }
 

@@ -1,10 +1,12 @@
 import type { ErrorRecord } from '../runtime/base/errors.ts'
 import type { LayerReport } from './apply-layer.ts'
+import type { Have } from './packed-file.ts'
 import type { InheritStep, UnpackJob } from './unpack-job.ts'
 
 /**
  *   this thread                        worker
  *   work: one layer              ──▶   unpacks
+ *   grown, while it downloads    ──▶   reads on, and knows the end when it is whole
  *                                ◀──   unpacking: bytes      now and then
  *                                ◀──   unpacked: report      (or failed: error)
  *   stop, meanwhile              ──▶   closes its files
@@ -27,4 +29,4 @@ export type WorkAnswer =
 
 export type FromWorker = WorkNews | WorkAnswer
 
-export type ToWorker = { kind: 'work'; work: Work } | { kind: 'stop' } | { kind: 'end' }
+export type ToWorker = { kind: 'work'; work: Work } | { kind: 'grown'; have: Have } | { kind: 'stop' } | { kind: 'end' }

@@ -1,5 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest } from 'node:http'
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { CoracleError } from '../../runtime/base/errors.ts'
@@ -63,6 +64,7 @@ export function allowsHttp(host: string, insecureRegistries: readonly string[]):
 export class HttpClient {
   readonly #options: HttpOptions
   readonly #agents = new Map<string, PlainAgent | TlsAgent>()
+  readonly #heard = new WeakSet<Socket>()
 
   constructor(options: HttpOptions) {
     this.#options = options
@@ -118,11 +120,22 @@ export class HttpClient {
     })
     const limitMs = body ? digestsWithinMs : (this.#options.stalledAfterMs ?? stalledAfterMs)
     request.setTimeout(limitMs, () => request.destroy(stalled(url, limitMs)))
+    request.once('socket', (socket) => this.#outlives(socket))
     request.once('error', (error) => reject(signal?.aborted ? signal.reason : error))
     request.once('response', (message) => resolve(answerOf(url, message)))
     if (typeof body === 'function') void pipeline(body(), request).catch(reject)
     else request.end(body)
     return promise
+  }
+
+  /**
+   * Node takes its own listener off a socket that goes back to be kept, also when that socket has been destroyed in the same
+   * moment by a signal: the error, which the request has told already, would end the process.
+   */
+  #outlives(socket: Socket): void {
+    if (this.#heard.has(socket)) return
+    this.#heard.add(socket)
+    socket.on('error', () => {})
   }
 
   #agentFor(url: URL): PlainAgent | TlsAgent {
@@ -150,7 +163,6 @@ function answerOf(url: URL, message: IncomingMessage): Answer {
     },
     body: message,
     discard() {
-      message.on('error', () => {})
       const left = Number(message.headers['content-length'] ?? Number.POSITIVE_INFINITY)
       if (left <= worthReadingBytes) message.resume()
       else message.destroy()

@@ -44,6 +44,9 @@ const xattrValueMaximum = 65_536
 const zero = Buffer.alloc(1)
 const terminated = (name: Uint8Array) => Buffer.concat([name, zero])
 
+/** `struct open_how`; the calls are synchronous, so one does for all. */
+const how = Buffer.alloc(24)
+
 /**
  * Opens `path` with `root` as the root of everything: symbolic links, absolute ones too, and `..` stay inside.
  * `symlinks: 'refuse'` follows none at all (ELOOP). Throws `KERNEL`.
@@ -53,7 +56,6 @@ export function openBelow(
   path: Uint8Array,
   o: { flags: number; mode?: number; symlinks?: 'follow' | 'refuse' },
 ): number {
-  const how = Buffer.alloc(24)
   const refuse = o.symlinks === 'refuse' ? RESOLVE_NO_SYMLINKS : 0
   how.writeBigUInt64LE(BigInt(o.flags | O_CLOEXEC), 0)
   how.writeBigUInt64LE(BigInt(o.mode ?? 0), 8)

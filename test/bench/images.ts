@@ -9,7 +9,7 @@ import { type Bench, type BenchRow, rowOf, sampleOf } from './rows.ts'
 
 /** Never synchronously: the registry's output must be read meanwhile, or it stands still. */
 const execute = promisify(execFile)
-const rounds = 3
+const rounds = 5
 const corpusBytes = 300e6
 
 interface Case {
@@ -24,12 +24,22 @@ const cases: readonly Case[] = [
   { name: 'one layer, zstd', layers: 1, packing: 'zstd' },
 ]
 
-const fetch = (image: string) => `skopeo copy -q --src-tls-verify=false docker://${image} oci:peer:bench`
+const from = (image: string) => `skopeo copy -q --src-tls-verify=false docker://${image}`
 
-/** Debian's umoci does not know zstd: there tar takes its place, which checks nothing. */
+/**
+ * Both verify the blob and its contents and keep the result. Debian's umoci does not know zstd: there it is skopeo that
+ * unpacks, into the storage of podman; in a mount namespace, for the mounts that it makes.
+ */
 const peers: Readonly<Record<Packing, { name: string; script: (image: string) => string }>> = {
-  gzip: { name: 'skopeo+umoci', script: (image) => `${fetch(image)} && umoci unpack --image peer:bench root` },
-  zstd: { name: 'skopeo+tar', script: (image) => `${fetch(image)} && ${unpackOnly('peer', 'zstd')}` },
+  gzip: {
+    name: 'skopeo+umoci',
+    script: (image) => `${from(image)} oci:peer:bench && umoci unpack --image peer:bench root`,
+  },
+  zstd: {
+    name: 'skopeo, containers-storage',
+    script: (image) =>
+      `unshare -m --propagation private ${from(image)} "containers-storage:[overlay@$PWD/storage+$PWD/run]peer:bench"`,
+  },
 }
 
 interface Measured {
@@ -38,45 +48,59 @@ interface Measured {
   megabytes: number
 }
 
-/** Pull and unpack from a registry on loopback, beside skopeo with umoci, and beside the bare unpacking of the same bytes. */
+/**
+ * Pull and unpack from a registry on loopback, beside other programs that do the same, and beside the bare unpacking of the
+ * same bytes; in each folder that $CORACLE_BENCH_DIR names, with colons between them, such as one in memory and one on a disk.
+ */
 export const bench: Bench = {
   name: 'images',
   async run(): Promise<BenchRow[]> {
-    const folder = mkdtempSync(join(tmpdir(), 'coracle-bench-images-'))
-    const registry = await aRegistry()
-    try {
-      const files = systemFiles(corpusBytes)
-      const rows: BenchRow[] = []
-      for (const one of cases) rows.push(...(await compare(one, { folder, registry, files })))
-      return rows
-    } finally {
-      await registry.close()
-      rmSync(folder, { recursive: true, force: true })
+    const files = systemFiles(corpusBytes)
+    const rows: BenchRow[] = []
+    for (const place of (process.env.CORACLE_BENCH_DIR ?? tmpdir()).split(':')) {
+      const folder = mkdtempSync(join(place, 'coracle-bench-images-'))
+      const registry = await aRegistry({ data: join(folder, 'registry') })
+      try {
+        for (const one of cases) rows.push(...(await compare(one, { place, folder, registry, files })))
+      } finally {
+        await registry.close()
+        rmSync(folder, { recursive: true, force: true })
+      }
     }
+    return rows
   },
 }
 
 async function compare(
   { name, layers, packing }: Case,
-  { folder, registry, files }: { folder: string; registry: Registry; files: ReturnType<typeof systemFiles> },
+  o: { place: string; folder: string; registry: Registry; files: ReturnType<typeof systemFiles> },
 ): Promise<BenchRow[]> {
+  const { folder, registry, files } = o
   const peer = peers[packing]
   const layout = join(folder, 'layout')
   const total = writeLayout(layout, files, { layers, packing })
   const image = `${registry.host}/bench/${packing}-${layers}:bench`
   await execute('skopeo', ['copy', '-q', '--dest-tls-verify=false', `oci:${layout}:bench`, `docker://${image}`])
   const [ours, again, theirs, bare]: [Measured[], Measured[], Measured[], Measured[]] = [[], [], [], []]
+  const work = join(folder, 'work')
+  const contenders = [
+    async (root: string) => {
+      ours.push(await pullWithOurs(root, image))
+      again.push(await pullWithOurs(root, image))
+    },
+    async (root: string) => void theirs.push(await timed(peer.script(image), root)),
+    async (root: string) => void bare.push(await timed(unpackOnly(layout, packing), root)),
+  ]
   for (let round = 0; round < rounds; round++) {
-    const root = join(folder, 'store')
-    ours.push(await pullWithOurs(root, image))
-    again.push(await pullWithOurs(root, image))
-    rmSync(root, { recursive: true })
-    theirs.push(await timed(peer.script(image), folder))
-    bare.push(await timed(unpackOnly(layout, packing), folder))
+    // Each is first and last in turn, and nothing is removed in between: a disk goes on with that for seconds.
+    const order = round % 2 === 0 ? contenders : contenders.toReversed()
+    for (const [at, contender] of order.entries()) await contender(join(work, `${round}-${at}`))
   }
+  rmSync(work, { recursive: true })
   rmSync(layout, { recursive: true })
+  await execute('sync')
   const of = (list: readonly Measured[], key: keyof Measured) => sampleOf(list.map((one) => one[key]))
-  const label = `${name} (${Math.round(total / 1e6)} MB)`
+  const label = `${name} (${Math.round(total / 1e6)} MB) in ${o.place}`
   return [
     rowOf({
       name: `pull and unpack, ${label}`,
@@ -113,13 +137,11 @@ async function pullWithOurs(root: string, image: string): Promise<Measured> {
   return JSON.parse((await execute(process.execPath, flags, { env })).stdout) as Measured
 }
 
-/** A shell's commands in a folder that is new each time; wall-clock and processor time as bash tells them. */
-async function timed(script: string, folder: string): Promise<Measured> {
-  const work = join(folder, 'work')
-  mkdirSync(work)
+/** A shell's commands in a folder that is made for them; wall-clock and processor time as bash tells them. */
+async function timed(script: string, work: string): Promise<Measured> {
+  mkdirSync(work, { recursive: true })
   const clock = `TIMEFORMAT='%R %U %S'; time { (${script}) >/dev/null 2>err; }`
   const { stdout } = await execute('bash', ['-c', `{ ${clock}; } 2>&1 || { cat err; exit 1; }`], { cwd: work })
-  rmSync(work, { recursive: true })
   const [wall = 0, user = 0, system = 0] = stdout.trim().split(/\s+/).map(Number)
   return { milliseconds: wall * 1000, cpuMilliseconds: (user + system) * 1000, megabytes: 0 }
 }

@@ -184,7 +184,7 @@ describe('many pulls at once', () => {
       const accept = String(request.headers.accept ?? '*/*')
       const answer = async () => {
         const got = await fetch(`http://${plain.host}${request.url}`, { headers: { accept } })
-        if (isBlob) await sleep(30)
+        if (isBlob) await sleep(250)
         if (isBlob) now--
         response.writeHead(got.status, { 'content-type': got.headers.get('content-type') ?? '' })
         response.end(Buffer.from(await got.arrayBuffer()))
