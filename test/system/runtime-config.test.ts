@@ -305,7 +305,7 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
       await create('p', { poststop: [{ path: '/nowhere' }, telling('poststop', file)] })
       await on.runtime.delete('p', { force: true })
       expect(linesOf(file)).toHaveLength(1)
-      expect(on.warnings.join()).toMatch(/hooks\.poststop\[0\] of p, \/nowhere: execve\("\/nowhere".* failed: ENOENT/)
+      expect(on.warnings.join()).toMatch(/poststop hook #0: \/nowhere of p: execve\("\/nowhere".* failed: ENOENT/)
     })
 
     it('a hook that hangs is killed with all that it has started; meanwhile others are served', async () => {
