@@ -34,7 +34,8 @@ export async function kill(
   }
   const state = stateOf(place.root, id)
   // Without a pid namespace of its own the others do not die with the first process: SIGKILL means them all, as with runc.
-  if (number === 9 && record && !hasOwnPids(place, id) && cgroups().pids(record.cgroupPath).length > 0) {
+  const mayLeaveSome = number === 9 && record?.kind === 'container' && !hasOwnPids(place, id)
+  if (mayLeaveSome && cgroups().pids(record.cgroupPath).length > 0) {
     await cgroups().killAll(record.cgroupPath)
     if (state.status === 'paused') await cgroups().freeze(state.cgroupPath, false)
     return
