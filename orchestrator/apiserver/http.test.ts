@@ -452,6 +452,10 @@ describe('API over HTTP', () => {
     })
 
     it('OpenAPI: both versions, with descriptions', async () => {
+      const asked = { accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf' }
+      const gnostic = await call('GET', '/openapi/v2', { headers: asked })
+      // kubectl reads no type with an `@`.
+      expect(gnostic.headers['content-type']).toBe('application/com.github.proto-openapi.spec.v2.v1.0+protobuf')
       const { body: v2 } = await call('GET', '/openapi/v2')
       expect(v2.definitions['io.k8s.api.core.v1.Container'].properties.image.description).toContain(
         'Container image name',

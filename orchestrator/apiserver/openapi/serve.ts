@@ -13,7 +13,9 @@ export interface OpenApiRequest {
   readonly ifNoneMatch: string | undefined
 }
 
-const gnosticType = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf'
+/** What is answered; kubectl does not read an answer whose type has an `@`, which it asks for itself (kube-openapi, handler.go). */
+const gnosticType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf'
+const askedAs = new Set([gnosticType, gnosticType.replace('v2.v1.0', 'v2@v1.0')])
 
 const documents = new WeakMap<KindTable, Map<string, Promise<Tagged>>>()
 
@@ -32,7 +34,7 @@ export async function answerOpenApi(kinds: KindTable, request: OpenApiRequest): 
 
 /** The protobuf is answered only to who names it: a bare `*` gets JSON. */
 function wantsGnostic(accept: string | undefined): boolean {
-  return mediaRangesOf(accept).some(({ type }) => type === gnosticType)
+  return mediaRangesOf(accept).some(({ type }) => askedAs.has(type))
 }
 
 function build(kinds: KindTable, name: string, make: () => Promise<Tagged>): Promise<Tagged> {
