@@ -80,7 +80,10 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     expect(status).toMatch(/^Uid:\s+65535/m)
     expect(readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n')).toHaveLength(1)
     expect(readlinkSync(`/proc/${pid}/exe`)).toContain('memfd:coracle-player')
-    await on.runtime.delete('pod2', { force: true })
+    // It has no config.json that says which namespaces are its own.
+    await on.runtime.kill('pod2', 'KILL')
+    await on.runtime.wait('pod2')
+    await on.runtime.delete('pod2')
     await on.runtime.removeGroup(group)
   })
 
