@@ -119,5 +119,6 @@ function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership
   const { into, join, afterClone = [] } = membership
   const missing = [into, ...join, ...afterClone].find((file) => file !== undefined && !existsSync(file))
   if (missing === undefined || subgroups.length === 0) return membership
-  throw containerError('INVALID_ID', `exec: cgroup ${subgroups.join(' ')}: ${missing} does not exist`, { missing })
+  const failed = `exec: cgroup ${subgroups.join(' ')}: adding pid to ${missing}: no such file or directory`
+  throw containerError('INVALID_ID', failed, { missing })
 }

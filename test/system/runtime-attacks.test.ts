@@ -19,6 +19,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { OciSpec } from '../../runtime/index.ts'
 import { buildProbe, hasCompiler, parseAnswers } from '../fixtures/probe/build.ts'
+import { groupFile } from './group-folders.ts'
 import { aFixture, type Fixture, finish, logText, traces } from './runtime-fixture.ts'
 import { ours } from './runtime-must/engines.ts'
 import { mountAt, S_IFCHR } from './runtime-must/must.ts'
@@ -224,7 +225,8 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('attacks (needs root a
       await expect.poll(() => logText(path)).toBe('done')
       const { cgroupPath } = await on.runtime.state('score')
       const session = await on.runtime.exec('score', { args: ['sleep', '60'] })
-      const pids = readFileSync(`/sys/fs/cgroup/pids/${cgroupPath}/cgroup.procs`, 'utf8').trim().split('\n')
+      const procs = groupFile(cgroupPath, { v1: 'pids/cgroup.procs', v2: 'cgroup.procs' })
+      const pids = readFileSync(procs, 'utf8').trim().split('\n')
       const scores = pids.map((pid) => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim())
       expect(scores).toEqual(scores.map(() => '500'))
       expect(scores.length).toBeGreaterThan(1)

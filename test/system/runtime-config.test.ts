@@ -302,10 +302,11 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
 
     it('poststop fails: a warning, and the next one runs', async () => {
       const file = join(on.folder, 'poststop')
-      await create('p', { poststop: [{ path: '/nowhere' }, telling('poststop', file)] })
+      await create('p', { poststop: [{ path: '/nowhere' }, telling('poststop', file), { path: '/nor/here' }] })
       await on.runtime.delete('p', { force: true })
       expect(linesOf(file)).toHaveLength(1)
       expect(on.warnings.join()).toMatch(/poststop hook #0: \/nowhere of p: execve\("\/nowhere".* failed: ENOENT/)
+      expect(on.warnings.join()).toMatch(/poststop hook #2: \/nor\/here of p: /)
     })
 
     it('a hook that hangs is killed with all that it has started; meanwhile others are served', async () => {

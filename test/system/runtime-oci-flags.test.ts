@@ -14,7 +14,9 @@ import { verbs as events } from '../../bin/oci-events.ts'
 import { verbs as exec } from '../../bin/oci-exec.ts'
 import { verbs as look } from '../../bin/oci-look.ts'
 import { verbs as mounts } from '../../bin/oci-mounts.ts'
+import { verbs as ps } from '../../bin/oci-ps.ts'
 import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { pidWidth } from '../../runtime/linux/process-table.ts'
 import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
@@ -228,7 +230,12 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       const { pid } = JSON.parse(fine('state', 'x'))
       expect(JSON.parse(fine('ps', '--format', 'json', 'x'))).toEqual([pid])
       expect(fine('ps', 'x')).toMatch(/^UID +PID +PPID[\s\S]*sleep 600/)
-      expect(oci('ps', 'x', 'aux')).toMatchObject({ status: 1, stderr: expect.stringContaining('-ef') })
+      expect(fine('ps', 'x', 'aux')).toMatch(/^USER +PID %CPU[^\n]*\nroot +\d+ [^\n]*sleep 600\n$/)
+      expect(fine('ps', 'x', '-e', '-o', 'pid=,comm=')).toBe(`${String(pid).padStart(pidWidth())} sleep\n`)
+      expect(oci('ps', 'x', '-p', '1')).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('p of -p is not there'),
+      })
     })
     covers('events --stats --interval', () => {
       expect(JSON.parse(fine('events', '--stats', 'x'))).toMatchObject({
@@ -336,7 +343,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
   })
 
   it('every flag that the program knows has a row above, or a test in runtime-oci-runc', () => {
-    const all = { ...birth, ...exec, ...change, ...look, ...events, ...describing, ...mounts }
+    const all = { ...birth, ...exec, ...change, ...look, ...ps, ...events, ...describing, ...mounts }
     const flagsOf = (verb: string, lines: readonly string[]) =>
       lines.map((line) => `${verb} ${/--[\w-]+/.exec(line)?.[0]}`)
     const known = [

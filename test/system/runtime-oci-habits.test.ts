@@ -117,13 +117,23 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     ])
   })
 
-  it('a startContainer hook without an environment of its own has that of the process', () => {
+  it('a startContainer hook without an environment of its own has that of the process, and HOME', () => {
     configure(['true'], (spec) => {
       Object.assign(spec.process, { env: ['PATH=/bin', 'WORD=heard'] })
-      const args = ['sh', '-c', 'test "$WORD" = heard']
+      const args = ['sh', '-c', 'test "$WORD$HOME" = heard/']
       Object.assign(spec, { hooks: { startContainer: [{ path: '/bin/sh', args }] } })
     })
     expect(oci('run', '-b', bundle, 'hooked')).toMatchObject({ status: 0, stderr: '' })
+  })
+
+  it('exec into a group below that is not there: says which file could not be written', () => {
+    configure(['sleep', '60'])
+    expect(detached('grouped').status).toBe(0)
+    const { status, stderr } = oci('exec', '--cgroup', 'none', 'grouped', 'true')
+    expect([status, stderr]).toEqual([
+      255,
+      expect.stringMatching(/ adding pid to .*\/none\/\S+: no such file or directory/),
+    ])
   })
 
   it('a file is mounted where a link of the image leads, though nothing is there: its folders are made inside the root', () => {

@@ -4,7 +4,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -13,6 +12,7 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { groupFolders } from '../../system/group-folders.ts'
 
 /** The runtime under test, as an engine finds it. */
 export const coracleOci = resolve(import.meta.dirname, '../../../bin/coracle-oci')
@@ -93,8 +93,8 @@ function makeRoot(rootfs: string): string {
 }
 
 function removeGroups(cgroup: string): void {
-  for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    spawnSync('find', [`/sys/fs/cgroup/${hierarchy}/${cgroup}`, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';'])
+  for (const folder of groupFolders(cgroup)) {
+    spawnSync('find', [folder, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';'])
   }
 }
 

@@ -1,17 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
-import { join, resolve } from 'node:path'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { OciSpec } from '../../../runtime/index.ts'
 import { specText } from '../../../runtime/spec/exact-json.ts'
+import { groupFolders } from '../group-folders.ts'
 import { aFixture, type Fixture } from '../runtime-fixture.ts'
 
 /** What came of a container, or of the attempt to make one. */
@@ -99,16 +91,17 @@ function spawn(folder: string, program: string, args: string[]) {
 
 /** runc leaves the groups above its containers, in hierarchies that are not ours as well. */
 export function removeGroups(name: string): void {
-  for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const above = join('/sys/fs/cgroup', hierarchy, 'coracle')
-    const group = join(above, name)
-    if (!existsSync(group)) continue
+  for (const group of groupFolders(join('coracle', name))) {
+    const above = dirname(group)
     for (const inner of readdirSync(group, { withFileTypes: true })) {
       if (inner.isDirectory()) rmdirSync(join(group, inner.name))
     }
     rmdirSync(group)
     // Our own runtime never makes a group there.
-    if (hierarchy === 'systemd' && readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile()))
+    if (
+      dirname(above) === '/sys/fs/cgroup/systemd' &&
+      readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile())
+    )
       rmdirSync(above)
   }
 }
