@@ -8,8 +8,9 @@ import { messageOf, runAll } from '../../runtime/base/errors.ts'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
+import { apiServerPart, type Part } from '../api/parts.ts'
 import type { KubeObject } from '../api/types.ts'
-import { mastersGroup, type User } from '../api/user.ts'
+import { mastersGroup } from '../api/user.ts'
 import { openPki, type Pki } from '../auth/pki.ts'
 import type { KubernetesClaims } from '../auth/tokens/claims.ts'
 import { openTokenKeys } from '../auth/tokens/keys.ts'
@@ -70,8 +71,10 @@ export interface ServerOptions {
 export interface ApiServer {
   readonly url: string
   readonly port: number
-  /** By direct call, as one of system:masters. */
+  /** By direct call, as the server itself, which may do everything. */
   readonly client: ApiClient
+  /** By direct call, with the rights of a part of the system, and written down as its doing. */
+  clientOf(part: Part): ApiClient
   readonly pki: Pki
   /** A token for a secret of type kubernetes.io/service-account-token. */
   issueLegacyToken(claims: KubernetesClaims): Promise<string>
@@ -85,8 +88,6 @@ const defaultServiceCidr = '10.96.0.0/16'
 
 /** Under this name pods reach the server, and find its keys. */
 const defaultIssuer = 'https://kubernetes.default.svc.cluster.local'
-
-const masterUser: User = { name: 'system:apiserver', groups: [mastersGroup] }
 
 /** Resolves when the server answers. Throws STORE_LOCKED when another server has this data folder, EADDRINUSE. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
@@ -119,13 +120,13 @@ async function start(
   })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
-  const client = directClient(registry, masterUser)
+  const audit = openAudit(options, onClose)
+  const clientOf = (part: Part) => directClient(registry, part, audit)
+  const client = clientOf(apiServerPart)
   await createSystemNamespaces(client)
   await createDefaultAccounts(client)
   await createSystemPriorityClasses(client)
   await reconcileDefaultPolicy(client)
-  const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
-  if (audit) onClose(() => audit.close())
   const { tls, access } = await ownCertificates(pki, [
     ...ownNames,
     firstAddress(serviceCidr),
@@ -143,7 +144,7 @@ async function start(
       pages,
       log,
       anonymousAuth: options.anonymousAuth ?? true,
-      ...(audit ? { audit: new Audit(audit, clock) } : {}),
+      ...(audit ? { audit } : {}),
     },
     tls,
     ...revokedIn(join(dataDir, 'pki')),
@@ -164,10 +165,18 @@ async function start(
     url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`,
     port,
     client,
+    clientOf,
     pki,
     issueLegacyToken: (claims) => authority.issueLegacy(claims),
     servePath: (beginning, page) => void pages.set(beginning, page),
   }
+}
+
+function openAudit({ audit, clock, log }: ServerOptions, onClose: (step: () => Promise<void>) => void) {
+  if (!audit) return undefined
+  const lines = new AuditLog({ ...audit, clock, log })
+  onClose(() => lines.close())
+  return new Audit(lines, clock)
 }
 
 function tokenAuthority({ dataDir, clock, serviceAccountIssuer, apiAudiences }: ServerOptions): TokenAuthority {
