@@ -75,6 +75,7 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
     watchOom: (path, tell) => watchOomV1(at('memory', path), tell),
     freeze: (path, frozen) => setFrozen(at('freezer', path), frozen),
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
+    takeBack: (path, pid) => writeValue(`${at('freezer', path)}/cgroup.procs`, pid),
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
       for (const folder of foldersToRemove(path)) await removeGroups(folder)

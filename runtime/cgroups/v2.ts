@@ -55,6 +55,7 @@ export function v2Driver(mount: string): CgroupDriver {
     watchOom: (path, tell) => watchOomV2(at(path), tell),
     freeze: (path, frozen) => setFrozen(at(path), frozen),
     isFrozen: (path) => readValue(`${at(path)}/cgroup.freeze`) === '1',
+    takeBack: (path, pid) => writeValue(`${at(path)}/cgroup.procs`, pid),
     killAll: (path) => killGroup(at(path)),
     remove: (path) => removeGroups(at(path)),
     removeIfEmpty: (path) => removeEmptyGroup(at(path)),

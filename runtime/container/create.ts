@@ -10,6 +10,7 @@ import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../
 import { emptyFolderOf, writeRecord } from '../launcher/records.ts'
 import type { LinuxResources, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
+import { callersStdio } from './callers-stdio.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
@@ -107,7 +108,7 @@ export function birthOf(
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
     bundle,
     emptyFolder: emptyFolderOf(place.root),
-    ownsStdio: place.player?.keeper !== 'none',
+    stdio: place.player?.keeper === 'none' ? callersStdio() : 'pipes',
     wishes,
   })
 }

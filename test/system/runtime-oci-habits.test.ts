@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { startTimeOf } from '../../runtime/linux/process.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
@@ -126,6 +127,33 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     expect(oci('run', '-b', bundle, 'hooked')).toMatchObject({ status: 0, stderr: '' })
   })
 
+  it('a user who is not root can open /dev/stdout again, in run and in exec: a pipe and a file are his, a device is not', () => {
+    const sh = (script: string) => ['sh', '-c', script]
+    configure(sh('echo run > /dev/stdout; sleep 60'), (spec) => {
+      Object.assign(spec.process ?? {}, { user: { uid: 1000, gid: 1000 } })
+    })
+    const file = join(on.folder, 'said')
+    const said = openSync(file, 'w')
+    const flags = ['--root', join(on.folder, 'oci')]
+    const devNull = statSync('/dev/null').uid
+    const run = spawnSync(coracleOci, [...flags, 'run', '-d', '-b', bundle, 'user'], { stdio: ['ignore', said, said] })
+    expect(run.status).toBe(0)
+    const exec = [coracleOci, ...flags, 'exec', '--user', '1001', 'user', ...sh('echo exec > /dev/stdout')]
+    const piped = spawnSync('sh', ['-c', '"$@" | cat', 'sh', ...exec], { encoding: 'utf8', timeout: 20_000 })
+    expect(piped).toMatchObject({ stdout: 'exec\n', stderr: '' })
+    expect(readFileSync(file, 'utf8')).toBe('run\n')
+    expect(statSync('/dev/null').uid).toBe(devNull)
+  })
+
+  it('a hook on the host has the environment of the runtime, unless it names its own', () => {
+    configure(['true'], (spec) => {
+      const check = (words: string) => ({ path: '/bin/sh', args: ['sh', '-c', `test "$PATH $WORD" = "${words}"`] })
+      const createRuntime = [check(`${process.env.PATH} `), { ...check('/x own'), env: ['PATH=/x', 'WORD=own'] }]
+      Object.assign(spec, { hooks: { createRuntime } })
+    })
+    expect(oci('run', '-b', bundle, 'hooked')).toMatchObject({ status: 0, stderr: '' })
+  })
+
   it('exec into a group below that is not there: says which file could not be written', () => {
     configure(['sleep', '60'])
     expect(detached('grouped').status).toBe(0)
@@ -219,6 +247,25 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   it('a terminal in the foreground passes newlines on as they are', () => {
     configure(['echo', 'one'], ({ process }) => Object.assign(process, { terminal: true }))
     expect(oci('run', '-b', bundle, 'terminal').stdout).toBe('one\n')
+  })
+
+  it('delete --force ends a process that somebody has moved into a frozen group', async () => {
+    configure(['sleep', '60'])
+    expect(detached('held').status).toBe(0)
+    const { pid } = JSON.parse(oci('state', 'held').stdout) as { pid: number }
+    const elsewhere = `${group}-frozen`
+    cgroups().create(elsewhere, {})
+    cgroups().takeBack(elsewhere, pid)
+    await cgroups().freeze(elsewhere, true)
+    try {
+      expect(oci('delete', '--force', 'held')).toMatchObject({ status: 0, stderr: '' })
+      // Whoever adopts orphans here may leave it a zombie for a moment.
+      expect(startTimeOf(pid)).toBeUndefined()
+      expect(cgroups().pids(elsewhere)).toEqual([])
+    } finally {
+      await cgroups().freeze(elsewhere, false)
+      await cgroups().remove(elsewhere)
+    }
   })
 
   it('list of a root that is named and not there fails', () => {
