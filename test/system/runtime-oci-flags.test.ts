@@ -203,6 +203,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       for (const wrong of ['../..', 'none', 'memory:none', 'turbo:below']) {
         expect(oci('exec', '--cgroup', wrong, 'x', 'true'), wrong).toMatchObject({ status: 255, stdout: '' })
       }
+      expect(oci('exec', '--cgroup', 'turbo:below', 'x', 'true').stderr).toContain('unknown controller turbo')
     })
     covers('exec --ignore-paused', async () => {
       fine('pause', 'x')
