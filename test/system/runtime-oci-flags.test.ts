@@ -20,6 +20,7 @@ import { pidWidth } from '../../runtime/linux/process-table.ts'
 import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
+import { patient } from './patience.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 
 const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')
@@ -32,7 +33,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
   const spawnOci = (args: string[], o: { input?: string; root?: string; quiet?: boolean } = {}) => {
     const { status, stdout, stderr } = spawnSync(coracleOci, ['--root', o.root ?? at('oci'), ...args], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: patient(60_000),
       // A container that stays would hold pipes open.
       ...(o.quiet ? { stdio: 'ignore' } : { input: o.input ?? '' }),
     })
@@ -202,6 +203,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       for (const wrong of ['../..', 'none', 'memory:none', 'turbo:below']) {
         expect(oci('exec', '--cgroup', wrong, 'x', 'true'), wrong).toMatchObject({ status: 255, stdout: '' })
       }
+      expect(oci('exec', '--cgroup', 'turbo:below', 'x', 'true').stderr).toContain('unknown controller turbo')
     })
     covers('exec --ignore-paused', async () => {
       fine('pause', 'x')
@@ -210,7 +212,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
         stdio: 'ignore',
       })
       const code = new Promise((done) => waiting.once('exit', done))
-      await expect.poll(() => JSON.parse(fine('ps', '-f', 'json', 'x')).length, { timeout: 20_000 }).toBe(2)
+      await expect.poll(() => JSON.parse(fine('ps', '-f', 'json', 'x')).length, { timeout: patient(20_000) }).toBe(2)
       fine('resume', 'x')
       expect(await code).toBe(4)
     })
@@ -245,7 +247,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       })
       expect(oci('events', '--interval', '0s', 'x').stderr).toContain('duration interval must be greater than 0')
       const endless = `${coracleOci} --root ${at('oci')} events --interval 400ms x | head -n 2`
-      const { stdout } = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: 60_000 })
+      const { stdout } = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: patient(60_000) })
       const told = stdout.trim().split('\n')
       expect(told.map((line) => JSON.parse(line).type)).toEqual(['stats', 'stats'])
     })

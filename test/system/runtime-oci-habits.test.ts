@@ -8,6 +8,7 @@ import { startTimeOf } from '../../runtime/linux/process.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
+import { patience, patient } from './patience.ts'
 import { aFixture, type Fixture, logText } from './runtime-fixture.ts'
 
 const canRun = process.getuid?.() === 0
@@ -16,7 +17,7 @@ async function eventually<T>(look: () => T, isSo: (seen: T) => boolean): Promise
   for (let tries = 0; ; tries++) {
     const seen = look()
     if (isSo(seen)) return seen
-    if (tries > 200) throw new Error(`still ${JSON.stringify(seen)}`)
+    if (tries > 200 * patience) throw new Error(`still ${JSON.stringify(seen)}`)
     await sleep(20)
   }
 }
@@ -27,11 +28,11 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   let bundle: string
   const group = `coracle/test-habits-${process.pid}`
   const oci = (...args: string[]) =>
-    spawnSync(coracleOci, ['--root', join(on.folder, 'oci'), ...args], { encoding: 'utf8', timeout: 20_000 })
+    spawnSync(coracleOci, ['--root', join(on.folder, 'oci'), ...args], { encoding: 'utf8', timeout: patient(20_000) })
   const detached = (id: string) =>
     spawnSync(coracleOci, ['--root', join(on.folder, 'oci'), 'run', '-d', '-b', bundle, id], {
       stdio: 'ignore',
-      timeout: 20_000,
+      timeout: patient(20_000),
     })
   const configure = (args: string[], change: (spec: Required<OciSpec>) => void = () => {}) => {
     const spec = defaultSpec() as Required<OciSpec>
@@ -56,7 +57,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   })
 
   it('a group in which others live, or that is frozen, is refused, and those in it live on', async () => {
-    configure(['sleep', '60'])
+    configure(['sleep', '900'])
     expect(detached('first').status).toBe(0)
     const { status, stderr } = oci('run', '-b', bundle, 'second')
     expect([status, stderr]).toEqual([
@@ -82,7 +83,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   it('SIGKILL means all processes where the first has no pid namespace that would take the others with it', async () => {
     const shared = (spec: Required<OciSpec>) =>
       Object.assign(spec.linux, { namespaces: spec.linux.namespaces?.filter(({ type }) => type !== 'pid') })
-    configure(['sh', '-c', 'sleep 60 & sleep 60 & wait'], shared)
+    configure(['sh', '-c', 'sleep 900 & sleep 900 & wait'], shared)
     expect(detached('many').status).toBe(0)
     const pids = await eventually(
       () => cgroups().pids(group),
@@ -97,7 +98,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   })
 
   it('exec is in the time namespace of its container', () => {
-    configure(['sleep', '60'], (spec) =>
+    configure(['sleep', '900'], (spec) =>
       Object.assign(spec.linux, {
         namespaces: [...(spec.linux.namespaces ?? []), { type: 'time' }],
         timeOffsets: { monotonic: { secs: 7881, nanosecs: 2718281 } },
@@ -155,7 +156,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   })
 
   it('exec into a group below that is not there: says which file could not be written', () => {
-    configure(['sleep', '60'])
+    configure(['sleep', '900'])
     expect(detached('grouped').status).toBe(0)
     const { status, stderr } = oci('exec', '--cgroup', 'none', 'grouped', 'true')
     expect([status, stderr]).toEqual([
@@ -224,7 +225,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
   })
 
   it('update --memory -1 takes the limit of memory with swap away too, which could not be below', () => {
-    configure(['sleep', '60'], (spec) =>
+    configure(['sleep', '900'], (spec) =>
       Object.assign(spec.linux, {
         resources: { ...spec.linux.resources, memory: { limit: 32 << 20, swap: 48 << 20 } },
       }),

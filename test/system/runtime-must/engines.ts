@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { OciSpec } from '../../../runtime/index.ts'
 import { specText } from '../../../runtime/spec/exact-json.ts'
 import { groupFolders } from '../group-folders.ts'
+import { patient } from '../patience.ts'
 import { aFixture, type Fixture } from '../runtime-fixture.ts'
 
 /** What came of a container, or of the attempt to make one. */
@@ -84,7 +85,7 @@ function rootedGroup(spec: OciSpec): OciSpec {
 function spawn(folder: string, program: string, args: string[]) {
   const [out, err] = ['out', 'err'].map((name) => join(folder, `${name}${count++}`)) as [string, string]
   const [outFd, errFd] = [openSync(out, 'w'), openSync(err, 'w')]
-  const { status } = spawnSync(program, args, { timeout: 20_000, stdio: ['ignore', outFd, errFd] })
+  const { status } = spawnSync(program, args, { timeout: patient(20_000), stdio: ['ignore', outFd, errFd] })
   for (const fd of [outFd, errFd]) closeSync(fd)
   return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') }
 }
