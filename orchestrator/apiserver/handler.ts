@@ -3,7 +3,7 @@
 import { messageOf } from '../../runtime/base/errors.ts'
 import { badRequest, StatusError, toStatus } from '../api/status.ts'
 import { allowedUser } from './allowed-user.ts'
-import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { type Answer, failureAnswer, type StreamedAnswer } from './answer.ts'
 import type { RequestAudit } from './audit.ts'
 import type { Caller } from './authenticator.ts'
 import { handleConnection } from './connect-handler.ts'
@@ -52,7 +52,7 @@ async function answerTo(
     // Whoever nests an object ten thousand levels deep runs us out of stack: his request, not our fault.
     const status = error instanceof RangeError ? badRequest('the request is nested too deeply').status : toStatus(error)
     record?.failed(status)
-    if (error instanceof RangeError) return statusAnswer(status)
+    if (error instanceof RangeError) return failureAnswer(status, incoming)
     if (!(error instanceof StatusError)) {
       serving.log.error('a request failed', {
         method: incoming.method,
@@ -61,7 +61,7 @@ async function answerTo(
         stack: (error as Error).stack,
       })
     }
-    return statusAnswer(status)
+    return failureAnswer(status, incoming)
   }
 }
 
