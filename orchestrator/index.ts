@@ -1,3 +1,4 @@
+export type { PodSecurityExemptions } from './admission/pod-security/exemptions.ts'
 export { type AdmissionPluginName, admissionPluginNames } from './apiserver/admission-plugins.ts'
 export { type ApiServer, type ServerOptions, startServer } from './apiserver/server.ts'
 export type { SharedKeys } from './apiserver/server-keys.ts'
