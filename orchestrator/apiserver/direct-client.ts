@@ -20,7 +20,7 @@ import { listObjects } from './verbs/list.ts'
 import { patchObject } from './verbs/patch.ts'
 import { createToken } from './verbs/token.ts'
 import { putObject } from './verbs/update.ts'
-import { type WatchedEvent, watchObjects } from './verbs/watch.ts'
+import { planWatch, type WatchedEvent, watchObjects } from './verbs/watch.ts'
 import type { WriteOptions } from './verbs/write.ts'
 
 /**
@@ -199,7 +199,7 @@ async function* watchDirectly(
   }
   const stop = () => wake()
   signal.addEventListener('abort', stop, { once: true })
-  const watching = await watchObjects(registry, collection(kind, namespace), { query, deliver })
+  const watching = await watchObjects(registry, planWatch(collection(kind, namespace), query), deliver)
   try {
     while (!signal.aborted) {
       if (queue.length > largestBacklog)

@@ -2,8 +2,10 @@
 import { badRequest, invalid } from '../api/status.ts'
 import { unsupported } from '../api/validate/problem.ts'
 import type { FieldValidation } from './body.ts'
+import type { SelectorTexts } from './selection.ts'
 import type { IncludeObject } from './table.ts'
 import type { ListQuery } from './verbs/list.ts'
+import type { RevisionQuery } from './verbs/list-options.ts'
 import type { WatchQuery } from './verbs/watch.ts'
 
 /** The whole number of a parameter; undefined when unset. */
@@ -34,19 +36,19 @@ function textsOf<Name extends string>(query: URLSearchParams, names: readonly Na
 /** What a list is asked for. */
 export function listQueryOf(query: URLSearchParams): ListQuery {
   const limit = numberOf(query, 'limit')
-  return {
-    ...textsOf(query, ['labelSelector', 'fieldSelector', 'continue', 'resourceVersion', 'resourceVersionMatch']),
-    ...(limit === undefined ? {} : { limit }),
-  }
+  return { ...selectionQueryOf(query), ...(limit === undefined ? {} : { limit }) }
 }
 
 /** What a watch is asked for. */
 export function watchQueryOf(query: URLSearchParams): WatchQuery {
+  return { ...selectionQueryOf(query), allowWatchBookmarks: booleanOf(query, 'allowWatchBookmarks') ?? false }
+}
+
+function selectionQueryOf(query: URLSearchParams): SelectorTexts & RevisionQuery {
   const sendInitialEvents = booleanOf(query, 'sendInitialEvents')
   return {
-    ...textsOf(query, ['labelSelector', 'fieldSelector', 'resourceVersion', 'resourceVersionMatch']),
+    ...textsOf(query, ['labelSelector', 'fieldSelector', 'continue', 'resourceVersion', 'resourceVersionMatch']),
     ...(sendInitialEvents === undefined ? {} : { sendInitialEvents }),
-    allowWatchBookmarks: booleanOf(query, 'allowWatchBookmarks') ?? false,
   }
 }
 

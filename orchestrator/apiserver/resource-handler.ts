@@ -53,13 +53,17 @@ export function handleResource(
   })
 }
 
+const ofOne: readonly Verb[] = ['update', 'patch']
+
 /** Throws NOT_FOUND, METHOD_NOT_ALLOWED. */
-export function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: ResourceRequest): void {
+export function refuseUnsupported(kind: Kind, { verb, subresource, namespace, name }: ResourceRequest): void {
   if (subresource !== '') {
     const found = kind.subresources.find(({ name }) => name === subresource)
     if (!found) throw unknownResource()
     if (!found.verbs.includes(verb)) throw methodNotAllowed()
   } else if (!kind.verbs.includes(verb)) throw notSupported(kind, verb)
+  // Objects are made in a collection, and changed one by one.
+  else if (verb === 'create' ? name !== '' : name === '' && ofOne.includes(verb)) throw methodNotAllowed()
   const needsNamespace = kind.namespaced && !['list', 'watch'].includes(verb)
   if (needsNamespace && namespace === undefined) throw methodNotAllowed()
 }

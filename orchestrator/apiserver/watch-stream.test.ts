@@ -91,8 +91,7 @@ describe('watch over HTTP', () => {
   it('refuses what it cannot do before it begins', async () => {
     expect((await open('resourceVersion=x')).statusCode).toBe(400)
     expect((await open('labelSelector=a+b')).statusCode).toBe(400)
-    expect((await open('sendInitialEvents=true')).statusCode).toBe(400)
-    expect((await open('resourceVersion=999999999')).statusCode).toBe(504)
+    expect((await open('sendInitialEvents=true')).statusCode).toBe(422)
   })
 
   it('a reader that does not read is cut off, and the others are not', { timeout: 60_000 }, async () => {
