@@ -1,7 +1,7 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
 import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
 import { isEqual } from '../../api/equal.ts'
-import { badRequest, conflict, invalid, notFound } from '../../api/status.ts'
+import { conflict, invalid, notFound } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import { validateMetadata, validateMetadataUpdate } from '../../api/validate/metadata.ts'
@@ -11,7 +11,15 @@ import { isSameOwnership, ownedWrite, ownersAfter, setOwners } from '../ownershi
 import type { Registry } from '../registry.ts'
 import { getNewest, reachNewest, removeStored, replaceStored } from '../stored.ts'
 import { createObject } from './create.ts'
-import { problemsOf, refuseIfInvalid, tellAdmission, untilNoConflict, type WriteOptions } from './write.ts'
+import {
+  namesRevision,
+  problemsOf,
+  refuseIfInvalid,
+  refuseOtherPlace,
+  tellAdmission,
+  untilNoConflict,
+  type WriteOptions,
+} from './write.ts'
 
 export interface UpdateRequest extends WriteOptions {
   readonly subresource?: string
@@ -42,14 +50,9 @@ export async function putObject(
 ): Promise<{ object: KubeObject; created: boolean }> {
   const { kind, name } = place
   const { object, ...options } = request
+  refuseOtherPlace(place, object)
   const metadata = object.metadata ?? {}
-  if (!metadata.name) throw badRequest('name must be provided')
-  if (metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
-  }
-  if (place.namespace !== undefined && metadata.namespace && metadata.namespace !== place.namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
-  }
+  if (!namesRevision(metadata.resourceVersion)) delete metadata.resourceVersion
   await reachNewest(registry)
   if (kind.strategy.createOnUpdate && !request.subresource && !registry.cacheOf(kind).get(keyOf(place))) {
     if (metadata.uid)
