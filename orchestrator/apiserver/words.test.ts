@@ -148,6 +148,16 @@ describe('a DaemonSet', () => {
   })
 })
 
+describe('what nobody has written', () => {
+  it.each([
+    ['/apis/coordination.k8s.io/v1/namespaces/default/leases', {}],
+    ['/apis/policy/v1/namespaces/default/poddisruptionbudgets', {}],
+    ['/api/v1/namespaces/default/resourcequotas', {}],
+  ])('%s: has a specification, if an empty one', async (url, spec) => {
+    expect((await api.call('POST', url, { body: { metadata: { name: 'bare' } } })).body.spec).toEqual(spec)
+  })
+})
+
 describe('discovery', () => {
   it('storageVersionHash: that of the stored version, as kube-apiserver computes it', async () => {
     const hashOf = async (path: string, name: string) =>

@@ -28,7 +28,14 @@ export const certificateSigningRequestKind = certificates<CertificateSigningRequ
       request.status = {}
       // Who asks is what the server knows, not what the request says.
       const { username: _n, uid: _u, groups: _g, extra: _e, ...wish } = request.spec
-      request.spec = { ...wish, username: user.name, groups: [...user.groups] }
+      const extra = Object.entries(user.extra ?? {}).map(([key, values]) => [key, [...values]] as const)
+      request.spec = {
+        ...wish,
+        username: user.name,
+        ...(user.uid ? { uid: user.uid } : {}),
+        groups: [...user.groups],
+        ...(extra.length > 0 ? { extra: Object.fromEntries(extra) } : {}),
+      }
     },
     through: { approval: { before: keepAllButConditions, validate: validateApproval } },
     validate: validateSigningRequest,
