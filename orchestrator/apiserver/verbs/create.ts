@@ -1,5 +1,5 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { mutate, validate } from '../../admission/admission.ts'
+import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
 import { generatedName } from '../../api/generated-name.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
@@ -60,6 +60,18 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
+  return untilEnded(registry.admission, admission, () =>
+    admitAndCreate(registry, place, { ...request, admission, owners }),
+  )
+}
+
+async function admitAndCreate(
+  registry: Registry,
+  place: ObjectPlace,
+  request: CreateRequest & { admission: AdmissionRequest },
+): Promise<KubeObject> {
+  const { kind } = place
+  const { object, owners, admission } = request
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)
