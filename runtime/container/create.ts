@@ -72,7 +72,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     writeRecord(place.root, record)
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
-      await runHooks(kind, { record, spec, status: 'creating', pid })
+      await runHooks(kind, { record, spec, status: 'creating', pid, environment: place.environment })
     }
   }
   try {
@@ -87,7 +87,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     }
     return await bear(place, record, plan)
   } catch (error) {
-    if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec })
+    if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec, environment: place.environment })
     throw error
   }
 }

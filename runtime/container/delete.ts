@@ -37,7 +37,7 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
   await removeTraces(place, id, record.cgroupPath)
   if (!spec) return
   const { runPoststop } = await import('./hooks.ts')
-  await runPoststop(place, { record, spec })
+  await runPoststop(place, { record, spec, environment: place.environment })
 }
 
 /** Of a container whose create was killed before it had a state: the cgroup was made after config.json, which is whole then. */

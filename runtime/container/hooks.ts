@@ -38,6 +38,8 @@ export interface HookScene {
   status: ContainerStatus
   /** In the runtime's pid namespace; absent once it has ended. */
   pid?: number
+  /** What a hook on the host has that names none, as `NAME=value`; as with runc and crun, that of the runtime. */
+  environment?: string[] | undefined
 }
 
 /** As much of its last output is told when a hook fails. */
@@ -101,9 +103,10 @@ async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise
   }
 }
 
-function tapeOf(kind: HookName, hook: OciHook, { spec, record, pid = 0 }: HookScene): Birth {
+function tapeOf(kind: HookName, hook: OciHook, { spec, record, environment, pid = 0 }: HookScene): Birth {
   if (kind === 'createContainer') return recordContainerHook(hook, spec)
-  if (kind !== 'startContainer') return recordRuntimeHook({ env: ownEnvironment(), ...hook }, record.bundle ?? '/')
+  if (kind !== 'startContainer')
+    return recordRuntimeHook({ ...(environment ? { env: environment } : {}), ...hook }, record.bundle ?? '/')
   const { path, args = [path], env } = hook
   // The one hook that runs as the container's own process begins with that one's environment, unless it names its own.
   const inherits = { ...spec.process, cwd: '/', args, terminal: false }
@@ -114,12 +117,6 @@ function tapeOf(kind: HookName, hook: OciHook, { spec, record, pid = 0 }: HookSc
       : withHome(inherits, `/proc/${pid}/root`)
   const cgroup = cgroups().membership(record.cgroupPath)
   return recordExec({ spec, process, cgroup, stdio: [], program: path })
-}
-
-/** As with runc and crun: what runs on the host has the environment of the runtime, unless it names its own. */
-function ownEnvironment(): string[] {
-  const { NODE_COMPILE_CACHE: _ours, ...theirs } = process.env
-  return Object.entries(theirs).map(([name, value]) => `${name}=${value}`)
 }
 
 /** Throws unless the hook ends well, and in time. */
