@@ -9,7 +9,7 @@ import type { KubeObject, Status } from '../api/types.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { type OutputForm, protobufType, statusEncodingOf } from './negotiate.ts'
 import { itemJsonOf, jsonOf, protobufOf } from './objects.ts'
-import { booleanOf } from './query.ts'
+import { prettyOf } from './query.ts'
 import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
@@ -81,7 +81,7 @@ export function statusAnswer(status: Status, presentation?: Pick<Presentation, '
 /** The Status of what went wrong, as whoever asked reads it. */
 export function failureAnswer(status: Status, incoming: Pick<Incoming, 'headers' | 'query'>): Answer {
   const encoding = statusEncodingOf(headerOf(incoming, 'accept'))
-  return statusAnswer(status, { form: { encoding }, pretty: booleanOf(incoming.query, 'pretty') ?? false })
+  return statusAnswer(status, { form: { encoding }, pretty: prettyOf(incoming.query) ?? false })
 }
 
 /** One object, in the form that the client asked for. */

@@ -18,11 +18,19 @@ export function numberOf(query: URLSearchParams, name: string): number | undefin
   )
 }
 
-/** The truth of a parameter, as Go reads it; undefined when unset. */
+/**
+ * The truth of a parameter; undefined when unset. All but `0` and `false` is true: `?watch` alone, and `watch=True`, as
+ * Python's client has it. Source: k8s.io/apimachinery/pkg/runtime/conversion.go.
+ */
 export function booleanOf(query: URLSearchParams, name: string): boolean | undefined {
   const text = query.get(name)
-  if (text === null) return undefined
-  return !['', '0', 'f', 'F', 'false', 'False', 'FALSE'].includes(text)
+  return text === null ? undefined : text !== '0' && text.toLowerCase() !== 'false'
+}
+
+/** Whether text is to be set for people, read as Go's strconv.ParseBool; undefined when that is not said. */
+export function prettyOf(query: URLSearchParams): boolean | undefined {
+  const text = query.get('pretty')
+  return text ? ['1', 't', 'T', 'true', 'True', 'TRUE'].includes(text) : undefined
 }
 
 /** The parameters that are set, under their own names. */
@@ -39,9 +47,12 @@ export function listQueryOf(query: URLSearchParams): ListQuery {
   return { ...selectionQueryOf(query), ...(limit === undefined ? {} : { limit }) }
 }
 
-/** What a watch is asked for. */
-export function watchQueryOf(query: URLSearchParams): WatchQuery {
-  return { ...selectionQueryOf(query), allowWatchBookmarks: booleanOf(query, 'allowWatchBookmarks') ?? false }
+/** What a watch is asked for; `name` is that of the one object that the path asks for, empty for all. */
+export function watchQueryOf(query: URLSearchParams, name: string): WatchQuery {
+  const selection = selectionQueryOf(query)
+  const fieldSelector = [selection.fieldSelector, name && `metadata.name=${name}`].filter(Boolean).join(',')
+  const allowWatchBookmarks = booleanOf(query, 'allowWatchBookmarks') ?? false
+  return { ...selection, ...(fieldSelector ? { fieldSelector } : {}), allowWatchBookmarks }
 }
 
 function selectionQueryOf(query: URLSearchParams): SelectorTexts & RevisionQuery {

@@ -15,7 +15,7 @@ import { decodeBody } from './body.ts'
 import type { Handler } from './handling.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
-import { booleanOf, includeObjectOf, listQueryOf } from './query.ts'
+import { includeObjectOf, listQueryOf, prettyOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
 import { bodyOf, decodeOptions, deleteRequestOf, patchOf, writeOptions } from './requests.ts'
@@ -75,7 +75,7 @@ export function presentationOf(registry: Registry, incoming: Incoming): Presenta
   const isRead = /^(curl|Wget|Mozilla)\//.test(userAgent)
   return {
     form: outputFormOf(headerOf(incoming, 'accept')),
-    pretty: booleanOf(incoming.query, 'pretty') ?? isRead,
+    pretty: prettyOf(incoming.query) ?? isRead,
     includeObject: includeObjectOf(incoming.query),
     now: registry.clock.now(),
   }
@@ -94,8 +94,8 @@ const handlers: Readonly<Record<Verb, Handler>> = {
     const listed = await listObjects(registry, collection, listQueryOf(incoming.query))
     return listAnswer(kind, listed, presentation)
   },
-  async watch(registry, { collection, incoming, presentation, kind }) {
-    return watchAnswer(registry, collection, { incoming, presentation, kind })
+  async watch(registry, { collection, info, incoming, presentation, kind }) {
+    return watchAnswer(registry, collection, { incoming, name: info.name, presentation, kind })
   },
   async create(registry, { collection, incoming, presentation, kind }) {
     const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))

@@ -25,9 +25,9 @@ const largestBacklogBytes = 8 * 1024 * 1024
 export function watchAnswer(
   registry: Registry,
   collection: Collection,
-  { incoming, presentation, kind }: { incoming: Incoming; presentation: Presentation; kind: Kind },
+  { incoming, name, presentation, kind }: { incoming: Incoming; name: string; presentation: Presentation; kind: Kind },
 ): StreamedAnswer {
-  const query = watchQueryOf(incoming.query)
+  const query = watchQueryOf(incoming.query, name)
   const plan = planWatch(collection, query)
   const given = numberOf(incoming.query, 'timeoutSeconds')
   const seconds = given || shortestTimeoutSeconds * (1 + registry.random(1000) / 1000)

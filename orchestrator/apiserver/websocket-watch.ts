@@ -27,7 +27,7 @@ export async function watchOverWebSocket(
   if (!kind || kind.storedAt === '' || (!kind.namespaced && info.namespace !== undefined)) throw unknownResource()
   refuseUnsupported(kind, info)
   if (request.headers.upgrade?.toLowerCase() !== 'websocket') throw badRequest('a watch takes only a WebSocket')
-  const query = watchQueryOf(incoming.query)
+  const query = watchQueryOf(incoming.query, info.name)
   const seconds = numberOf(incoming.query, 'timeoutSeconds') || longestSeconds
   const framing = framingOf(kind, presentationOf(registry, incoming), registry.clock)
   const collection = {
