@@ -1,6 +1,6 @@
 /** From method and path to what is meant. Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go. */
 import type { Verb } from '../api/kinds/kind.ts'
-import { booleanOf } from './query.ts'
+import { booleanOf } from './parameters.ts'
 
 export interface ResourceRequest {
   readonly type: 'resource'
