@@ -29,6 +29,8 @@ export interface AdmissionPlugin {
   readonly name: string
   mutate?(request: AdmissionRequest): void | Promise<void>
   validate?(request: AdmissionRequest): void | Promise<void>
+  /** The write has ended, well or not: what was held for it until it is in the store is let go. Throws nothing. */
+  ended?(request: AdmissionRequest): void
 }
 
 /** Plugins in the order in which they are asked: all of `mutate`, then, after the object is validated, all of `validate`. */
@@ -48,6 +50,19 @@ export async function validate(chain: AdmissionChain, request: AdmissionRequest)
   for (const plugin of chain) {
     const work = plugin.validate?.(request)
     if (work) await work
+  }
+}
+
+/** The whole of a write, from its admission on; its plugins hear when it has ended. */
+export async function untilEnded<T>(
+  chain: AdmissionChain,
+  request: AdmissionRequest,
+  write: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await write()
+  } finally {
+    for (const plugin of chain) plugin.ended?.(request)
   }
 }
 

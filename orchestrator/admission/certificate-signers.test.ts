@@ -49,6 +49,20 @@ describe('certificate admission', () => {
   })
   afterAll(() => api.close())
 
+  it('a request says who asked, with all that is known of him', async () => {
+    const as = { name: 'user1', groups: ['system:masters'], uid: 'u1', extra: { key: ['one,two', 'three'] } }
+    const forged = { username: 'other', uid: 'other', extra: { other: ['x'] } }
+    const spec = {
+      request: await requestOf('CN=anne'),
+      signerName: 'example.com/a',
+      usages: ['client auth'],
+      ...forged,
+    }
+    const { body } = await api.call('POST', requests, { body: { metadata: { name: 'who' }, spec }, as })
+    expect(body.spec).toMatchObject({ username: 'user1', uid: 'u1', groups: as.groups })
+    expect(body.spec.extra).toEqual(as.extra)
+  })
+
   it('CertificateApproval: who may not approve for the signer does not', async () => {
     await allow(['sign'], 'example.com/a')
     const refused = await change('approval', condition('Approved'))

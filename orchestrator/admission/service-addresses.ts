@@ -3,9 +3,8 @@
  * defaults, before validation. Source: k8s.io/kubernetes/pkg/registry/core/service/{storage,ipallocator,portallocator}.
  */
 import { BlockList, isIPv4 } from 'node:net'
-import type { Clock } from '../../runtime/base/clock.ts'
 import { invalid } from '../api/status.ts'
-import type { Service } from '../api/types.ts'
+import type { KubeObject, Service } from '../api/types.ts'
 import { invalidValue, type Problem } from '../api/validate/problem.ts'
 import type { AdmissionPlugin } from './admission.ts'
 
@@ -14,7 +13,6 @@ type Spec = NonNullable<Service['spec']>
 export interface ServiceAddressOptions {
   /** IPv4, as `10.96.0.0/16`. */
   readonly cidr: string
-  readonly clock: Clock
   listServices(): Iterable<Service>
 }
 
@@ -22,9 +20,6 @@ const nodePorts = { first: 30_000, last: 32_767 }
 
 /** The first addresses are for those who ask for one by name (`kubernetes`, DNS). */
 const reservedForStatic = 256
-
-/** What was handed out counts as taken for this long, even when the service is not in the store yet. */
-const holdMilliseconds = 30_000
 
 /** Hands out `clusterIP`s and `nodePort`s. Throws INVALID for one that is taken or out of range. */
 export function serviceAddresses(options: ServiceAddressOptions): AdmissionPlugin {
@@ -37,6 +32,7 @@ export function serviceAddresses(options: ServiceAddressOptions): AdmissionPlugi
       const problems = assign(service, { pool, before: (old as Service | undefined)?.spec, hold: !dryRun })
       if (problems.length > 0) throw invalid(kind, service.metadata?.name ?? '', problems)
     },
+    ended: ({ object }) => pool.release(object),
   }
 }
 
@@ -64,7 +60,7 @@ function assign(
   }
   spec.ipFamilies ??= ['IPv4']
   spec.ipFamilyPolicy ??= 'SingleStack'
-  if (hold && problems.length === 0) pool.hold(spec)
+  if (hold && problems.length === 0) pool.hold(service)
   return problems
 }
 
@@ -153,7 +149,8 @@ class AddressPool {
   readonly #block = new BlockList()
   readonly #first: number
   readonly #size: number
-  readonly #held = new Map<string, number>()
+  /** Services that are being written: what they were given is theirs, although it is not in the store yet. */
+  readonly #held = new Set<KubeObject>()
   #next = 0
 
   constructor(options: ServiceAddressOptions) {
@@ -169,14 +166,13 @@ class AddressPool {
     return this.#block.check(address)
   }
 
-  /** What all services but this one have, and what was just handed out. */
+  /** What all services but this one have or are about to have. */
   taken(except: Service): Taken {
-    const now = this.#options.clock.now()
-    for (const [id, until] of this.#held) if (until < now) this.#held.delete(id)
-    const own = new Set(idsOf(except.spec))
-    const ids = [...this.#held.keys()].filter((id) => !own.has(id))
-    for (const service of this.#options.listServices()) {
-      if (service.metadata?.uid !== except.metadata?.uid) ids.push(...idsOf(service.spec))
+    const ids: string[] = []
+    for (const services of [this.#options.listServices(), this.#held as Iterable<Service>]) {
+      for (const service of services) {
+        if (service.metadata?.uid !== except.metadata?.uid) ids.push(...idsOf(service.spec))
+      }
     }
     return {
       addresses: new Set(ids.filter((id) => !id.includes('/'))),
@@ -184,9 +180,13 @@ class AddressPool {
     }
   }
 
-  hold(spec: Spec): void {
-    const until = this.#options.clock.now() + holdMilliseconds
-    for (const id of idsOf(spec)) this.#held.set(id, until)
+  hold(service: Service): void {
+    this.#held.add(service)
+  }
+
+  /** The write has ended: what it gave the service is in the store by now, or nobody's. */
+  release(service: KubeObject | undefined): void {
+    if (service) this.#held.delete(service)
   }
 
   freeAddress(taken: ReadonlySet<string>): string | undefined {

@@ -1,4 +1,4 @@
-import { CoracleError } from '../../runtime/base/errors.ts'
+import { CoracleError, type Facts } from '../../runtime/base/errors.ts'
 
 /**
  * Codes of this folder for values that cannot be read. What the API answers is a StatusError (`status.ts`), whose code
@@ -7,6 +7,6 @@ import { CoracleError } from '../../runtime/base/errors.ts'
 export type ApiCode = 'BAD_QUANTITY' | 'BAD_SELECTOR' | 'BAD_PATCH' | 'DECODE'
 
 /** An error of this folder, to be thrown. */
-export function refusal(code: ApiCode, message: string): CoracleError {
-  return new CoracleError(message, { code })
+export function refusal(code: ApiCode, message: string, facts: Facts = {}): CoracleError {
+  return new CoracleError(message, { code, facts })
 }

@@ -91,7 +91,7 @@ export function admissionPlugins(
     certificateApproval(isSigner),
     certificateSigning(isSigner),
     certificateSubjectRestriction(organizationsOf),
-    serviceAddresses({ cidr: serviceCidr, clock: registry.clock, listServices: () => objects.list(serviceKind) }),
+    serviceAddresses({ cidr: serviceCidr, listServices: () => objects.list(serviceKind) }),
     rbacEscalation(escalation),
     // Last: what any other refuses takes nothing.
     resourceQuota({ objects, clock: registry.clock, ...quotaStore({ ...registry, admission: [] }) }),

@@ -2,7 +2,7 @@
 import { hasCode, messageOf } from '../../runtime/base/errors.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { decodeObject } from '../api/schema/decode.ts'
-import { badRequest } from '../api/status.ts'
+import { badRequest, type StatusError } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
 
 /** `Strict` refuses unknown fields, `Warn` drops them and says so, `Ignore` drops them. */
@@ -21,21 +21,29 @@ export interface BodyType {
   readonly definition: string
 }
 
-/** A private object of this type. Throws BAD_REQUEST with the words of Kubernetes' decoder. */
-export function decodeBody<T extends KubeObject>(type: BodyType, body: unknown, options: DecodeOptions): T {
+/** What to answer when a body cannot be decoded: `reason` is the decoder's, `cause` its error when there was one. */
+export type Refuse = (reason: string, cause?: unknown) => StatusError
+
+/**
+ * A private object of this type. Throws what `refuse` makes of the decoder's words, BAD_REQUEST as Kubernetes does it
+ * unless given.
+ */
+export function decodeBody<T extends KubeObject>(
+  type: BodyType,
+  body: unknown,
+  options: DecodeOptions,
+  refuse: Refuse = (reason) => badRequest(`${describe(type)}: ${reason}`),
+): T {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw badRequest(
-      `${describe(type)}: json: cannot unmarshal ${jsonTypeOf(body)} into Go value of type ${type.version}.${type.kind}`,
-    )
+    throw refuse(`json: cannot unmarshal ${jsonTypeOf(body)} into Go value of type ${type.version}.${type.kind}`)
   }
   checkType(type, body as KubeObject)
   try {
     const { value, unknownFields } = decodeObject(type.definition, body)
-    if (unknownFields.length > 0) report(type, unknownFields, options)
+    if (unknownFields.length > 0) report(unknownFields, options, refuse)
     return value as T
   } catch (error) {
-    if (hasCode(error, 'DECODE') || hasCode(error, 'BAD_QUANTITY'))
-      throw badRequest(`${describe(type)}: ${messageOf(error)}`)
+    if (hasCode(error, 'DECODE') || hasCode(error, 'BAD_QUANTITY')) throw refuse(messageOf(error), error)
     throw error
   }
 }
@@ -59,9 +67,7 @@ function checkType(type: BodyType, { apiVersion, kind }: KubeObject): void {
   }
 }
 
-function report(type: BodyType, unknownFields: readonly string[], options: DecodeOptions): void {
-  if (options.fieldValidation === 'Strict') {
-    throw badRequest(`${describe(type)}: strict decoding error: ${unknownFields.join(', ')}`)
-  }
+function report(unknownFields: readonly string[], options: DecodeOptions, refuse: Refuse): void {
+  if (options.fieldValidation === 'Strict') throw refuse(`strict decoding error: ${unknownFields.join(', ')}`)
   if (options.fieldValidation === 'Warn') for (const text of unknownFields) options.warn(text)
 }

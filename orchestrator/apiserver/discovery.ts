@@ -1,4 +1,5 @@
 /** What there is: `/api`, `/apis` and the resources of each version, in the old form and aggregated. */
+import { createHash } from 'node:crypto'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf, type KindTable } from '../api/kinds/table.ts'
 import { unknownResource } from '../api/status.ts'
@@ -77,6 +78,7 @@ function resourceList(kinds: KindTable, group: string, version: string) {
       verbs: kind.verbs,
       ...(kind.shortNames ? { shortNames: kind.shortNames } : {}),
       ...(kind.categories ? { categories: kind.categories } : {}),
+      ...(kind.storedAt === '' ? {} : { storageVersionHash: storageVersionHash(kind) }),
     },
     ...kind.subresources.map((sub) => ({
       name: `${kind.resource}/${sub.name}`,
@@ -89,6 +91,12 @@ function resourceList(kinds: KindTable, group: string, version: string) {
   ])
   const groupVersion = apiVersionOf({ group, version })
   return { kind: 'APIResourceList', ...(group === '' ? {} : { apiVersion: 'v1' }), groupVersion, resources }
+}
+
+/** Changes when objects are stored in another version. Source: k8s.io/apiserver/pkg/endpoints/discovery/storageversionhash.go. */
+function storageVersionHash(shown: Kind): string {
+  const { group, version, kind } = shown.conversion?.stored ?? shown
+  return createHash('sha256').update(`${group}/${version}/${kind}`).digest().subarray(0, 8).toString('base64')
 }
 
 /** The aggregated form that the client asks for: `v2` or `v2beta1`. */

@@ -50,10 +50,10 @@ async function answerTo(
     return await answerOther(serving, known)
   } catch (error) {
     // Whoever nests an object ten thousand levels deep runs us out of stack: his request, not our fault.
-    const status = error instanceof RangeError ? badRequest('the request is nested too deeply').status : toStatus(error)
+    const isTooDeep = error instanceof RangeError && error.message.startsWith('Maximum call stack')
+    const status = isTooDeep ? badRequest('the request is nested too deeply').status : toStatus(error)
     record?.failed(status)
-    if (error instanceof RangeError) return failureAnswer(status, incoming)
-    if (!(error instanceof StatusError)) {
+    if (!isTooDeep && !(error instanceof StatusError)) {
       serving.log.error('a request failed', {
         method: incoming.method,
         path: incoming.path,

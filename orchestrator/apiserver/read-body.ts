@@ -7,8 +7,6 @@ import type { BodyType } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { protobufType } from './negotiate.ts'
 
-const accepted = ['application/json', 'application/yaml', protobufType]
-
 /** The media type of the body, without its parameters. JSON when the client does not say. */
 export function contentTypeOf(incoming: Pick<Incoming, 'headers'>): string {
   const [type = ''] = (headerOf(incoming, 'content-type') ?? '').split(';')
@@ -16,25 +14,43 @@ export function contentTypeOf(incoming: Pick<Incoming, 'headers'>): string {
 }
 
 /** The body, which is to be of `type`, as JSON value; undefined when there is none. Throws UNSUPPORTED_MEDIA_TYPE, BAD_REQUEST. */
-export function readBody(incoming: Pick<Incoming, 'headers' | 'body'>, { definition }: BodyType): unknown {
-  if (incoming.body.length === 0) return undefined
-  const type = contentTypeOf(incoming)
-  if (type === 'application/json') return parseJson(incoming.body)
-  if (type === 'application/yaml') return parseYaml(incoming.body)
-  if (type === protobufType) return parseProtobuf(incoming.body, definition)
-  throw unsupportedMediaType(accepted)
-}
-
-/** Throws BAD_REQUEST. */
-export function parseJson(body: Uint8Array): unknown {
+export function readBody({ headers, body }: Pick<Incoming, 'headers' | 'body'>, type: BodyType): unknown {
+  if (body.length === 0) return undefined
+  const parse = parsers.get(contentTypeOf({ headers }))
+  if (!parse) throw unsupportedMediaType([...parsers.keys()])
   try {
-    return JSON.parse(new TextDecoder().decode(body))
+    return parse(body, type)
   } catch (error) {
-    throw badRequest(`couldn't read the body as JSON: ${messageOf(error)}`)
+    if (!hasCode(error, 'BAD_REQUEST')) throw error
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${type.kind}): ${messageOf(error)} (${summaryOf(body)})`,
+    )
   }
 }
 
-function parseProtobuf(body: Uint8Array, definition: string): unknown {
+const parsers: ReadonlyMap<string, (body: Uint8Array, type: BodyType) => unknown> = new Map([
+  ['application/json', (body) => parseJson(body, "couldn't get version/kind; json parse error")],
+  ['application/yaml', parseYaml],
+  [protobufType, parseProtobuf],
+])
+
+/** As much of a body as helps to recognize it: an object's beginning as text, everything else in hexadecimal. */
+function summaryOf(body: Uint8Array): string {
+  const beginning = Buffer.from(body.subarray(0, 30))
+  const text = beginning.toString(beginning[0] === '{'.charCodeAt(0) ? 'utf8' : 'hex')
+  return body.length > beginning.length ? `${text} ...` : text
+}
+
+/** Throws BAD_REQUEST, which begins with `failure`. */
+export function parseJson(body: Uint8Array, failure = 'error decoding patch'): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body))
+  } catch (error) {
+    throw badRequest(`${failure}: ${messageOf(error)}`)
+  }
+}
+
+function parseProtobuf(body: Uint8Array, { definition }: BodyType): unknown {
   try {
     return decodeProtobuf(body, definition)
   } catch (error) {
@@ -51,6 +67,8 @@ export function parseYaml(body: Uint8Array): unknown {
     if (error) throw error
     return document.toJS({ maxAliasCount: 100 })
   } catch (error) {
-    throw badRequest(`error converting YAML to JSON: ${messageOf(error)}`)
+    // What follows the first line is a drawing of the place.
+    const [reason = ''] = messageOf(error).split(':\n')
+    throw badRequest(`error converting YAML to JSON: ${reason}`)
   }
 }

@@ -24,6 +24,11 @@ import {
 } from '../validate/workload.ts'
 import { inGroup, specAndStatus } from './define.ts'
 import { scaleSubresource, statusSubresource } from './kind.ts'
+import {
+  beginTemplateGeneration,
+  countTemplateGeneration,
+  setTemplateGenerationDefault,
+} from './template-generation.ts'
 
 const apps = inGroup('apps', 'v1', 'io.k8s.api.apps.v1.')
 const subresources = [scaleSubresource, statusSubresource]
@@ -77,6 +82,13 @@ export const statefulSetKind = apps<StatefulSet>({
   },
 })
 
+const daemonSetStatus = specAndStatus<DaemonSet>(() => ({
+  currentNumberScheduled: 0,
+  desiredNumberScheduled: 0,
+  numberMisscheduled: 0,
+  numberReady: 0,
+}))
+
 export const daemonSetKind = apps<DaemonSet>({
   kind: 'DaemonSet',
   resource: 'daemonsets',
@@ -86,13 +98,23 @@ export const daemonSetKind = apps<DaemonSet>({
   namespaced: true,
   subresources: [statusSubresource],
   strategy: {
-    ...specAndStatus<DaemonSet>(() => ({
-      currentNumberScheduled: 0,
-      desiredNumberScheduled: 0,
-      numberMisscheduled: 0,
-      numberReady: 0,
-    })),
-    setDefaults: setDaemonSetDefaults,
+    ...daemonSetStatus,
+    beforeCreate(object, creator) {
+      daemonSetStatus.beforeCreate?.(object, creator)
+      beginTemplateGeneration(object)
+    },
+    beforeUpdate(object, old) {
+      daemonSetStatus.beforeUpdate?.(object, old)
+      countTemplateGeneration(object, old)
+    },
+    beforeStatusUpdate(object, old) {
+      daemonSetStatus.beforeStatusUpdate?.(object, old)
+      countTemplateGeneration(object, old)
+    },
+    setDefaults(object) {
+      setDaemonSetDefaults(object)
+      setTemplateGenerationDefault(object)
+    },
     validate: validateDaemonSet,
     validateUpdate: validateSameSelector,
   },

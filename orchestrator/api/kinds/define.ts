@@ -64,6 +64,11 @@ function setOrDelete<T extends WithStatus>(object: T, field: 'spec' | 'status', 
   else object[field] = value as T['spec']
 }
 
+/** A default: Kubernetes shows a specification even where nobody has written one. */
+export function setEmptySpec(object: WithStatus): void {
+  object.spec ??= {}
+}
+
 /** For kinds that are one specification: whatever differs besides the metadata is a new generation. */
 export function isOtherContent<T extends KubeObject>(object: T, old: T): boolean {
   return !isEqual({ ...object, metadata: null }, { ...old, metadata: null })

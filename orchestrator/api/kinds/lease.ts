@@ -2,6 +2,7 @@ import { checkDnsSubdomain } from '../names.ts'
 import { leasePrinter } from '../print/simple.ts'
 import type { Lease } from '../types.ts'
 import { validateLease } from '../validate/cluster.ts'
+import { setEmptySpec } from './define.ts'
 import { allVerbs, type Kind } from './kind.ts'
 
 export const leaseKind: Kind<Lease> = {
@@ -15,6 +16,12 @@ export const leaseKind: Kind<Lease> = {
   storedAt: '/registry/leases/',
   verbs: allVerbs,
   subresources: [],
-  strategy: { checkName: checkDnsSubdomain, validate: validateLease, unconditionalUpdate: false, createOnUpdate: true },
+  strategy: {
+    checkName: checkDnsSubdomain,
+    setDefaults: setEmptySpec,
+    validate: validateLease,
+    unconditionalUpdate: false,
+    createOnUpdate: true,
+  },
   printer: leasePrinter,
 }

@@ -4,7 +4,7 @@ import { setLimitRangeDefaults } from '../defaults/limit-range.ts'
 import { createdAtPrinter, resourceQuotaPrinter } from '../print/cluster.ts'
 import type { LimitRange, ResourceQuota } from '../types.ts'
 import { validateLimitRange, validateResourceQuota, validateResourceQuotaUpdate } from '../validate/limits.ts'
-import { inGroup, specAndStatus, withoutGeneration } from './define.ts'
+import { inGroup, setEmptySpec, specAndStatus, withoutGeneration } from './define.ts'
 import { statusSubresource } from './kind.ts'
 
 const core = inGroup('', 'v1', 'io.k8s.api.core.v1.')
@@ -27,6 +27,7 @@ export const resourceQuotaKind = core<ResourceQuota>({
   subresources: [statusSubresource],
   strategy: {
     ...withoutGeneration(specAndStatus<ResourceQuota>(() => ({}))),
+    setDefaults: setEmptySpec,
     validate: validateResourceQuota,
     validateUpdate: validateResourceQuotaUpdate,
   },

@@ -1,7 +1,7 @@
 import { disruptionBudgetPrinter } from '../print/cluster.ts'
 import type { PodDisruptionBudget } from '../types.ts'
 import { validateDisruptionBudget } from '../validate/disruption-budget.ts'
-import { inGroup, specAndStatus } from './define.ts'
+import { inGroup, setEmptySpec, specAndStatus } from './define.ts'
 import { statusSubresource } from './kind.ts'
 
 const policy = inGroup('policy', 'v1', 'io.k8s.api.policy.v1.')
@@ -20,6 +20,7 @@ export const podDisruptionBudgetKind = policy<PodDisruptionBudget>({
       disruptionsAllowed: 0,
       expectedPods: 0,
     })),
+    setDefaults: setEmptySpec,
     validate: validateDisruptionBudget,
   },
 })

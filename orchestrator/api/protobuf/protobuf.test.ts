@@ -78,6 +78,16 @@ describe('encodeProtobuf', () => {
     })
   })
 
+  it('a field of bytes of any length: its head finds room, too', () => {
+    const definition = 'io.k8s.api.core.v1.Secret'
+    // The writer begins with 1024 bytes and doubles.
+    for (let length = 900; length < 2100; length++) {
+      const bytes = Buffer.alloc(length, 'x').toString('base64')
+      const secret = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 's' }, data: { bytes } }
+      expect(decodeProtobuf(encodeProtobuf(definition, secret), definition)).toEqual(secret)
+    }
+  })
+
   it('encodeWatchEvent: type and object', () => {
     const event = fieldsOf(encodeWatchEvent('ADDED', Buffer.from('object')))
     expect(event.map(({ number }) => number)).toEqual([1, 2])

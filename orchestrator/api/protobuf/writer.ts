@@ -29,6 +29,7 @@ export class BackwardWriter {
 
   /** A field of bytes. */
   blob(number: number, bytes: Uint8Array): void {
+    this.#reserve(bytes.length + 20)
     this.bytes(bytes)
     this.#head(number, bytes.length)
   }

@@ -20,14 +20,19 @@ function jsonTypeOf(value: unknown): string {
   return typeof value
 }
 
-/** The value at `place` is not of `type`. */
+/** The value at `place` is not of `type`. Its facts name both types: `wantedType` as in Go, `foundType` as in JSON. */
 export function wrongType(type: TypeName, value: unknown, place: Place): Error {
   const isInexact = typeof value === 'number' && type.startsWith('integer')
   const what = isInexact ? `number ${value}` : jsonTypeOf(value)
   const struct = goTypeName(place.definition).split('.').at(-1)
   const path = goPath(place)
   const where = path === '' ? 'value' : `struct field ${struct}.${path}`
-  return malformed(`json: cannot unmarshal ${what} into Go ${where} of type ${goTypeName(type)}`)
+  const wantedType = goTypeName(type)
+  const foundType = Number.isInteger(value) ? 'integer' : jsonTypeOf(value)
+  return refusal('DECODE', `json: cannot unmarshal ${what} into Go ${where} of type ${wantedType}`, {
+    wantedType,
+    foundType,
+  })
 }
 
 function wrongScalar(type: TypeName, value: unknown, [owner, key]: readonly [Place, string | number]): Error {

@@ -1,5 +1,6 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { mutate, validate } from '../../admission/admission.ts'
+import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
+import { generatedName } from '../../api/generated-name.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
@@ -59,6 +60,18 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
+  return untilEnded(registry.admission, admission, () =>
+    admitAndCreate(registry, place, { ...request, admission, owners }),
+  )
+}
+
+async function admitAndCreate(
+  registry: Registry,
+  place: ObjectPlace,
+  request: CreateRequest & { admission: AdmissionRequest },
+): Promise<KubeObject> {
+  const { kind } = place
+  const { object, owners, admission } = request
   await mutate(registry.admission, admission)
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)
@@ -84,7 +97,7 @@ function newMetadata(registry: Registry, { kind, namespace }: Collection, object
   if (namespace !== undefined && given.namespace && given.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
-  const name = given.name || (given.generateName ? generatedName(registry, given.generateName) : undefined)
+  const name = given.name || (given.generateName ? generatedName(given.generateName, registry.random) : undefined)
   return {
     ...given,
     ...(name ? { name } : {}),
@@ -93,14 +106,4 @@ function newMetadata(registry: Registry, { kind, namespace }: Collection, object
     creationTimestamp: timestamp(registry.clock),
     ...(kind.strategy.isNewGeneration ? { generation: 1 } : {}),
   }
-}
-
-/** Letters and digits that spell no words and are not mistaken for each other. */
-const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
-const longestBase = 63 - 5
-
-/** Source: k8s.io/apiserver/pkg/storage/names/generate.go. */
-function generatedName(registry: Registry, base: string): string {
-  const letters = Array.from({ length: 5 }, () => alphabet[registry.random(alphabet.length)])
-  return base.slice(0, longestBase) + letters.join('')
 }

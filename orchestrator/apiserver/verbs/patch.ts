@@ -1,6 +1,7 @@
 import { hasCode, messageOf } from '../../../runtime/base/errors.ts'
 import { never } from '../../../runtime/base/never.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
+import { converterWords, goText } from '../../api/patch/go-words.ts'
 import { applyJsonPatch, checkJsonPatch } from '../../api/patch/json-patch.ts'
 import { applyMergePatch } from '../../api/patch/merge-patch.ts'
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge-patch.ts'
@@ -14,7 +15,7 @@ import type { Registry } from '../registry.ts'
 import { shownBy, takenBy } from '../shown.ts'
 import { applyObject } from './apply.ts'
 import { updateObject } from './update.ts'
-import type { Patched, WriteOptions } from './write.ts'
+import { namesRevision, type Patched, refuseOtherPlace, type WriteOptions } from './write.ts'
 
 export interface PatchRequest extends WriteOptions, DecodeOptions {
   readonly type: PatchType
@@ -29,13 +30,14 @@ export async function patchObject(registry: Registry, place: ObjectPlace, reques
   const { patch, type, force = false } = request
   if (type === 'apply') return applyObject(registry, place, { ...request, config: patch, force })
   const kind = request.servedAs ?? place.kind
-  const apply = patchedBy(kind, place.name, { ...request, type })
-  const revision = type === 'json' ? undefined : (patch as KubeObject | null)?.metadata?.resourceVersion
+  const apply = patchedBy(kind, { ...request, type })
+  const revision = revisionNamedBy(type, patch)
   const object = await updateObject(registry, place, {
     ...request,
     isConditional: Boolean(revision),
     next(current) {
       const patched = takenBy(kind, apply(shownBy(kind, current)))
+      refuseOtherPlace(place, patched)
       // A patch says what changes; that it was computed from the newest state is sure already.
       if (!revision && patched.metadata) delete patched.metadata.resourceVersion
       return patched
@@ -44,15 +46,25 @@ export async function patchObject(registry: Registry, place: ObjectPlace, reques
   return { object, created: false }
 }
 
+/** The revision on which the patch insists; undefined when it takes what there is. */
+function revisionNamedBy(type: Exclude<PatchType, 'apply'>, patch: unknown): string | undefined {
+  const operations: readonly { path?: string; value?: unknown }[] = type === 'json' && Array.isArray(patch) ? patch : []
+  const revision =
+    type === 'json'
+      ? operations.find(({ path }) => path === '/metadata/resourceVersion')?.value
+      : (patch as KubeObject | null)?.metadata?.resourceVersion
+  return typeof revision === 'string' && namesRevision(revision) ? revision : undefined
+}
+
 export interface PlainPatch extends DecodeOptions {
   readonly type: Exclude<PatchType, 'apply'>
   readonly patch: unknown
 }
 
 /** A function from an object of `kind` to what the patch makes of it. Reads the patch once. Throws BAD_REQUEST, INVALID. */
-export function patchedBy(kind: Kind, name: string, request: PlainPatch): (current: KubeObject) => KubeObject {
+export function patchedBy(kind: Kind, request: PlainPatch): (current: KubeObject) => KubeObject {
   const apply = prepared(kind, request.type, request.patch)
-  return (current) => decodePatched({ kind, name }, apply(current), request)
+  return (current) => decodePatched(kind, apply(current), request)
 }
 
 /** Reads the patch once, so that a retry after a conflict does not. */
@@ -81,20 +93,15 @@ function guarded<T>(asStatus: (message: string) => StatusError, act: () => T): T
   }
 }
 
-/** What a patch made of the object is judged as its author's input: 422, and the patch is what was wrong. */
-function decodePatched(
-  { kind, name }: { kind: Kind; name: string },
-  patched: unknown,
-  request: PlainPatch,
-): KubeObject {
-  try {
-    return decodeBody(kind, patched, request)
-  } catch (error) {
-    if (!hasCode(error, 'BAD_REQUEST')) throw error
-    const detail = messageOf(error).replace(/^.*? cannot be handled as a \w+: /, '')
-    if (request.type === 'json') throw error
-    throw invalid({ group: '', kind: '' }, detail.startsWith('strict') ? '' : name, [
-      invalidValue('patch', request.patch, detail),
-    ])
-  }
+/**
+ * What a patch made of the object is judged as its author's input: 422, and the patch is what was wrong, or what came of
+ * it. Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
+ */
+function decodePatched(kind: Kind, patched: unknown, request: PlainPatch): KubeObject {
+  const isStrategic = request.type === 'strategic'
+  return decodeBody(kind, patched, request, (reason, cause) => {
+    const wrong = isStrategic ? goText(request.patch) : JSON.stringify(patched)
+    const detail = (isStrategic && hasCode(cause, 'DECODE') && converterWords(cause.facts)) || reason
+    return invalid({ group: '', kind: '' }, '', [invalidValue('patch', wrong, detail)])
+  })
 }

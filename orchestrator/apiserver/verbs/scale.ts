@@ -84,7 +84,7 @@ export async function patchScale(registry: Registry, place: ObjectPlace, request
     return scaleOf(place.kind, (await applyObject(registry, place, applying)).object)
   }
   const asScale = scaleKind as unknown as Kind
-  const next = patchedBy(asScale, place.name, { ...request, type: request.type })
+  const next = patchedBy(asScale, { ...request, type: request.type })
   const { resourceVersion } = (request.patch as KubeObject | null)?.metadata ?? {}
   return change(registry, place, {
     ...request,

@@ -1,7 +1,7 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { mutate, validate } from '../../admission/admission.ts'
+import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
 import { isEqual } from '../../api/equal.ts'
-import { badRequest, conflict, invalid, notFound } from '../../api/status.ts'
+import { conflict, invalid, notFound } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import { validateMetadata, validateMetadataUpdate } from '../../api/validate/metadata.ts'
@@ -11,7 +11,15 @@ import { isSameOwnership, ownedWrite, ownersAfter, setOwners } from '../ownershi
 import type { Registry } from '../registry.ts'
 import { getNewest, reachNewest, removeStored, replaceStored } from '../stored.ts'
 import { createObject } from './create.ts'
-import { problemsOf, refuseIfInvalid, tellAdmission, untilNoConflict, type WriteOptions } from './write.ts'
+import {
+  namesRevision,
+  problemsOf,
+  refuseIfInvalid,
+  refuseOtherPlace,
+  tellAdmission,
+  untilNoConflict,
+  type WriteOptions,
+} from './write.ts'
 
 export interface UpdateRequest extends WriteOptions {
   readonly subresource?: string
@@ -42,14 +50,9 @@ export async function putObject(
 ): Promise<{ object: KubeObject; created: boolean }> {
   const { kind, name } = place
   const { object, ...options } = request
+  refuseOtherPlace(place, object)
   const metadata = object.metadata ?? {}
-  if (!metadata.name) throw badRequest('name must be provided')
-  if (metadata.name !== name) {
-    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`)
-  }
-  if (place.namespace !== undefined && metadata.namespace && metadata.namespace !== place.namespace) {
-    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
-  }
+  if (!namesRevision(metadata.resourceVersion)) delete metadata.resourceVersion
   await reachNewest(registry)
   if (kind.strategy.createOnUpdate && !request.subresource && !registry.cacheOf(kind).get(keyOf(place))) {
     if (metadata.uid)
@@ -66,6 +69,8 @@ export async function putObject(
   return { object: await updateObject(registry, place, { ...options, isConditional, next }), created: false }
 }
 
+type Change = Pick<OneUpdate, 'subresource' | 'old' | 'object'>
+
 interface OneUpdate extends WriteOptions {
   readonly subresource?: string
   readonly owners?: () => ObjectMeta['managedFields']
@@ -74,7 +79,7 @@ interface OneUpdate extends WriteOptions {
 }
 
 async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUpdate): Promise<KubeObject> {
-  const { kind, name } = place
+  const { kind } = place
   const { old, object, subresource } = request
   refuseOtherVersion(place, object, old)
   keepSystemFields(object, old)
@@ -90,6 +95,18 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
     ...tellAdmission(request),
     ...(subresource ? { subresource } : {}),
   }
+  return untilEnded(registry.admission, admission, () =>
+    admitAndUpdate(registry, place, { ...request, admission, owners }),
+  )
+}
+
+async function admitAndUpdate(
+  registry: Registry,
+  place: ObjectPlace,
+  request: Omit<OneUpdate, 'owners'> & { admission: AdmissionRequest; owners: ObjectMeta['managedFields'] },
+): Promise<KubeObject> {
+  const { kind } = place
+  const { old, object, owners, admission } = request
   await mutate(registry.admission, admission)
   applyStrategy(place, request)
   setOwners(object, isSameOwnership(owners, old.metadata?.managedFields) ? old.metadata?.managedFields : owners)
@@ -108,11 +125,11 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
   try {
     return await replaceStored(registry, place, { object: next, old })
   } catch (error) {
-    throw hasCode(error, 'NOT_FOUND') ? conflict(kind, name) : error
+    throw hasCode(error, 'NOT_FOUND') ? conflict(kind, place.name) : error
   }
 }
 
-function applyStrategy({ kind }: ObjectPlace, { subresource, object, old }: OneUpdate): void {
+function applyStrategy({ kind }: ObjectPlace, { subresource, object, old }: Change): void {
   if (subresource === 'status') {
     const { ownerReferences: _, ...metadata } = object.metadata ?? {}
     const { ownerReferences } = old.metadata ?? {}
@@ -128,7 +145,7 @@ function withoutUndefined(metadata: PartialMeta): ObjectMeta {
   return Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== undefined))
 }
 
-function problemsOfUpdate({ kind }: ObjectPlace, { subresource, object, old }: OneUpdate) {
+function problemsOfUpdate({ kind }: ObjectPlace, { subresource, object, old }: Change) {
   const ofMetadata = validateMetadataUpdate(object, old)
   // Subresources take the spec over from what is stored.
   if (subresource) {

@@ -2,11 +2,12 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
 import type { Annotate } from '../../admission/admission.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
-import { invalid } from '../../api/status.ts'
+import { badRequest, invalid } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { User } from '../../api/user.ts'
 import { validateMetadata } from '../../api/validate/metadata.ts'
 import type { Problem } from '../../api/validate/problem.ts'
+import type { ObjectPlace } from '../objects.ts'
 
 export interface WriteOptions {
   readonly user: User
@@ -30,6 +31,24 @@ export interface Patched {
   readonly object: KubeObject
   /** True if there was none: an applied configuration makes its object. */
   readonly created: boolean
+}
+
+/** False for a write to what there is, whatever its revision: so it is said by leaving it out, and by 0. */
+export function namesRevision(resourceVersion: string | undefined): resourceVersion is string {
+  return Boolean(resourceVersion) && resourceVersion !== '0'
+}
+
+/** Throws BAD_REQUEST for an object that says of itself that it is another one than the path does. */
+export function refuseOtherPlace(place: ObjectPlace, { metadata }: KubeObject): void {
+  if (place.namespace !== undefined && metadata?.namespace && metadata.namespace !== place.namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
+  }
+  if (!metadata?.name) {
+    throw badRequest(`the name of the object (${place.name} based on URL) was undeterminable: name must be provided`)
+  }
+  if (metadata.name !== place.name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${place.name})`)
+  }
 }
 
 /** Throws INVALID when there are problems. */
