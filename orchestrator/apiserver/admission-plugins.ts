@@ -24,6 +24,7 @@ import type { StoredObjects } from '../admission/stored-objects.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { resourceQuotaKind } from '../api/kinds/limits.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
+import { nodeKind } from '../api/kinds/node.ts'
 import { podKind } from '../api/kinds/pod.ts'
 import { serviceKind } from '../api/kinds/service.ts'
 import type { KubeObject, ResourceQuota } from '../api/types.ts'
@@ -76,7 +77,11 @@ export function admissionPlugins(
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
     serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
-    nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
+    nodeRestriction({
+      getPod: (namespace, name) => objects.get(podKind, name, namespace),
+      getNode: (name) => objects.get(nodeKind, name),
+      audiences,
+    }),
     podSecurity(objects, podSecurityExemptions),
     priority(objects),
     defaultTolerationSeconds,
