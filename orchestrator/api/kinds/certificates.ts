@@ -28,7 +28,7 @@ export const certificateSigningRequestKind = certificates<CertificateSigningRequ
       request.status = {}
       // Who asks is what the server knows, not what the request says.
       const { username: _n, uid: _u, groups: _g, extra: _e, ...wish } = request.spec
-      const extra = Object.entries(user.extra ?? {}).map(([key, values]) => [key, [...values]] as const)
+      const extra = Object.entries(user.extra ?? {}).map(([key, values]): [string, string[]] => [key, [...values]])
       request.spec = {
         ...wish,
         username: user.name,
