@@ -22,6 +22,16 @@ describe('priority', () => {
     expect((await api.makePod(aPlainPod())).body.spec).toMatchObject({ priority: 5, priorityClassName: 'usual' })
   })
 
+  it('a pod that is replaced keeps them, although its manifest does not name them', async () => {
+    const { body: pod } = await api.makePod(aPlainPod({ priorityClassName: 'system-node-critical' }))
+    const { priority: _priority, preemptionPolicy: _policy, ...spec } = pod.spec
+    const labels = { replaced: 'yes' }
+    const { name, namespace } = pod.metadata
+    const url = `/api/v1/namespaces/${namespace}/pods/${name}`
+    const { body } = await api.call('PUT', url, { body: { metadata: { name, labels }, spec } })
+    expect(body).toMatchObject({ metadata: { labels }, spec: { priority: 2_000_001_000 } })
+  })
+
   it('the classes of the system are there', async () => {
     const { body } = await api.makePod(aPlainPod({ priorityClassName: 'system-node-critical' }))
     expect(body.spec.priority).toBe(2_000_001_000)

@@ -8,15 +8,17 @@ import type { StoredObjects } from './stored-objects.ts'
 type Spec = NonNullable<Pod['spec']>
 
 /**
- * Gives every new pod the number and the preemption policy of its class; a pod may not choose them itself. One class
- * at most is the default.
+ * Gives every new pod the number and the preemption policy of its class; a pod may not choose them itself, and keeps
+ * them. One class at most is the default.
  */
 export function priority(objects: StoredObjects): AdmissionPlugin {
   return {
     name: 'Priority',
     mutate(request) {
       const { spec } = (request.object ?? {}) as Pod
-      if (isNewPod(request) && spec) prioritize(spec, { request, objects })
+      if (!spec || request.kind.resource !== 'pods' || request.subresource) return
+      if (isNewPod(request)) prioritize(spec, { request, objects })
+      else keepPriority(spec, request.old as Pod | undefined)
     },
     validate(request) {
       const { kind, verb, object } = request
@@ -24,6 +26,13 @@ export function priority(objects: StoredObjects): AdmissionPlugin {
       refuseSecondDefault(object as PriorityClass, { request, objects })
     },
   }
+}
+
+/** Whoever puts a pod in its place need not know what it was given when it was made. */
+function keepPriority(spec: Spec, old: Pod | undefined): void {
+  const { priority, preemptionPolicy } = old?.spec ?? {}
+  if (priority !== undefined) spec.priority ??= priority
+  if (preemptionPolicy !== undefined) spec.preemptionPolicy ??= preemptionPolicy
 }
 
 interface Asked {

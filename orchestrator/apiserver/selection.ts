@@ -1,7 +1,6 @@
 /** Label and field selectors of a request, ready to be asked. */
 import { hasCode, messageOf } from '../../runtime/base/errors.ts'
 import type { Kind } from '../api/kinds/kind.ts'
-import { apiVersionOf } from '../api/kinds/table.ts'
 import { type FieldSelector, matchesFields, parseFieldSelector, requiredValue } from '../api/selectors/field.ts'
 import { type LabelSelector, matchesLabels, parseLabelSelector } from '../api/selectors/label.ts'
 import { badRequest } from '../api/status.ts'
@@ -47,13 +46,15 @@ function readLabels(text: string): LabelSelector {
   }
 }
 
-function readFields(kind: Kind, { labelSelector = '', fieldSelector = '' }: SelectorTexts): FieldSelector {
+function readFields(kind: Kind, { fieldSelector = '' }: SelectorTexts): FieldSelector {
   try {
     const fields = parseFieldSelector(fieldSelector)
     const unknown = fields.find(({ field }) => !isSelectable(kind, field))
     if (!unknown) return fields
     throw badRequest(
-      `Unable to find "${apiVersionOf(kind)}, Resource=${kind.resource}" that match label selector "${labelSelector}", field selector "${fieldSelector}": field label not supported: ${unknown.field}`,
+      kind.strategy.fields
+        ? `field label not supported: ${unknown.field}`
+        : `${JSON.stringify(unknown.field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
     )
   } catch (error) {
     if (hasCode(error, 'BAD_SELECTOR')) throw badRequest(messageOf(error))

@@ -102,6 +102,17 @@ describe('a patch of which no object comes', () => {
   })
 })
 
+describe('a field selector', () => {
+  it('of a field that cannot be selected by', async () => {
+    const said = async (url: string) => (await api.call('GET', `${url}?fieldSelector=status.x%3D1`)).body
+    expect(await said(pods)).toMatchObject({ code: 400, message: 'field label not supported: status.x' })
+    expect(await said(maps)).toMatchObject({
+      code: 400,
+      message: '"status.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
+    })
+  })
+})
+
 describe('resourceVersion of what is written', () => {
   it('0 takes what there is, in a PUT and in a patch', async () => {
     const body = (value: string) => ({ metadata: { name: 'map', resourceVersion: '0' }, data: { a: value } })
