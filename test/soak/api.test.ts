@@ -76,7 +76,7 @@ it(`api: ${watches} idle watches, and one event reaches all`, async () => {
   console.info(
     `${watches} watches: ${each.toFixed(1)} kB each; all told in ${Math.round(performance.now() - start)} ms`,
   )
-  expect(each).toBeLessThan(250)
+  expect(each).toBeLessThan(150)
   const ended = new Promise((resolve) => watchers.once('exit', resolve))
   watchers.kill()
   await ended
