@@ -128,7 +128,7 @@ describe('audit events', () => {
   })
 })
 
-describe('audit events of PodSecurity', () => {
+describe('audit events of PodSecurity', { timeout: 30_000 }, () => {
   const prefix = 'pod-security.kubernetes.io/'
   const enforce = (level: string) => ({ labels: { [`${prefix}enforce`]: level } })
   const pods = '/api/v1/namespaces/held/pods'

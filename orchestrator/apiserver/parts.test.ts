@@ -218,22 +218,20 @@ describe('the loops with their own rights', () => {
           line.objectRef.resource === resource &&
           line.responseStatus.code < 300,
       )
+    const soon = (done: () => boolean) => expect.poll(done, { timeout: 10_000 }).toBe(true)
     const account = (name: string) => `system:serviceaccount:kube-system:${name}`
-    await expect
-      .poll(
-        () => wrote('system:kube-scheduler', 'create', 'pods') && wrote('system:kube-scheduler', 'create', 'events'),
-      )
-      .toBe(true)
-    await expect.poll(() => wrote('system:kube-controller-manager', 'update', 'secrets')).toBe(true)
-    await expect.poll(() => wrote(account('resourcequota-controller'), 'update', 'resourcequotas')).toBe(true)
-    await expect.poll(() => wrote(account('root-ca-cert-publisher'), 'create', 'configmaps')).toBe(true)
-    await expect.poll(() => wrote(account('clusterrole-aggregation-controller'), 'update', 'clusterroles')).toBe(true)
+    await soon(() => wrote('system:kube-scheduler', 'create', 'pods'))
+    await soon(() => wrote('system:kube-scheduler', 'create', 'events'))
+    await soon(() => wrote('system:kube-controller-manager', 'update', 'secrets'))
+    await soon(() => wrote(account('resourcequota-controller'), 'update', 'resourcequotas'))
+    await soon(() => wrote(account('root-ca-cert-publisher'), 'create', 'configmaps'))
+    await soon(() => wrote(account('clusterrole-aggregation-controller'), 'update', 'clusterroles'))
     await api.client.delete(persistentVolumeClaimKind, at('v'))
     await api.client.delete(persistentVolumeKind, { name: 'v' })
-    await expect.poll(() => wrote(account('pvc-protection-controller'), 'update', 'persistentvolumeclaims')).toBe(true)
-    await expect.poll(() => wrote(account('pv-protection-controller'), 'update', 'persistentvolumes')).toBe(true)
+    await soon(() => wrote(account('pvc-protection-controller'), 'update', 'persistentvolumeclaims'))
+    await soon(() => wrote(account('pv-protection-controller'), 'update', 'persistentvolumes'))
     await api.client.delete(resources.namespaces, { name: 'n' })
-    await expect.poll(() => wrote(account('namespace-controller'), 'delete', 'secrets')).toBe(true)
+    await soon(() => wrote(account('namespace-controller'), 'delete', 'secrets'))
     await Promise.all([loops.close(), scheduler.close()])
     expect(told().filter((line) => line.annotations['authorization.k8s.io/decision'] === 'forbid')).toEqual([])
   }, 30_000)

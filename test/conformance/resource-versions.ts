@@ -127,7 +127,8 @@ interface Moments {
 
 /** The whole table, on one implementation of a store. It is empty when it comes, may use `folder`, and is closed in the end. */
 export function resourceVersionConformance(name: string, open: (folder: string) => Promise<Store>): void {
-  describe(`resourceVersion: ${name}`, () => {
+  // A revision that is not there yet is waited for, three seconds.
+  describe(`resourceVersion: ${name}`, { timeout: 20_000 }, () => {
     let api: Awaited<ReturnType<typeof anApi>>
     let moments: Moments
     const folder = mkdtempSync(join(tmpdir(), 'coracle-versions-'))
