@@ -19,6 +19,7 @@ export default defineConfig({
           include: ['test/system/**/*.test.ts', 'test/peers/**/*.test.ts'],
           testTimeout: 60_000 * patience,
           hookTimeout: 60_000 * patience,
+          expect: { poll: { timeout: 1000 * patience } },
           fileParallelism: false,
         },
       },

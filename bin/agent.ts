@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os'
 import { openNetwork } from '../cni/index.ts'
 import type { Images } from '../images/index.ts'
 import { type Kubelet, startKubelet } from '../kubelet-lite/index.ts'
+import { nodePart } from '../orchestrator/api/parts.ts'
 import type { ApiServer } from '../orchestrator/index.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import type { Log } from '../runtime/base/log.ts'
@@ -42,7 +43,7 @@ export async function startAgent(options: AgentOptions): Promise<Kubelet> {
   return startKubelet({
     ...options,
     podCidr: podCidrOf(options.network),
-    client: server.client,
+    client: server.clientOf(nodePart(nodeName)),
     network,
     port: options.kubeletPort,
     root: directory.root,

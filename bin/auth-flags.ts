@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { type AdmissionPluginName, admissionPluginNames, type ServerOptions } from '../orchestrator/index.ts'
 import { CoracleError } from '../runtime/base/errors.ts'
+import { readAdmissionConfig } from './admission-config.ts'
 
 export interface AuthFlags {
   serviceAccountIssuer?: string
@@ -14,6 +15,7 @@ export interface AuthFlags {
   enableAdmissionPlugins?: string
   /** Separated by commas. */
   disableAdmissionPlugins?: string
+  admissionControlConfigFile?: string
   auditLogPath?: string
   /** Megabytes. */
   auditLogMaxsize: string
@@ -27,6 +29,7 @@ export function addAuthOptions(command: Command): Command {
     .option('--anonymous-auth <bool>', 'whether health and version are told to everybody', 'true')
     .option('--disable-admission-plugins <list>', `do without these of ${admissionPluginNames.join(', ')}`)
     .option('--enable-admission-plugins <list>', 'admission plugins to have: all are, unless disabled')
+    .option('--admission-control-config-file <file>', 'whom PodSecurity exempts: an AdmissionConfiguration')
     .option('--audit-log-path <file>', 'write who did what to this file, one JSON line each')
     .option('--audit-log-maxsize <mb>', 'begin another file when this one has so many megabytes', '100')
     .option('--audit-log-maxbackup <n>', 'keep so many full files; 0 keeps all', '10')
@@ -34,12 +37,18 @@ export function addAuthOptions(command: Command): Command {
 
 type AuthOptions = Pick<
   ServerOptions,
-  'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'disabledAdmissionPlugins' | 'audit'
+  | 'serviceAccountIssuer'
+  | 'apiAudiences'
+  | 'anonymousAuth'
+  | 'disabledAdmissionPlugins'
+  | 'podSecurityExemptions'
+  | 'audit'
 >
 
 /** What the flags mean to the server. Throws BAD_FLAG. */
 export function authOptions(flags: AuthFlags): AuthOptions {
   const { serviceAccountIssuer: issuer, apiAudiences, anonymousAuth, auditLogPath: path } = flags
+  const { admissionControlConfigFile: configFile } = flags
   if (issuer !== undefined && !isIssuer(issuer)) throw badFlag(`--service-account-issuer ${issuer}: not an https URL`)
   if (!['true', 'false'].includes(anonymousAuth)) throw badFlag(`--anonymous-auth ${anonymousAuth}: true or false`)
   const largestBytes = numberOf('--audit-log-maxsize', flags.auditLogMaxsize, 1) * 1024 * 1024
@@ -49,6 +58,7 @@ export function authOptions(flags: AuthFlags): AuthOptions {
     ...(apiAudiences === undefined ? {} : { apiAudiences: apiAudiences.split(',').filter((each) => each !== '') }),
     anonymousAuth: anonymousAuth === 'true',
     ...disabledPlugins(flags),
+    ...(configFile === undefined ? {} : readAdmissionConfig(resolve(configFile))),
     ...(path === undefined ? {} : { audit: { path: resolve(path), largestBytes, backups } }),
   }
 }

@@ -1,6 +1,7 @@
 /** Scheduler and controllers: here always, or where several servers share a store, here while this one leads. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
+import { controllerManagerPart, controllerPart, type Part, schedulerPart } from '../orchestrator/api/parts.ts'
 import { startElection } from '../orchestrator/client/leader-election.ts'
 import { controllers } from '../orchestrator/controllers/index.ts'
 import type { ApiServer } from '../orchestrator/index.ts'
@@ -23,21 +24,25 @@ export async function startControlLoops(
 ): Promise<void> {
   let scheduler: Scheduler | undefined
   server.servePath('/debug/scheduler/decisions/', (rest) => scheduler?.explain(rest))
-  const { client } = server
   const startScheduler = async () => {
-    scheduler = new Scheduler({ client, clock, log, random: Math.random })
+    scheduler = new Scheduler({ client: server.clientOf(schedulerPart), clock, log, random: Math.random })
     await scheduler.start()
     return scheduler
   }
   const startControllers = async () => {
     const tokens = { caPem: server.pki.caPem, issueLegacyToken: server.issueLegacyToken }
-    const loops = controllers({ client, clock, log, tokens })
+    const client = server.clientOf(controllerManagerPart)
+    const clientOf = (account: string) => server.clientOf(controllerPart(account))
+    const loops = controllers({ client, clientOf, clock, log, tokens })
     await loops.start()
     return loops
   }
   if (isShared) {
     started.push(
-      takePart(server, log, { 'kube-scheduler': startScheduler, 'kube-controller-manager': startControllers }),
+      takePart(server, log, [
+        [schedulerPart, startScheduler],
+        [controllerManagerPart, startControllers],
+      ]),
     )
     return
   }
@@ -52,15 +57,15 @@ export async function startControlLoops(
 
 type Start = () => Promise<{ close(): Promise<void> }>
 
-/** One election each, as upstream has them. Returns what ends them. */
-function takePart({ client }: ApiServer, log: Log, parts: Readonly<Record<string, Start>>): () => Promise<void> {
+/** One election each, as upstream has them, named after the program. Returns what ends them. */
+function takePart(server: ApiServer, log: Log, parts: readonly (readonly [Part, Start])[]): () => Promise<void> {
   const identity = `${hostname()}_${randomUUID()}`
-  const elections = Object.entries(parts).map(([name, start]) =>
+  const elections = parts.map(([part, start]) =>
     startElection({
-      client,
+      client: server.clientOf(part),
       clock,
       log,
-      name,
+      name: part.manager,
       identity,
       async lead(signal) {
         const part = await start()

@@ -11,6 +11,7 @@ import { type AuthFlags, authOptions } from './auth-flags.ts'
 import { startControlLoops } from './control-loops.ts'
 import { cgroupRoot, type DataDir } from './data-dir.ts'
 import { buildDefaultImages } from './default-images.ts'
+import { type KeyFlags, sharedKeysOf } from './key-flags.ts'
 import { registryAccess } from './registry-access.ts'
 import type { Steps } from './steps.ts'
 import { type StoreFlags, storeChoice } from './store-flags.ts'
@@ -24,6 +25,7 @@ export interface NodeOptions {
   kubeletPort: number
   store: StoreFlags
   auth: AuthFlags
+  keys: KeyFlags
   version: string
   log: Log
   steps: Steps
@@ -114,6 +116,7 @@ async function startApi(options: NodeOptions, nodeIP: string): Promise<{ server:
     listen,
     advertise: [nodeIP, nodeName],
     ...authOptions(options.auth),
+    ...sharedKeysOf(options.keys),
     log,
     clock,
   })

@@ -43,7 +43,13 @@ export function idOf({ args }: Call): string {
 /** Where a verb works that plays no tape of its own. */
 export async function placeOf({ root, warn }: Call): Promise<Workplace> {
   const { localPlayer } = await import('../runtime/container/local-player.ts')
-  return { root, player: localPlayer({ root }), warn }
+  return { root, player: localPlayer({ root }), environment: environment(), warn }
+}
+
+/** Our own, without what the program of this name adds for Node. */
+export function environment(): string[] {
+  const { NODE_COMPILE_CACHE: _ours, ...theirs } = process.env
+  return Object.entries(theirs).map(([name, value]) => `${name}=${value}`)
 }
 
 /** The bundle's config.json, or another file of it, parsed. */

@@ -10,7 +10,7 @@ import { requireProgram } from '../runtime/container/require-program.ts'
 import { start } from '../runtime/container/start.ts'
 import { Children } from '../runtime/launcher/children.ts'
 import { writeExit } from '../runtime/launcher/records.ts'
-import { type Call, idOf, placeOf, specOf, type Verb } from './oci-act.ts'
+import { type Call, environment, idOf, placeOf, specOf, type Verb } from './oci-act.ts'
 import { preservedDescriptors } from './oci-preserved.ts'
 import { checkConsole, forwardSignals } from './oci-streams.ts'
 import type { Relay } from './oci-terminal.ts'
@@ -120,7 +120,8 @@ function workplace(
   how: { onReady(pid: number, master: number): Promise<void>; claim?: (folder: string) => void },
 ): Workplace {
   const { onReady, claim = claimFolder } = how
-  return { root, player: localPlayer({ root, onReady }), warn, claim, ...(trace ? { trace } : {}) }
+  const player = localPlayer({ root, onReady })
+  return { root, player, environment: environment(), warn, claim, ...(trace ? { trace } : {}) }
 }
 
 /** As if it were a program of ours: its streams are ours, and its exit code becomes ours. */

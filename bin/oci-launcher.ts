@@ -8,7 +8,7 @@ import { start } from '../runtime/container/start.ts'
 import { LauncherClient, type LauncherPlace } from '../runtime/launcher/client.ts'
 import type { Session } from '../runtime/launcher/client-session.ts'
 import type { OciProcess } from '../runtime/spec/types.ts'
-import { type Call, usage } from './oci-act.ts'
+import { type Call, environment, usage } from './oci-act.ts'
 
 /** The resident launcher makes the container and keeps it: its output, its exit. Answers the pid. */
 export async function createByLauncher(call: Call, options: CreateOptions): Promise<number | undefined> {
@@ -97,7 +97,7 @@ async function withLauncher<Result>(call: Call, act: (hands: Hands) => Promise<R
   const launcher = { root, log }
   const client = new LauncherClient(launcher)
   try {
-    return await act({ place: { root, player: launcherPlayer(client), warn }, launcher })
+    return await act({ place: { root, player: launcherPlayer(client), environment: environment(), warn }, launcher })
   } finally {
     await client.close()
   }

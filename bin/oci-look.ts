@@ -1,6 +1,5 @@
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { cgroups } from '../runtime/cgroups/driver.ts'
 import { savedConfig } from '../runtime/container/saved-config.ts'
 import { type ContainerState, listStates, stateOf } from '../runtime/container/state.ts'
 import { formatOf, idOf, print, usage, type Verb } from './oci-act.ts'
@@ -36,31 +35,6 @@ export const verbs: Readonly<Record<string, Verb>> = {
             states.map((one) => cells(rowOf(root, one))),
           ),
         )
-    },
-  },
-  ps: {
-    args: '<id> [-ef]',
-    does: 'list the processes of a container, as ps -ef does',
-    flags: ['-f, --format <format>  table or json, which is pids alone (default: table)'],
-    takes: [1, 2],
-    flagsEnd: 1,
-    async act(call) {
-      const format = formatOf(call.flags)
-      const [, options = '-ef'] = call.args
-      if (options !== '-ef') throw usage(`ps ${options}: only the columns of -ef are there`)
-      const { cgroupPath } = stateOf(call.root, idOf(call))
-      const pids = cgroups()
-        .pids(cgroupPath)
-        .toSorted((a, b) => a - b)
-      if (format === 'json') return print(JSON.stringify(pids))
-      const { pidWidth, processTable } = await import('../runtime/linux/process-table.ts')
-      const width = pidWidth()
-      print(`UID      ${'PID'.padStart(width)} ${'PPID'.padStart(width)}  C STIME TTY          TIME CMD`)
-      for (const { UID, PID, PPID, C, STIME, TTY, TIME, CMD } of processTable(pids)) {
-        const [user, start, terminal] = [UID.padEnd(8), STIME.padEnd(5), TTY.padEnd(8)]
-        const [pid, parent] = [PID.padStart(width), PPID.padStart(width)]
-        print(`${user} ${pid} ${parent} ${C.padStart(2)} ${start} ${terminal} ${TIME} ${CMD}`)
-      }
     },
   },
 }

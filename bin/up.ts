@@ -8,13 +8,14 @@ import { type AuthFlags, addAuthOptions, authOptions } from './auth-flags.ts'
 import { type DataDir, dataDir, defaultDataDir, lockDataDir, readNote } from './data-dir.ts'
 import { type DemoOptions, demo } from './demo.ts'
 import { fileLog } from './file-log.ts'
+import { addKeyOptions, type KeyFlags, sharedKeysOf } from './key-flags.ts'
 import { networkConfig } from './network-config.ts'
 import { defaultNodeName, type RunningNode, startNode } from './node.ts'
 import { printedSteps } from './steps.ts'
 import { addStoreOptions, type StoreFlags, storeChoice, storeFlagsOf } from './store-flags.ts'
 import { version } from './version.ts'
 
-export interface UpFlags extends StoreFlags, AuthFlags {
+export interface UpFlags extends StoreFlags, AuthFlags, KeyFlags {
   dataDir: string
   listen: string
   nodeName?: string
@@ -25,7 +26,7 @@ export interface UpFlags extends StoreFlags, AuthFlags {
 
 /** `coracle up`: an all-in-one node in the foreground. */
 export function upCommand(): Command {
-  return addAuthOptions(addStoreOptions(new Command('up')))
+  return addKeyOptions(addAuthOptions(addStoreOptions(new Command('up'))))
     .description('start an all-in-one node (API server, scheduler, controllers, agent) in the foreground')
     .option('--data-dir <dir>', 'everything that the node keeps', defaultDataDir)
     .option('--listen <host:port>', 'where the API server listens', '127.0.0.1:6443')
@@ -44,9 +45,11 @@ async function up(flags: UpFlags): Promise<void> {
     kubeletPort: parsePort(flags.kubeletPort),
     store: storeFlagsOf(flags),
     auth: flags,
+    keys: flags,
   }
   storeChoice(flags)
   authOptions(flags)
+  sharedKeysOf(flags)
   mustBeRoot()
   // Pods have no network without it: better said now than at the first of them.
   openNftables().close()

@@ -29,9 +29,26 @@ export function numberIn(block: Buffer, at: number, length: number, sign: 'signe
     if (!Number.isSafeInteger(value) || (value < 0 && sign === 'unsigned')) throw damagedTar(`a number is ${value}`)
     return value
   }
-  const text = untilZero(field).toString('latin1').trim()
-  if (!/^[0-7]*$/.test(text)) throw damagedTar(`${JSON.stringify(text)} is no octal number`)
-  return text === '' ? 0 : Number.parseInt(text, 8)
+  const value = octal(field)
+  if (value === undefined)
+    throw damagedTar(`${JSON.stringify(untilZero(field).toString('latin1').trim())} is no octal number`)
+  return value
+}
+
+/** Up to a zero, with spaces around; 0 when there is no digit. By hand: an archive is mostly such fields. */
+function octal(field: Buffer): number | undefined {
+  let value = 0
+  let state: 'before' | 'digits' | 'after' = 'before'
+  for (const byte of field) {
+    if (byte === 0) break
+    const isDigit = byte >= 0x30 && byte <= 0x37
+    if (isDigit && state !== 'after') {
+      state = 'digits'
+      value = value * 8 + byte - 0x30
+    } else if (byte === 0x20) state = state === 'digits' ? 'after' : state
+    else return undefined
+  }
+  return value
 }
 
 /** A number in the text of a record; `key` is what it is called. Throws `IMAGE_LAYER_INVALID`. */

@@ -1,8 +1,9 @@
 import { closeSync, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs'
 import { CoracleError, errnoOf, messageOf } from '../runtime/base/errors.ts'
 import { futimes, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openBelow } from '../runtime/linux/at-files.ts'
+import { sha256 } from '../runtime/linux/hash.ts'
 import { type LayerReport, LayerWriter } from './apply-layer.ts'
-import { type Digest, finish, newHash } from './digest.ts'
+import type { Digest } from './digest.ts'
 import { imageError, isHostFault } from './errors.ts'
 import type { Compression } from './manifest.ts'
 import type { Have, PackedFile } from './packed-file.ts'
@@ -38,17 +39,19 @@ const tellEveryMs = 100
 export async function unpackLayer(file: PackedFile, job: UnpackJob, o: UnpackOptions = {}): Promise<LayerReport> {
   const root = openSync(job.directory, O_RDONLY | O_DIRECTORY)
   const writer = new LayerWriter(root)
+  const hash = sha256()
+  let hashing = Promise.resolve()
   try {
     const reader = new TarReader(writer)
-    const hash = newHash()
     let bytes = 0
     let toldAt = performance.now()
     for await (const chunk of uncompressed(file, job.compression)) {
       o.signal?.throwIfAborted()
       bytes += chunk.length
       if (bytes > job.maximumBytes) throw tooLarge(job)
-      hash.update(chunk)
+      hashing = hash.update(chunk)
       reader.write(chunk)
+      await hashing
       // Holes cost nothing here, but whoever reads the file gets all of its zeros.
       if (bytes + writer.holeBytes > job.maximumBytes) throw tooLarge(job)
       if (performance.now() - toldAt < tellEveryMs) continue
@@ -56,7 +59,7 @@ export async function unpackLayer(file: PackedFile, job: UnpackJob, o: UnpackOpt
       o.onProgress?.(file.bytesRead)
     }
     reader.end()
-    const actual = finish(hash)
+    const actual: Digest = `sha256:${hash.digest().toString('hex')}`
     if (actual !== job.diffId) {
       throw imageError(
         'IMAGE_DIGEST_MISMATCH',
@@ -72,6 +75,9 @@ export async function unpackLayer(file: PackedFile, job: UnpackJob, o: UnpackOpt
     const code = isHostFault(error) ? 'IMAGE_STORE' : 'IMAGE_LAYER_INVALID'
     throw imageError(code, `unpack layer ${job.diffId}: ${messageOf(error)}`, { cause: error, facts })
   } finally {
+    // It reads the piece that something else has failed on.
+    await hashing.catch(() => {})
+    hash.close()
     writer.close()
     closeSync(root)
   }

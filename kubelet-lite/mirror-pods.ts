@@ -31,12 +31,24 @@ async function createMirror(client: ApiClient, pod: Pod): Promise<Pod | undefine
   const ours = { [isMirror]: uid, 'kubernetes.io/config.hash': uid, 'kubernetes.io/config.source': 'file' }
   const metadata = { name, namespace, labels, annotations: { ...annotations, ...ours } }
   try {
-    return await client.create(resources.pods, { apiVersion: 'v1', kind: 'Pod', metadata, spec: pod.spec } as Pod)
+    const ownerReferences = [await nodeAsOwner(client, pod.spec?.nodeName ?? '')]
+    return await client.create(resources.pods, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...metadata, ownerReferences },
+      spec: pod.spec,
+    } as Pod)
   } catch (error) {
     // Its name is taken, or its namespace is not there: the pod runs all the same.
     if (hasCode(error, 'ALREADY_EXISTS') || hasCode(error, 'NOT_FOUND') || hasCode(error, 'FORBIDDEN')) return undefined
     throw error
   }
+}
+
+/** It goes with its node: no node may show pods that it does not own. */
+async function nodeAsOwner(client: ApiClient, name: string) {
+  const { metadata } = await client.get(resources.nodes, { name })
+  return { apiVersion: 'v1', kind: 'Node', name, uid: metadata?.uid ?? '', controller: true }
 }
 
 async function removeMirror(client: ApiClient, mirror: Pod): Promise<void> {

@@ -1,5 +1,7 @@
+export type { PodSecurityExemptions } from './admission/pod-security/exemptions.ts'
 export { type AdmissionPluginName, admissionPluginNames } from './apiserver/admission-plugins.ts'
 export { type ApiServer, type ServerOptions, startServer } from './apiserver/server.ts'
+export type { SharedKeys } from './apiserver/server-keys.ts'
 export { writeKubeconfig } from './auth/kubeconfig.ts'
 export type { KeyPair, Pki } from './auth/pki.ts'
 export { type Backup, backupStore } from './store/embedded/backup.ts'

@@ -94,4 +94,31 @@ describe('certificate admission', () => {
     expect((await make('other', { signerName: 'example.com/a', request: master })).status).toBe(201)
     expect((await make('bob', { signerName: client, request: await requestOf('CN=bob, O=dev') })).status).toBe(201)
   })
+
+  it('who asked is who came, whatever the request says; it does not change', async () => {
+    const asker = { name: 'carl', uid: 'u-1', groups: ['system:masters'], extra: { 'a.org/b': ['c', 'd'] } }
+    const claimed = { username: 'root', uid: 'r', groups: ['x'], extra: { y: ['z'] } }
+    const request = await requestOf('CN=carl')
+    const spec = { usages: ['client auth'], signerName: 'example.com/a', request, ...claimed }
+    const made = await api.call('POST', requests, { body: { metadata: { name: 'carls' }, spec }, as: asker })
+    const known = { username: 'carl', uid: 'u-1', groups: ['system:masters'], extra: { 'a.org/b': ['c', 'd'] } }
+    expect(made.body.spec).toMatchObject(known)
+    await api.call('PATCH', `${requests}/carls`, { body: { spec: claimed }, headers: merge })
+    expect((await api.call('GET', `${requests}/carls`)).body.spec).toMatchObject(known)
+  })
+
+  it('PEM is read as Go reads it: the first block, of this type alone', async () => {
+    const pem = Buffer.from(await requestOf('CN=dora'), 'base64').toString()
+    const asked = async (name: string, text: string) => {
+      const { status, body } = await make(name, { signerName: 'example.com/a', request: btoa(text) })
+      return [status, body.message ?? '']
+    }
+    const wrong = [422, expect.stringContaining('PEM block type must be CERTIFICATE REQUEST')]
+    expect(await asked('new', pem.replaceAll('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'))).toEqual(wrong)
+    expect(await asked('second', `-----BEGIN X-----\nAAAA\n-----END X-----\n${pem}`)).toEqual(wrong)
+    expect(await asked('cut', pem.slice(0, -20))).toEqual(wrong)
+    expect(await asked('with-text', `Subject: dora\n${pem}\nthe end\n`)).toEqual([201, ''])
+    const head = '-----BEGIN CERTIFICATE REQUEST-----\n'
+    expect(await asked('with-headers', pem.replace(head, `${head}Version: 1\n\n`))).toEqual([201, ''])
+  })
 })

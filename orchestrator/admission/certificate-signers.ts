@@ -7,6 +7,7 @@ import { isEqual } from '../api/equal.ts'
 import { forbidden } from '../api/status.ts'
 import type { CertificateSigningRequest } from '../api/types.ts'
 import { mastersGroup, type User } from '../api/user.ts'
+import { certificateRequestIn } from '../api/validate/certificate.ts'
 import type { AdmissionPlugin, AdmissionRequest } from './admission.ts'
 
 /** May the user approve or sign for `signers` of this name? */
@@ -40,10 +41,10 @@ const clientSigner = 'kubernetes.io/kube-apiserver-client'
 
 /**
  * Nobody becomes a member of system:masters by a certificate that he asks for here. `organizationsOf` reads them from a
- * PKCS#10 request in PEM, and throws when it is none.
+ * PKCS#10 request in DER, and throws when it is none.
  */
 export function certificateSubjectRestriction(
-  organizationsOf: (pem: string) => Promise<readonly string[]>,
+  organizationsOf: (der: Uint8Array<ArrayBuffer>) => Promise<readonly string[]>,
 ): AdmissionPlugin {
   return {
     name: 'CertificateSubjectRestriction',
@@ -51,8 +52,11 @@ export function certificateSubjectRestriction(
       if (!isRequestKind({ kind }) || verb !== 'create' || subresource) return
       const { signerName, request } = (object as CertificateSigningRequest).spec
       if (signerName !== clientSigner) return
-      const organizations = await organizationsOf(Buffer.from(request, 'base64').toString()).catch((error: unknown) => {
-        throw forbidden(kind, name, `failed to parse CSR: ${messageOf(error)}`)
+      const unread = (reason: string) => forbidden(kind, name, `failed to parse CSR: ${reason}`)
+      const der = certificateRequestIn(request)
+      if (!der) throw unread('PEM block type must be CERTIFICATE REQUEST')
+      const organizations = await organizationsOf(new Uint8Array(der)).catch((error: unknown) => {
+        throw unread(messageOf(error))
       })
       if (!organizations.includes(mastersGroup)) return
       throw forbidden(kind, name, `use of ${clientSigner} signer with ${mastersGroup} group is not allowed`)

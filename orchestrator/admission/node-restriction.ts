@@ -12,6 +12,7 @@ import { labelProblem } from './node-labels.ts'
 
 export interface NodeRestrictionOptions {
   getPod(namespace: string, name: string): Pod | undefined
+  getNode(name: string): Node | undefined
   /** For whom tokens are made when nobody says so. */
   readonly audiences: readonly string[]
 }
@@ -72,7 +73,7 @@ function refuseUnlessOwn({ node, refuse }: NodeWrite, pod: Pod, rule: string): v
 /** A mirror shows a pod that the node has from a file: it must not get it anything of the cluster. */
 function judgeMirrorPod(write: NodeWrite, pod: Pod): void {
   const { metadata = {} } = pod
-  const { node, refuse } = write
+  const { node, refuse, options } = write
   const own = `node ${quoted(node)}`
   if (!isMirrorPod(pod)) {
     throw refuse(`pod does not have ${quoted(mirrorAnnotation)} annotation, ${own} can only create mirror pods`)
@@ -81,9 +82,13 @@ function judgeMirrorPod(write: NodeWrite, pod: Pod): void {
   const owners = metadata.ownerReferences ?? []
   const [owner] = owners
   if (owners.length > 1) throw refuse(`${own} can only create pods with a single owner reference set to itself`)
-  if (owner && (owner.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node)) {
+  if (owner?.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node) {
     throw refuse(`${own} can only create pods with an owner reference set to itself`)
   }
+  if (!owner.controller) throw refuse(`${own} can only create pods with a controller owner reference set to itself`)
+  if (owner.blockOwnerDeletion) throw refuse(`${own} must not set blockOwnerDeletion on an owner reference`)
+  const uid = options.getNode(node)?.metadata?.uid
+  if (owner.uid !== uid) throw refuse(`node ${node} UID mismatch: expected ${owner.uid} got ${uid}`)
   const [used] = referencesOf(pod)
   if (used !== undefined) throw refuse(`${own} can not create pods that reference ${used.split('/')[0]}`)
 }

@@ -1,5 +1,6 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/serviceaccount, KEP-1205 (bound tokens). */
 import type { Clock } from '../../runtime/base/clock.ts'
+import { generatedName } from '../api/generated-name.ts'
 import { serviceAccountKind } from '../api/kinds/config.ts'
 import { isMirrorPod, referencesOf } from '../api/pod-references.ts'
 import { forbidden } from '../api/status.ts'
@@ -96,7 +97,7 @@ const volumePrefix = 'kube-api-access-'
 function mountToken(spec: Spec, options: ServiceAccountOptions): void {
   // A copy of another pod brings its volume along.
   const brought = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))
-  const volumeName = brought?.name ?? `${volumePrefix}${fiveLetters(options)}`
+  const volumeName = brought?.name ?? generatedName(volumePrefix, options.random)
   const containers: Container[] = [...(spec.initContainers ?? []), ...spec.containers]
   const without = containers.filter(({ volumeMounts = [] }) => !volumeMounts.some((at) => at.mountPath === tokenPath))
   if (without.length === 0) return
@@ -115,11 +116,4 @@ function tokenVolume(name: string): Volume {
     { downwardAPI: { items: [namespace] } },
   ]
   return { name, projected: { defaultMode: 0o644, sources } }
-}
-
-/** Letters and digits that spell no words, as in generated names. */
-const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
-
-function fiveLetters({ random }: ServiceAccountOptions): string {
-  return Array.from({ length: 5 }, () => alphabet[random(alphabet.length)]).join('')
 }

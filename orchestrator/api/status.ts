@@ -164,6 +164,11 @@ export function expired(message: string): StatusError {
   return failure(410, 'Expired', { message })
 }
 
+/** 410 for a further page of a list. `token` goes on with whatever is there now. */
+export function expiredPage(message: string, token: string): StatusError {
+  return fromStatus({ ...expired(message).status, metadata: { continue: token } })
+}
+
 /** 504: the caller asks for a revision that this server has not reached. */
 export function revisionTooLarge(asked: number, current: number): StatusError {
   const message = `Too large resource version: ${asked}, current: ${current}`

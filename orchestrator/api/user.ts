@@ -8,7 +8,7 @@ export interface User {
   readonly extra?: Readonly<Record<string, readonly string[]>>
 }
 
-/** The server's own parts, and whoever holds the certificate that the first start makes. */
+/** The API server itself, and whoever holds the certificate that the first start makes. */
 export const mastersGroup = 'system:masters'
 /** Everybody who proved who he is. */
 export const authenticatedGroup = 'system:authenticated'
@@ -34,6 +34,11 @@ export function serviceAccountOf(user: string): { namespace: string; name: strin
 }
 
 const nodePrefix = 'system:node:'
+
+/** The user name of a node's kubelet. */
+export function nodeUser(nodeName: string): string {
+  return `${nodePrefix}${nodeName}`
+}
 
 /** The name of the node whose kubelet this is; empty when it does not say, undefined for anybody else. */
 export function nodeOf({ name, groups }: User): string | undefined {

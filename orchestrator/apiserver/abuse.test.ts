@@ -24,7 +24,7 @@ describe('abuse', () => {
   beforeAll(async () => {
     store = await openEmbeddedStore(join(folder, 'store.db'))
     const registry = await createRegistry(store, { clock: systemClock, serviceCidr: '10.96.0.0/16' })
-    await createSystemNamespaces(directClient(registry, admin))
+    await createSystemNamespaces(directClient(registry, { user: admin, manager: 'admin' }))
     const access = { caPem: '', client: { certificatePem: '', privateKeyPem: '' } }
     serving = { registry, authorizer: registry.authorizer, checks: {}, log: silentLog, access, pages: new Map() }
   })

@@ -11,6 +11,7 @@ import { defaultTolerationSeconds } from '../admission/default-toleration-second
 import { limitRanger } from '../admission/limit-ranger.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
 import { nodeRestriction } from '../admission/node-restriction.ts'
+import type { PodSecurityExemptions } from '../admission/pod-security/exemptions.ts'
 import { podSecurity } from '../admission/pod-security/pod-security.ts'
 import { priority } from '../admission/priority.ts'
 import { resourceQuota } from '../admission/quota/resource-quota.ts'
@@ -23,6 +24,7 @@ import type { StoredObjects } from '../admission/stored-objects.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { resourceQuotaKind } from '../api/kinds/limits.ts'
 import { namespaceKind } from '../api/kinds/namespace.ts'
+import { nodeKind } from '../api/kinds/node.ts'
 import { podKind } from '../api/kinds/pod.ts'
 import { serviceKind } from '../api/kinds/service.ts'
 import type { KubeObject, ResourceQuota } from '../api/types.ts'
@@ -37,6 +39,7 @@ export interface PluginOptions {
   /** For whom tokens are meant when nobody says so. */
   readonly audiences: readonly string[]
   readonly escalation: Parameters<typeof rbacEscalation>[0]
+  readonly podSecurityExemptions?: PodSecurityExemptions | undefined
   /** Left out of the chain. */
   readonly disabled: readonly AdmissionPluginName[]
 }
@@ -63,7 +66,7 @@ export type AdmissionPluginName = (typeof admissionPluginNames)[number]
 /** The chain for this server. */
 export function admissionPlugins(
   registry: Omit<Registry, 'admission'>,
-  { serviceCidr, audiences, escalation, disabled }: PluginOptions,
+  { serviceCidr, audiences, escalation, disabled, podSecurityExemptions }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
   const isSigner: IsSigner = (user, verb, name) => {
@@ -74,8 +77,12 @@ export function admissionPlugins(
     namespaceLifecycle({ getNamespace: (name) => objects.get(namespaceKind, name) }),
     limitRanger(objects),
     serviceAccount({ objects, clock: registry.clock, random: (below) => registry.random(below) }),
-    nodeRestriction({ getPod: (namespace, name) => objects.get(podKind, name, namespace), audiences }),
-    podSecurity(objects),
+    nodeRestriction({
+      getPod: (namespace, name) => objects.get(podKind, name, namespace),
+      getNode: (name) => objects.get(nodeKind, name),
+      audiences,
+    }),
+    podSecurity(objects, podSecurityExemptions),
     priority(objects),
     defaultTolerationSeconds,
     defaultStorageClass(objects),

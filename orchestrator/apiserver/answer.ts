@@ -6,8 +6,10 @@ import { apiVersionOf } from '../api/kinds/table.ts'
 import { encodeProtobuf } from '../api/protobuf/encode.ts'
 import { encodePartial, encodePartialList } from '../api/protobuf/partial.ts'
 import type { KubeObject, Status } from '../api/types.ts'
-import { type OutputForm, protobufType } from './negotiate.ts'
+import { headerOf, type Incoming } from './incoming.ts'
+import { type OutputForm, protobufType, statusEncodingOf } from './negotiate.ts'
 import { itemJsonOf, jsonOf, protobufOf } from './objects.ts'
+import { prettyOf } from './parameters.ts'
 import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
@@ -32,7 +34,10 @@ export interface Presentation {
 }
 
 /** Text in the asked encoding. `json` is trusted to be JSON. */
-function inEncoding(json: string, { form, pretty }: Presentation): { contentType: string; body: string } {
+function inEncoding(
+  json: string,
+  { form, pretty }: Pick<Presentation, 'form' | 'pretty'>,
+): { contentType: string; body: string } {
   if (form.encoding === 'yaml') return { contentType: 'application/yaml', body: stringify(JSON.parse(json)) }
   return {
     contentType: 'application/json',
@@ -60,16 +65,23 @@ function binaryAnswer(body: Uint8Array, status = 200): Answer {
 /** A Status in the schema. */
 export const statusDefinition = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
 
-/** A Status. Errors are never tables; without a presentation they are JSON. */
-export function statusAnswer(status: Status, presentation?: Presentation): Answer {
+/** A Status. It is never a table; without a presentation it is JSON. */
+export function statusAnswer(status: Status, presentation?: Pick<Presentation, 'form' | 'pretty'>): Answer {
   const code = status.code ?? 200
   const retry = status.details?.retryAfterSeconds
-  const headers = retry === undefined ? {} : { headers: { 'Retry-After': String(retry) } }
+  const headers = retry ? { headers: { 'Retry-After': String(retry) } } : {}
   if (presentation?.form.encoding === 'protobuf') {
     return { status: code, contentType: protobufType, body: encodeProtobuf(statusDefinition, status), ...headers }
   }
-  if (presentation) return { ...textAnswer(status, presentation, code), ...headers }
-  return { status: code, contentType: 'application/json', body: `${JSON.stringify(status)}\n`, ...headers }
+  const form = presentation?.form ?? { encoding: 'json' }
+  const text = inEncoding(JSON.stringify(status), { form, pretty: presentation?.pretty ?? false })
+  return { status: code, ...text, ...headers }
+}
+
+/** The Status of what went wrong, as whoever asked reads it. */
+export function failureAnswer(status: Status, incoming: Pick<Incoming, 'headers' | 'query'>): Answer {
+  const encoding = statusEncodingOf(headerOf(incoming, 'accept'))
+  return statusAnswer(status, { form: { encoding }, pretty: prettyOf(incoming.query) ?? false })
 }
 
 /** One object, in the form that the client asked for. */

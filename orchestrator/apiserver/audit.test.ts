@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
-import { anApi } from '../../test/fixtures/api.ts'
+import { type ApiOptions, anApi } from '../../test/fixtures/api.ts'
+import type { User } from '../api/user.ts'
+import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
 import { AuditLog } from './audit-log.ts'
 
 const secrets = '/api/v1/namespaces/default/secrets'
@@ -123,6 +125,82 @@ describe('audit events', () => {
         ['ResponseStarted', 'watch'],
         ['ResponseComplete', 'watch'],
       ])
+  })
+})
+
+describe('audit events of PodSecurity', () => {
+  const prefix = 'pod-security.kubernetes.io/'
+  const enforce = (level: string) => ({ labels: { [`${prefix}enforce`]: level } })
+  const pods = '/api/v1/namespaces/held/pods'
+  const spec = { hostPID: true, containers: [{ name: 'c', image: 'i' }] }
+
+  async function annotated(
+    given: ApiOptions,
+    level: string,
+    ask: (api: Awaited<ReturnType<typeof anApi>>) => Answered,
+  ) {
+    const api = await anApi(given)
+    const made = await api.call('POST', '/api/v1/namespaces', {
+      body: { metadata: { name: 'held', ...enforce(level) } },
+    })
+    const { status, headers } = await ask(api)
+    const event = api.auditLines.map((line) => JSON.parse(line)).find(({ auditID }) => auditID === headers['audit-id'])
+    const { exempt, error } = {
+      exempt: event.annotations[`${prefix}exempt`],
+      error: event.annotations[`${prefix}error`],
+    }
+    await api.close()
+    return { status, exempt, error, warning: made.headers.warning }
+  }
+  type Answered = Promise<{ status: number; headers: Record<string, unknown> }>
+  const make =
+    (more: object = {}, as?: User) =>
+    (api: Awaited<ReturnType<typeof anApi>>) =>
+      api.call('POST', pods, { body: { metadata: { name: 'p' }, spec: { ...spec, ...more } }, ...(as ? { as } : {}) })
+
+  it('exempt: a namespace, a user, a runtime class, each by its name', async () => {
+    expect(await annotated({ podSecurityExemptions: { namespaces: ['held'] } }, 'restricted', make())).toEqual({
+      status: 201,
+      exempt: 'namespace',
+      error: undefined,
+      warning: expect.stringContaining(
+        'is exempt from Pod Security, and the policy (enforce=restricted:latest) will be',
+      ),
+    })
+    const jane = { name: 'jane', groups: ['system:masters'] }
+    const byUser = { podSecurityExemptions: { usernames: ['jane'] } }
+    expect(await annotated(byUser, 'baseline', make({}, jane))).toMatchObject({ status: 201, exempt: 'user' })
+    expect(await annotated(byUser, 'baseline', make())).toMatchObject({ status: 403, exempt: undefined })
+    const byClass = { podSecurityExemptions: { runtimeClasses: ['sandboxed'] } }
+    const sandboxed = async (api: Awaited<ReturnType<typeof anApi>>) => {
+      const body = { metadata: { name: 'sandboxed' }, handler: 'runsc' }
+      await api.call('POST', '/apis/node.k8s.io/v1/runtimeclasses', { body })
+      return make({ runtimeClassName: 'sandboxed' })(api)
+    }
+    expect(await annotated(byClass, 'baseline', sandboxed)).toMatchObject({ status: 201, exempt: 'runtimeClass' })
+    expect(await annotated(byClass, 'baseline', make())).toMatchObject({ status: 403, exempt: undefined })
+    const workload = (api: Awaited<ReturnType<typeof anApi>>) => {
+      const labels = { a: 'b' }
+      const body = {
+        metadata: { name: 'd' },
+        spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+      }
+      return api.call('POST', '/apis/apps/v1/namespaces/held/deployments', { body, as: jane })
+    }
+    expect(await annotated(byUser, 'restricted', workload)).toMatchObject({ status: 201, exempt: 'user' })
+  })
+
+  it('error: labels that nobody can read, from a time when nobody looked', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'coracle-audit-'))
+    const open = () => openEmbeddedStore(join(folder, 'store.db'))
+    const before = await anApi({ store: await open(), disabledAdmissionPlugins: ['PodSecurity'] })
+    await before.call('POST', '/api/v1/namespaces', { body: { metadata: { name: 'held', ...enforce('strict') } } })
+    await before.close()
+    expect(await annotated({ store: await open() }, 'strict', make())).toMatchObject({
+      status: 403,
+      error: `Failed to parse policy: metadata.labels[${prefix}enforce]: Invalid value: "strict": must be one of privileged, baseline, restricted`,
+    })
+    rmSync(folder, { recursive: true })
   })
 })
 

@@ -1,6 +1,6 @@
 /**
  * Who did what, when, and what became of it: audit.k8s.io/v1 Events at the level Metadata, so never a body, and never
- * a header that carries a credential. What the server's own parts do by direct call is not a request and not here.
+ * a header that carries a credential. What the server's own parts do by direct call is here like any request.
  * Source: k8s.io/apiserver/pkg/audit, KEP-22.
  */
 import { randomUUID } from 'node:crypto'
@@ -105,11 +105,16 @@ export class RequestAudit implements RequestNotes {
     return {
       stream: (response: ServerResponse) => {
         response.setHeader('Audit-Id', this.id)
-        this.#write('ResponseStarted', { code: 200 })
+        this.begun()
         response.once('close', () => this.complete({ code: response.statusCode }))
         return answer.stream(response)
       },
     }
+  }
+
+  /** The answer has begun, and goes on. */
+  begun(): void {
+    this.#write('ResponseStarted', { code: 200 })
   }
 
   /** The connection has left HTTP. */
@@ -139,7 +144,7 @@ export class RequestAudit implements RequestNotes {
       verb: this.#info?.verb ?? this.#request.method.toLowerCase(),
       user: this.#user ? infoOf(this.#user) : {},
       ...(this.#impersonated ? { impersonatedUser: infoOf(this.#impersonated) } : {}),
-      sourceIPs: [wire?.address.replace(/^::ffff:/, '') ?? ''],
+      ...(wire ? { sourceIPs: [wire.address.replace(/^::ffff:/, '')] } : {}),
       userAgent: headerOf(this.#request, 'user-agent'),
       ...this.#objectRef(),
       responseStatus: {

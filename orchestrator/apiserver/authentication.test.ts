@@ -110,7 +110,7 @@ describe('authentication over TLS', () => {
 
   it('a secret for an account’s token is filled, is good, and goes with the account', async () => {
     const tokens = { caPem: server.pki.caPem, issueLegacyToken: server.issueLegacyToken }
-    const loops = controllers({ client: server.client, clock, log: silentLog, tokens })
+    const loops = controllers({ client: server.client, clientOf: () => server.client, clock, log: silentLog, tokens })
     await loops.start()
     const key = { name: 'kept', namespace: 'default' }
     await server.client.create(resources.serviceAccounts, { metadata: key })

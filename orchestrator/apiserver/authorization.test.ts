@@ -323,13 +323,24 @@ describe('authorization over HTTP', () => {
       expect((await post(pods, aPod('new', 'n1', { annotations }), kubelet)).body.message).toContain(
         'a mirror pod may not reference service accounts',
       )
+      const { uid } = (await api.call('GET', '/api/v1/nodes/n1')).body.metadata
+      const owner = { apiVersion: 'v1', kind: 'Node', name: 'n1', uid, controller: true }
+      const owned = (...ownerReferences: object[]) => ({ name: 'bare', annotations, ownerReferences })
       const bare = {
-        metadata: { name: 'bare', annotations },
+        metadata: owned(owner),
         spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'i' }] },
       }
       const volumes = [{ name: 'v', configMap: { name: 'm' } }]
       const user = await post(pods, { ...bare, spec: { ...bare.spec, volumes } }, kubelet)
       expect(user.body.message).toContain('can not create pods that reference configmaps')
+      const refusedFor = async (...owners: object[]) =>
+        (await post(pods, { ...bare, metadata: owned(...owners) }, kubelet)).body.message
+      expect(await refusedFor()).toContain('can only create pods with an owner reference set to itself')
+      expect(await refusedFor(owner, { ...owner, name: 'n2', controller: false })).toContain('a single owner reference')
+      expect(await refusedFor({ ...owner, name: 'n2' })).toContain('an owner reference set to itself')
+      expect(await refusedFor({ ...owner, controller: false })).toContain('a controller owner reference')
+      expect(await refusedFor({ ...owner, blockOwnerDeletion: true })).toContain('must not set blockOwnerDeletion')
+      expect(await refusedFor({ ...owner, uid: 'x' })).toContain(`node n1 UID mismatch: expected x got ${uid}`)
       expect((await post(pods, bare, kubelet)).status).toBe(201)
       expect((await post(pods, { ...bare, spec: { ...bare.spec, nodeName: 'n2' } }, kubelet)).status).toBe(403)
     })

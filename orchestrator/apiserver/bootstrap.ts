@@ -1,11 +1,11 @@
 /** What every cluster has from the start. */
 import { isIPv4 } from 'node:net'
-import { hasCode } from '../../runtime/base/errors.ts'
 import { isEqual } from '../api/equal.ts'
 import { priorityClassKind } from '../api/kinds/classes.ts'
 import { resources } from '../api/resources.ts'
 import type { EndpointSlice, Endpoints, KubeObject, ResourceRef } from '../api/types.ts'
 import type { ApiClient } from '../client/api-client.ts'
+import { createMissing, findObject } from '../client/create-missing.ts'
 
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease']
 
@@ -41,32 +41,6 @@ export async function createSystemPriorityClasses(client: ApiClient): Promise<vo
       createMissing(client, priorityClassKind, { metadata: { name }, ...rest }),
     ),
   )
-}
-
-async function createMissing<T extends KubeObject>(
-  client: ApiClient,
-  resource: ResourceRef<T>,
-  object: T,
-): Promise<void> {
-  if ((await find(client, resource, object)) !== undefined) return
-  await client.create(resource, object).catch((error: unknown) => {
-    // Another server of the same store was faster.
-    if (!hasCode(error, 'ALREADY_EXISTS')) throw error
-  })
-}
-
-async function find<T extends KubeObject>(
-  client: ApiClient,
-  resource: ResourceRef<T>,
-  { metadata = {} }: T,
-): Promise<T | undefined> {
-  const { name = '', namespace } = metadata
-  try {
-    return await client.get(resource, { name, ...(namespace ? { namespace } : {}) })
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return undefined
-    throw error
-  }
 }
 
 export interface OwnAddress {
@@ -117,7 +91,7 @@ function sliceOf(addresses: readonly string[], port: number): EndpointSlice {
 }
 
 async function put<T extends KubeObject>(client: ApiClient, resource: ResourceRef<T>, object: T): Promise<void> {
-  const current = await find(client, resource, object)
+  const current = await findObject(client, resource, object)
   if (current === undefined) {
     await client.create(resource, object)
     return

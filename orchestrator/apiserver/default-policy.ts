@@ -1,11 +1,11 @@
 /** The default roles and bindings, put back at every start as far as they are missing. Source: k8s.io/component-helpers/auth/rbac/reconciliation. */
-import { hasCode } from '../../runtime/base/errors.ts'
 import { isEqual } from '../api/equal.ts'
 import { resources } from '../api/resources.ts'
 import type { ClusterRole, ClusterRoleBinding, KubeObject, ObjectMeta, ResourceRef } from '../api/types.ts'
 import { autoUpdate, defaultPolicy } from '../auth/policy/default-policy.ts'
 import { missingRights } from '../auth/rbac/covers.ts'
 import type { ApiClient } from '../client/api-client.ts'
+import { createMissing, findObject } from '../client/create-missing.ts'
 import { updateUntilNoConflict } from '../client/update-on-conflict.ts'
 
 /**
@@ -36,8 +36,7 @@ async function reconcile<T extends KubeObject>(
   resource: ResourceRef<T>,
   { wanted, merge }: Reconciliation<T>,
 ): Promise<void> {
-  const found = await find(client, resource, wanted)
-  if (!found) return makeIfMissing(client, resource, wanted)
+  if (!(await findObject(client, resource, wanted))) return createMissing(client, resource, wanted)
   const { name = '', namespace } = wanted.metadata ?? {}
   const key = { name, ...(namespace ? { namespace } : {}) }
   await updateUntilNoConflict(
@@ -51,31 +50,6 @@ async function reconcile<T extends KubeObject>(
       },
     },
   )
-}
-
-async function find<T extends KubeObject>(
-  client: ApiClient,
-  resource: ResourceRef<T>,
-  { metadata = {} }: T,
-): Promise<T | undefined> {
-  const { name = '', namespace } = metadata
-  try {
-    return await client.get(resource, { name, ...(namespace ? { namespace } : {}) })
-  } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return undefined
-    throw error
-  }
-}
-
-async function makeIfMissing<T extends KubeObject>(
-  client: ApiClient,
-  resource: ResourceRef<T>,
-  wanted: T,
-): Promise<void> {
-  await client.create(resource, wanted).catch((error: unknown) => {
-    // Another server of the same store was faster.
-    if (!hasCode(error, 'ALREADY_EXISTS')) throw error
-  })
 }
 
 function mergedMetadata(found: ObjectMeta = {}, wanted: ObjectMeta = {}): ObjectMeta {

@@ -1,11 +1,14 @@
 import type { Kind } from '../api/kinds/kind.ts'
 import { tokenRequestKind } from '../api/kinds/reviews.ts'
+import type { Part } from '../api/parts.ts'
 import { badRequest, unknownResource } from '../api/status.ts'
 import type { Binding, KubeObject, Namespace, ResourceRef, TokenRequest } from '../api/types.ts'
-import type { User } from '../api/user.ts'
 import type { ApiClient, ListOptions, ObjectKey, WatchEvent, WatchOptions } from '../client/api-client.ts'
 import { storeError } from '../store/errors.ts'
+import type { Audit } from './audit.ts'
 import { type DecodeOptions, decodeBody } from './body.ts'
+import { asked, type DirectCaller, followed } from './direct-request.ts'
+import type { RequestNotes } from './incoming.ts'
 import type { ObjectPlace } from './objects.ts'
 import type { Registry } from './registry.ts'
 import { bindPod } from './verbs/binding.ts'
@@ -17,60 +20,126 @@ import { listObjects } from './verbs/list.ts'
 import { patchObject } from './verbs/patch.ts'
 import { createToken } from './verbs/token.ts'
 import { putObject } from './verbs/update.ts'
-import { type WatchedEvent, watchObjects } from './verbs/watch.ts'
+import { planWatch, type WatchedEvent, watchObjects } from './verbs/watch.ts'
 import type { WriteOptions } from './verbs/write.ts'
 
 /**
- * The client for the server's own parts: the same verbs and the same admission as over HTTPS, without a socket and
- * without JSON. Objects that it returns are shared and frozen.
+ * The client for one of the server's own parts: asked for its rights, taken down, and served by the same verbs with the
+ * same admission as over HTTPS, without a socket and without JSON. Objects that it returns are shared and frozen.
  */
-export function directClient(registry: Registry, user: User): ApiClient {
-  const write: WriteOptions = { user, dryRun: false, manager: user.name, warn: () => {} }
-  const kindOf = (resource: ResourceRef<KubeObject>) => kindIn(registry, resource)
-  const placeOf = (resource: ResourceRef<KubeObject>, key: ObjectKey) => place(kindOf(resource), key)
+export function directClient(registry: Registry, part: Part, audit?: Audit): ApiClient {
+  const caller: Caller = { registry, part, audit }
+  return { ...reads(caller), ...writes(caller) }
+}
+
+type Caller = DirectCaller & { readonly registry: Registry }
+
+function reads(caller: Caller): Pick<ApiClient, 'get' | 'list' | 'watch'> {
+  const { registry } = caller
   return {
-    async get<T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey) {
-      return (await getObject(registry, placeOf(resource, key))) as T
+    get: <T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey) =>
+      asked(
+        caller,
+        { verb: 'get', resource, ...key },
+        async () => (await getObject(registry, placeIn(registry, resource, key))) as T,
+      ),
+    list: <T extends KubeObject>(resource: ResourceRef<T>, options: ListOptions = {}) =>
+      asked(caller, { verb: 'list', resource, ...options }, async () => {
+        const { namespace, ...query } = options
+        const { items, revision } = await listObjects(
+          registry,
+          collection(kindIn(registry, resource), namespace),
+          query,
+        )
+        return { items: items as readonly T[], resourceVersion: String(revision) }
+      }),
+    watch: <T extends KubeObject>(resource: ResourceRef<T>, { signal, ...options }: WatchOptions) =>
+      followed(
+        caller,
+        { verb: 'watch', resource, ...options, query: { watch: '1', resourceVersion: options.resourceVersion } },
+        () =>
+          watchDirectly(registry, kindIn(registry, resource), { ...options, signal }) as AsyncIterable<WatchEvent<T>>,
+      ),
+  }
+}
+
+function writes(caller: Caller): Omit<ApiClient, 'get' | 'list' | 'watch'> {
+  const { registry, part } = caller
+  const optionsOf = (notes: RequestNotes | undefined) => writeOptionsOf(part, notes)
+  return {
+    create<T extends KubeObject>(resource: ResourceRef<T>, object: T) {
+      const { namespace, name = '' } = object.metadata ?? {}
+      return asked(caller, { verb: 'create', resource, namespace }, async (notes) => {
+        notes?.names(name)
+        const at = collection(kindIn(registry, resource), namespace)
+        const decoded = decodeBody<T>(at.kind, object, strict)
+        const created = (await createObject(registry, at, { ...optionsOf(notes), object: decoded })) as T
+        notes?.names(created.metadata?.name ?? '')
+        return created
+      })
     },
-    async list<T extends KubeObject>(resource: ResourceRef<T>, options: ListOptions = {}) {
-      const { namespace, ...query } = options
-      const { items, revision } = await listObjects(registry, collection(kindOf(resource), namespace), query)
-      return { items: items as readonly T[], resourceVersion: String(revision) }
-    },
-    async create<T extends KubeObject>(resource: ResourceRef<T>, object: T) {
-      const at = collection(kindOf(resource), object.metadata?.namespace)
-      return (await createObject(registry, at, { ...write, object: decodeBody(at.kind, object, strict) })) as T
-    },
-    async createSubresource<R extends KubeObject>(
+    createSubresource: <R extends KubeObject>(
       resource: ResourceRef<KubeObject>,
       key: ObjectKey,
       subresource: string,
       body: KubeObject,
-    ) {
-      const at = placeOf(resource, key)
-      if (subresource === 'token') {
-        const tokenRequest = decodeBody<TokenRequest>(tokenRequestKind, body, strict)
-        return (await createToken(registry, at, { ...write, tokenRequest })) as KubeObject as R
-      }
-      if (subresource !== 'binding') throw unknownResource()
-      await bindPod(registry, at, { ...write, binding: body as Binding })
-      return { kind: 'Status', apiVersion: 'v1' } as R
+    ) =>
+      asked(
+        caller,
+        { verb: 'create', resource, ...key, subresource },
+        async (notes) =>
+          (await makeSubresource(registry, placeIn(registry, resource, key), {
+            subresource,
+            body,
+            write: optionsOf(notes),
+          })) as R,
+      ),
+    update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status' | 'finalize') {
+      const { name, namespace } = object.metadata ?? {}
+      return asked(
+        caller,
+        { verb: 'update', resource, namespace, name, subresource },
+        async (notes) =>
+          (await update(registry, kindIn(registry, resource), { object, write: optionsOf(notes), subresource })) as T,
+      )
     },
-    async update<T extends KubeObject>(resource: ResourceRef<T>, object: T, subresource?: 'status' | 'finalize') {
-      return (await update(registry, kindOf(resource), { object, write, subresource })) as T
+    patch<T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey, { type, body, subresource }: PatchOf) {
+      return asked(caller, { verb: 'patch', resource, ...key, subresource }, async (notes) => {
+        const request = { ...optionsOf(notes), ...strict, ...(subresource ? { subresource } : {}), type, patch: body }
+        return (await patchObject(registry, placeIn(registry, resource, key), request)).object as T
+      })
     },
-    async patch<T extends KubeObject>(resource: ResourceRef<T>, key: ObjectKey, patch: PatchOf) {
-      const { type, body, subresource } = patch
-      const sub = subresource ? { subresource } : {}
-      const request = { ...write, ...strict, ...sub, type, patch: body }
-      return (await patchObject(registry, placeOf(resource, key), request)).object as T
-    },
-    async delete(resource, key, options = {}) {
-      await deleteObject(registry, placeOf(resource, key), { ...write, ...options })
-    },
-    watch: <T extends KubeObject>(resource: ResourceRef<T>, options: WatchOptions) =>
-      watchDirectly(registry, kindOf(resource), options) as AsyncIterable<WatchEvent<T>>,
+    delete: (resource, key, options = {}) =>
+      asked(caller, { verb: 'delete', resource, ...key }, async (notes) => {
+        await deleteObject(registry, placeIn(registry, resource, key), { ...optionsOf(notes), ...options })
+      }),
   }
+}
+
+function writeOptionsOf({ user, manager }: Part, notes: RequestNotes | undefined): WriteOptions {
+  const annotate = notes ? { annotate: notes.annotate.bind(notes) } : {}
+  return { user, dryRun: false, manager, warn: () => {}, ...annotate }
+}
+
+interface NewSubresource {
+  readonly subresource: string
+  readonly body: KubeObject
+  readonly write: WriteOptions
+}
+
+/** What is made below an object, and what is answered. Throws NOT_FOUND for what there is not. */
+async function makeSubresource(
+  registry: Registry,
+  at: ObjectPlace,
+  { subresource, body, write }: NewSubresource,
+): Promise<KubeObject> {
+  if (subresource === 'token') {
+    const tokenRequest = decodeBody<TokenRequest>(tokenRequestKind, body, strict)
+    return (await createToken(registry, at, { ...write, tokenRequest })) as KubeObject
+  }
+  if (subresource !== 'binding') throw unknownResource()
+  await bindPod(registry, at, { ...write, binding: body as Binding })
+  return { kind: 'Status', apiVersion: 'v1' } as KubeObject
 }
 
 type PatchOf = Parameters<ApiClient['patch']>[2]
@@ -101,6 +170,9 @@ async function update(registry: Registry, kind: Kind, { object, write, subresour
   return finalizeNamespace(registry, at, { ...write, namespace: copy as Namespace })
 }
 
+const placeIn = (registry: Registry, resource: ResourceRef<KubeObject>, key: ObjectKey) =>
+  place(kindIn(registry, resource), key)
+
 function collection(kind: Kind, namespace: string | undefined): Collection {
   return kind.namespaced && namespace !== undefined ? { kind, namespace } : { kind }
 }
@@ -127,7 +199,7 @@ async function* watchDirectly(
   }
   const stop = () => wake()
   signal.addEventListener('abort', stop, { once: true })
-  const watching = await watchObjects(registry, collection(kind, namespace), { query, deliver })
+  const watching = await watchObjects(registry, planWatch(collection(kind, namespace), query), deliver)
   try {
     while (!signal.aborted) {
       if (queue.length > largestBacklog)

@@ -3,7 +3,7 @@
 import { messageOf } from '../../runtime/base/errors.ts'
 import { badRequest, StatusError, toStatus } from '../api/status.ts'
 import { allowedUser } from './allowed-user.ts'
-import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { type Answer, failureAnswer, type StreamedAnswer } from './answer.ts'
 import type { RequestAudit } from './audit.ts'
 import type { Caller } from './authenticator.ts'
 import { handleConnection } from './connect-handler.ts'
@@ -61,7 +61,7 @@ async function answerTo(
         stack: (error as Error).stack,
       })
     }
-    return statusAnswer(status)
+    return failureAnswer(status, incoming)
   }
 }
 

@@ -422,7 +422,7 @@ describe('API over HTTP', () => {
     it('revisions: any, not older than, in the future', async () => {
       expect((await call('GET', `${paged}?resourceVersion=0`)).status).toBe(200)
       expect((await call('GET', `${paged}?resourceVersion=x`)).status).toBe(400)
-      expect((await call('GET', `${paged}?resourceVersionMatch=Exact`)).status).toBe(400)
+      expect((await call('GET', `${paged}?resourceVersionMatch=Exact`)).status).toBe(422)
       const future = await call('GET', `${paged}?resourceVersion=999999999`)
       expect([future.status, future.body.reason]).toEqual([504, 'Timeout'])
     })

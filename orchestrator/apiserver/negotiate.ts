@@ -57,6 +57,13 @@ export function outputFormOf(header = ''): OutputForm {
   return form
 }
 
+/** How a Status is written to whom `header` is from: as the first encoding that he takes objects in; JSON, whatever he says. */
+export function statusEncodingOf(header: string | undefined): Encoding {
+  const ranges = mediaRangesOf(header)
+  const plain = ranges.find(({ type, parameters }) => !parameters.as && own(encodings, type))
+  return (plain && own(encodings, plain.type)) ?? 'json'
+}
+
 function readForm(header: string): OutputForm {
   const ranges = mediaRangesOf(header)
   if (ranges.length === 0) return { encoding: 'json' }

@@ -22,7 +22,7 @@ export function keyOf({ kind, namespace, name }: ObjectPlace): string {
 /** Freezes a JSON value and all within. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const inner of Object.values(value)) deepFreeze(inner)
+  for (const key in value) deepFreeze(value[key])
   return Object.freeze(value)
 }
 

@@ -78,7 +78,7 @@ describe('PartialObjectMetadata in protobuf', () => {
     expect(names).toEqual(['a', 'b'])
   })
 
-  it('watch: an event is a frame with the metadata, a bookmark too', async () => {
+  it('watch: an event is a frame with the metadata, a bookmark too: after the state, and at the end', async () => {
     const url = `${secrets}?watch=1&timeoutSeconds=1&allowWatchBookmarks=true`
     const { raw, headers } = await read(url, acceptAll('PartialObjectMetadata'))
     expect(headers['content-type']).toBe(`${protobuf};stream=watch`)
@@ -94,6 +94,7 @@ describe('PartialObjectMetadata in protobuf', () => {
     expect(events).toEqual([
       ['ADDED', partial, 'a'],
       ['ADDED', partial, 'b'],
+      ['BOOKMARK', partial, undefined],
       ['BOOKMARK', partial, undefined],
     ])
   })

@@ -2,26 +2,12 @@
 import { badRequest, invalid } from '../api/status.ts'
 import { unsupported } from '../api/validate/problem.ts'
 import type { FieldValidation } from './body.ts'
+import { booleanOf, numberOf } from './parameters.ts'
+import type { SelectorTexts } from './selection.ts'
 import type { IncludeObject } from './table.ts'
 import type { ListQuery } from './verbs/list.ts'
+import type { RevisionQuery } from './verbs/list-options.ts'
 import type { WatchQuery } from './verbs/watch.ts'
-
-/** The whole number of a parameter; undefined when unset. */
-export function numberOf(query: URLSearchParams, name: string): number | undefined {
-  const text = query.get(name)
-  if (text === null || text === '') return undefined
-  if (/^-?[0-9]{1,15}$/.test(text)) return Number(text)
-  throw badRequest(
-    `${name}: Invalid value: ${JSON.stringify(text)}: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
-  )
-}
-
-/** The truth of a parameter, as Go reads it; undefined when unset. */
-export function booleanOf(query: URLSearchParams, name: string): boolean | undefined {
-  const text = query.get(name)
-  if (text === null) return undefined
-  return !['', '0', 'f', 'F', 'false', 'False', 'FALSE'].includes(text)
-}
 
 /** The parameters that are set, under their own names. */
 function textsOf<Name extends string>(query: URLSearchParams, names: readonly Name[]): { [Key in Name]?: string } {
@@ -34,19 +20,22 @@ function textsOf<Name extends string>(query: URLSearchParams, names: readonly Na
 /** What a list is asked for. */
 export function listQueryOf(query: URLSearchParams): ListQuery {
   const limit = numberOf(query, 'limit')
-  return {
-    ...textsOf(query, ['labelSelector', 'fieldSelector', 'continue', 'resourceVersion', 'resourceVersionMatch']),
-    ...(limit === undefined ? {} : { limit }),
-  }
+  return { ...selectionQueryOf(query), ...(limit === undefined ? {} : { limit }) }
 }
 
-/** What a watch is asked for. */
-export function watchQueryOf(query: URLSearchParams): WatchQuery {
+/** What a watch is asked for; `name` is that of the one object that the path asks for, empty for all. */
+export function watchQueryOf(query: URLSearchParams, name: string): WatchQuery {
+  const selection = selectionQueryOf(query)
+  const fieldSelector = [selection.fieldSelector, name && `metadata.name=${name}`].filter(Boolean).join(',')
+  const allowWatchBookmarks = booleanOf(query, 'allowWatchBookmarks') ?? false
+  return { ...selection, ...(fieldSelector ? { fieldSelector } : {}), allowWatchBookmarks }
+}
+
+function selectionQueryOf(query: URLSearchParams): SelectorTexts & RevisionQuery {
   const sendInitialEvents = booleanOf(query, 'sendInitialEvents')
   return {
-    ...textsOf(query, ['labelSelector', 'fieldSelector', 'resourceVersion', 'resourceVersionMatch']),
+    ...textsOf(query, ['labelSelector', 'fieldSelector', 'continue', 'resourceVersion', 'resourceVersionMatch']),
     ...(sendInitialEvents === undefined ? {} : { sendInitialEvents }),
-    allowWatchBookmarks: booleanOf(query, 'allowWatchBookmarks') ?? false,
   }
 }
 

@@ -1,5 +1,6 @@
 /** From method and path to what is meant. Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go. */
 import type { Verb } from '../api/kinds/kind.ts'
+import { booleanOf } from './parameters.ts'
 
 export interface ResourceRequest {
   readonly type: 'resource'
@@ -28,8 +29,10 @@ export function requestInfoOf(method: string, path: string, query: URLSearchPara
   const place = placeOf(parts)
   if (!place) return { type: 'path', verb: method.toLowerCase(), path }
   const { group, version, rest } = place
-  const target = targetOf(rest)
-  const verb = target.resource === '' ? undefined : verbOf(method, target, query)
+  // `/api/v1/watch/pods` is the old form of `/api/v1/pods?watch`, and one object can be watched so, too.
+  const isOldWatch = rest[0] === 'watch' && method === 'GET'
+  const target = targetOf(isOldWatch ? rest.slice(1) : rest)
+  const verb = target.resource === '' ? undefined : isOldWatch ? 'watch' : verbOf(method, target, query)
   if (!verb) return { type: 'path', verb: method.toLowerCase(), path }
   return { type: 'resource', verb, group, version, ...target }
 }
@@ -70,9 +73,8 @@ function verbOf(method: string, { name, subresource }: Target, query: URLSearchP
   switch (method) {
     case 'GET':
     case 'HEAD': {
-      const isWatch = ['1', 'true'].includes(query.get('watch') ?? '')
-      if (isWatch && !hasName) return 'watch'
-      return hasName ? 'get' : 'list'
+      if (hasName) return 'get'
+      return booleanOf(query, 'watch') ? 'watch' : 'list'
     }
     case 'POST':
       return 'create'

@@ -15,7 +15,8 @@ import { decodeBody } from './body.ts'
 import type { Handler } from './handling.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { outputFormOf } from './negotiate.ts'
-import { booleanOf, includeObjectOf, listQueryOf } from './query.ts'
+import { prettyOf } from './parameters.ts'
+import { includeObjectOf, listQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { ResourceRequest } from './request-info.ts'
 import { bodyOf, decodeOptions, deleteRequestOf, patchOf, writeOptions } from './requests.ts'
@@ -53,13 +54,17 @@ export function handleResource(
   })
 }
 
+const ofOne: readonly Verb[] = ['update', 'patch']
+
 /** Throws NOT_FOUND, METHOD_NOT_ALLOWED. */
-export function refuseUnsupported(kind: Kind, { verb, subresource, namespace }: ResourceRequest): void {
+export function refuseUnsupported(kind: Kind, { verb, subresource, namespace, name }: ResourceRequest): void {
   if (subresource !== '') {
     const found = kind.subresources.find(({ name }) => name === subresource)
     if (!found) throw unknownResource()
     if (!found.verbs.includes(verb)) throw methodNotAllowed()
   } else if (!kind.verbs.includes(verb)) throw notSupported(kind, verb)
+  // Objects are made in a collection, and changed one by one.
+  else if (verb === 'create' ? name !== '' : name === '' && ofOne.includes(verb)) throw methodNotAllowed()
   const needsNamespace = kind.namespaced && !['list', 'watch'].includes(verb)
   if (needsNamespace && namespace === undefined) throw methodNotAllowed()
 }
@@ -71,7 +76,7 @@ export function presentationOf(registry: Registry, incoming: Incoming): Presenta
   const isRead = /^(curl|Wget|Mozilla)\//.test(userAgent)
   return {
     form: outputFormOf(headerOf(incoming, 'accept')),
-    pretty: booleanOf(incoming.query, 'pretty') ?? isRead,
+    pretty: prettyOf(incoming.query) ?? isRead,
     includeObject: includeObjectOf(incoming.query),
     now: registry.clock.now(),
   }
@@ -90,8 +95,8 @@ const handlers: Readonly<Record<Verb, Handler>> = {
     const listed = await listObjects(registry, collection, listQueryOf(incoming.query))
     return listAnswer(kind, listed, presentation)
   },
-  async watch(registry, { collection, incoming, presentation, kind }) {
-    return watchAnswer(registry, collection, { incoming, presentation, kind })
+  async watch(registry, { collection, info, incoming, presentation, kind }) {
+    return watchAnswer(registry, collection, { incoming, name: info.name, presentation, kind })
   },
   async create(registry, { collection, incoming, presentation, kind }) {
     const object = takenBy(kind, decodeBody<KubeObject>(kind, bodyOf(incoming, kind), decodeOptions(incoming)))

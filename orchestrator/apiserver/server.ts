@@ -1,18 +1,18 @@
 /** Wires the API server together and starts it. */
 import { randomInt, randomUUID } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { messageOf, runAll } from '../../runtime/base/errors.ts'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
+import type { PodSecurityExemptions } from '../admission/pod-security/exemptions.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
+import { apiServerPart, type Part } from '../api/parts.ts'
 import type { KubeObject } from '../api/types.ts'
-import { mastersGroup, type User } from '../api/user.ts'
-import { openPki, type Pki } from '../auth/pki.ts'
+import type { Pki } from '../auth/pki.ts'
 import type { KubernetesClaims } from '../auth/tokens/claims.ts'
-import { openTokenKeys } from '../auth/tokens/keys.ts'
+import type { TokenKeys } from '../auth/tokens/keys.ts'
 import { TokenAuthority } from '../auth/tokens/token-authority.ts'
 import type { ApiClient } from '../client/api-client.ts'
 import { Broadcaster } from '../store/broadcaster.ts'
@@ -39,6 +39,7 @@ import { fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
 import { openPermissions } from './permissions.ts'
 import type { ObjectCache, Registry } from './registry.ts'
+import { openServerKeys, type SharedKeys } from './server-keys.ts'
 import type { Page } from './serving.ts'
 import { tokenObjects } from './token-objects.ts'
 
@@ -53,6 +54,8 @@ export interface ServerOptions {
   readonly advertise?: readonly string[]
   /** From which services get their addresses; 10.96.0.0/16 when left out. */
   readonly serviceCidr?: string
+  /** For servers that share a store: what one of them signs is good at the others. */
+  readonly sharedKeys?: SharedKeys
   /** In every token of a service account; `defaultIssuer` when left out. */
   readonly serviceAccountIssuer?: string
   /** For whom a token has to be made to be good here; the issuer when left out. */
@@ -61,6 +64,8 @@ export interface ServerOptions {
   readonly anonymousAuth?: boolean
   /** Admission plugins to do without; none when left out. */
   readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[]
+  /** Whom PodSecurity does not look at; nobody when left out. */
+  readonly podSecurityExemptions?: PodSecurityExemptions
   /** Where it is written who did what; nowhere when left out. */
   readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
@@ -70,8 +75,10 @@ export interface ServerOptions {
 export interface ApiServer {
   readonly url: string
   readonly port: number
-  /** By direct call, as one of system:masters. */
+  /** By direct call, as the server itself, which may do everything. */
   readonly client: ApiClient
+  /** By direct call, with the rights of a part of the system, and written down as its doing. */
+  clientOf(part: Part): ApiClient
   readonly pki: Pki
   /** A token for a secret of type kubernetes.io/service-account-token. */
   issueLegacyToken(claims: KubernetesClaims): Promise<string>
@@ -85,8 +92,6 @@ const defaultServiceCidr = '10.96.0.0/16'
 
 /** Under this name pods reach the server, and find its keys. */
 const defaultIssuer = 'https://kubernetes.default.svc.cluster.local'
-
-const masterUser: User = { name: 'system:apiserver', groups: [mastersGroup] }
 
 /** Resolves when the server answers. Throws STORE_LOCKED when another server has this data folder, EADDRINUSE. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
@@ -108,30 +113,27 @@ async function start(
   const { dataDir, log, clock, listen, advertise = [], serviceCidr = defaultServiceCidr } = options
   const store = await openStore(options.store ?? { kind: 'embedded' }, { dataDir, clock })
   onClose(() => store.close())
-  const pki = await openPki(join(dataDir, 'pki'), clock)
-  const authority = tokenAuthority(options)
+  const names = [firstAddress(serviceCidr), listen.host, ...advertise]
+  const keys = await openServerKeys(join(dataDir, 'pki'), { names, shared: options.sharedKeys, clock })
+  const { pki } = keys
+  const authority = tokenAuthority(keys.tokens, options)
   const registry = await createRegistry(store, {
     clock,
     serviceCidr,
     authority,
     log,
     disabledAdmissionPlugins: options.disabledAdmissionPlugins,
+    podSecurityExemptions: options.podSecurityExemptions,
   })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
-  const client = directClient(registry, masterUser)
+  const audit = openAudit(options, onClose)
+  const clientOf = (part: Part) => directClient(registry, part, audit)
+  const client = clientOf(apiServerPart)
   await createSystemNamespaces(client)
   await createDefaultAccounts(client)
   await createSystemPriorityClasses(client)
   await reconcileDefaultPolicy(client)
-  const audit = options.audit && new AuditLog({ ...options.audit, clock, log })
-  if (audit) onClose(() => audit.close())
-  const { tls, access } = await ownCertificates(pki, [
-    ...ownNames,
-    firstAddress(serviceCidr),
-    listen.host,
-    ...advertise,
-  ])
   const pages = new Map<string, Page>()
   const { authorizer } = registry
   const http = createHttpServer({
@@ -139,14 +141,14 @@ async function start(
       registry,
       authorizer,
       checks: healthChecks(store),
-      access,
+      access: { caPem: pki.caPem, client: keys.client },
       pages,
       log,
       anonymousAuth: options.anonymousAuth ?? true,
-      ...(audit ? { audit: new Audit(audit, clock) } : {}),
+      ...(audit ? { audit } : {}),
     },
-    tls,
-    ...revokedIn(join(dataDir, 'pki')),
+    tls: keys.tls,
+    ...(keys.revoked ? { revoked: keys.revoked } : {}),
     authenticate: requestAuthenticator({ clock, ...(registry.tokens ? { tokens: registry.tokens } : {}) }),
   })
   onClose(async () => {
@@ -164,40 +166,23 @@ async function start(
     url: `https://${listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host}:${port}`,
     port,
     client,
+    clientOf,
     pki,
     issueLegacyToken: (claims) => authority.issueLegacy(claims),
     servePath: (beginning, page) => void pages.set(beginning, page),
   }
 }
 
-function tokenAuthority({ dataDir, clock, serviceAccountIssuer, apiAudiences }: ServerOptions): TokenAuthority {
-  const keys = openTokenKeys(join(dataDir, 'pki'))
+function openAudit({ audit, clock, log }: ServerOptions, onClose: (step: () => Promise<void>) => void) {
+  if (!audit) return undefined
+  const lines = new AuditLog({ ...audit, clock, log })
+  onClose(() => lines.close())
+  return new Audit(lines, clock)
+}
+
+function tokenAuthority(keys: TokenKeys, { clock, serviceAccountIssuer, apiAudiences }: ServerOptions): TokenAuthority {
   const audiences = apiAudiences ? { audiences: apiAudiences } : {}
   return new TokenAuthority({ keys, clock, issuer: serviceAccountIssuer ?? defaultIssuer, ...audiences })
-}
-
-/** An operator who revokes certificates puts the list (RFC 5280, section 5) beside the authority. It is read at the start. */
-function revokedIn(folder: string): { revoked?: string } {
-  const file = join(folder, 'ca.crl')
-  return existsSync(file) ? { revoked: readFileSync(file, 'utf8') } : {}
-}
-
-const ownNames = [
-  'kubernetes',
-  'kubernetes.default',
-  'kubernetes.default.svc',
-  'kubernetes.default.svc.cluster.local',
-  'localhost',
-  '127.0.0.1',
-]
-
-async function ownCertificates(pki: Pki, names: readonly string[]) {
-  const hosts = [...new Set(names)]
-  const serving = await pki.keep('apiserver', hosts, () => pki.issueServing({ commonName: 'coracle-apiserver', hosts }))
-  const client = await pki.keep('apiserver-kubelet-client', [], () =>
-    pki.issueClient({ commonName: 'kube-apiserver-kubelet-client', organizations: [mastersGroup] }),
-  )
-  return { tls: { ...serving, caPem: pki.caPem }, access: { caPem: pki.caPem, client } }
 }
 
 /** The service `kubernetes` has the first address of the range. */
@@ -221,6 +206,7 @@ export interface RegistryOptions {
   /** Without it no tokens are given out or believed. */
   readonly authority?: TokenAuthority
   readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[] | undefined
+  readonly podSecurityExemptions?: PodSecurityExemptions | undefined
   /** Told what should not happen; nobody when left out. */
   readonly log?: Log
 }
@@ -235,7 +221,7 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
   )
   const store = measuredStore(bareStore, metrics)
   const broadcaster = new Broadcaster(store, '/registry/')
-  const failed = (error: unknown) => log.error('a watcher failed', { error: messageOf(error) })
+  const failed = (error: unknown) => log.error('a watch cache', { error: messageOf(error) })
   const cacheOf = openCaches(caches, { store, kinds, broadcaster, failed })
   await broadcaster.start()
   const { authorizer, escalation } = openPermissions(cacheOf)
@@ -256,6 +242,7 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
     serviceCidr,
     escalation,
     audiences,
+    podSecurityExemptions: options.podSecurityExemptions,
     disabled: options.disabledAdmissionPlugins ?? [],
   })
   return { ...base, admission, ...(tokens ? { tokens } : {}) }

@@ -2,12 +2,13 @@ import type { ServerResponse } from 'node:http'
 import type { Kind } from '../api/kinds/kind.ts'
 import { toStatus } from '../api/status.ts'
 import type { Status } from '../api/types.ts'
-import { type Presentation, type StreamedAnswer, statusAnswer } from './answer.ts'
+import type { Presentation, StreamedAnswer } from './answer.ts'
 import type { Incoming } from './incoming.ts'
-import { numberOf, watchQueryOf } from './query.ts'
+import { numberOf } from './parameters.ts'
+import { watchQueryOf } from './query.ts'
 import type { Registry } from './registry.ts'
 import type { Collection } from './verbs/create.ts'
-import { type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
+import { planWatch, type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
 import { type Framing, framingOf } from './watch-frames.ts'
 
 const shortestTimeoutSeconds = 1800
@@ -18,26 +19,29 @@ const bookmarkSeconds = 60
 /** A watcher that leaves more than this unread is cut off; it lists again when it comes back. */
 const largestBacklogBytes = 8 * 1024 * 1024
 
-/** Answers a watch: one frame an event, until the client leaves or its time is over. */
+/**
+ * Answers a watch: one frame an event, until the client leaves or its time is over. Throws BAD_REQUEST, INVALID for what
+ * cannot be watched so; what goes wrong later, and be it at once, is the last event of the stream, as in Kubernetes.
+ */
 export function watchAnswer(
   registry: Registry,
   collection: Collection,
-  request: { incoming: Incoming; presentation: Presentation; kind: Kind },
+  { incoming, name, presentation, kind }: { incoming: Incoming; name: string; presentation: Presentation; kind: Kind },
 ): StreamedAnswer {
+  const query = watchQueryOf(incoming.query, name)
+  const plan = planWatch(collection, query)
+  const given = numberOf(incoming.query, 'timeoutSeconds')
+  const seconds = given || shortestTimeoutSeconds * (1 + registry.random(1000) / 1000)
   return {
     async stream(response) {
-      const stream = new WatchStream(response, framingOf(request.kind, request.presentation, registry.clock))
-      const query = watchQueryOf(request.incoming.query)
+      const stream = new WatchStream(response, framingOf(kind, presentation, registry.clock))
+      const count = registry.metrics.watchCount(kind)
+      const deliver = (event: WatchedEvent) => {
+        count.events++
+        stream.send(event)
+      }
       try {
-        const count = registry.metrics.watchCount(request.kind)
-        const deliver = (event: WatchedEvent) => {
-          count.events++
-          stream.send(event)
-        }
-        const watching = await watchObjects(registry, collection, { query, deliver })
-        const seconds =
-          numberOf(request.incoming.query, 'timeoutSeconds') ||
-          shortestTimeoutSeconds * (1 + registry.random(1000) / 1000)
+        const watching = await watchObjects(registry, plan, deliver)
         stream.run(watching, { seconds, withBookmarks: query.allowWatchBookmarks ?? false })
       } catch (error) {
         stream.fail(toStatus(error))
@@ -91,14 +95,11 @@ class WatchStream {
     this.#timers.push(setTimeout(finish, Math.min(seconds, longestTimeoutSeconds) * 1000))
   }
 
-  /** Answers with an error: as a response of its own, or as the last event when the stream has begun. */
+  /** The last event says what went wrong. */
   fail(status: Status): void {
     if (this.#isOver) return
-    if (this.#response.headersSent) this.#response.end(this.#framing.failure(status))
-    else {
-      const answer = statusAnswer(status)
-      this.#response.writeHead(answer.status, { 'Content-Type': answer.contentType }).end(answer.body)
-    }
+    this.#begin()
+    this.#response.end(this.#framing.failure(status))
     this.#end()
   }
 

@@ -51,13 +51,14 @@ describe('watch over WebSocket', () => {
   }
 
   it('a text message for each event, until the time is over', async () => {
-    const onMessage = (count: number) => void (count === 1 && make('second'))
+    const onMessage = (count: number) => void (count === 2 && make('second'))
     const { messages, code } = await hear('timeoutSeconds=1&allowWatchBookmarks=true', { onMessage })
     expect(code).toBe(1000)
     expect(messages.every(({ isBinary }) => !isBinary)).toBe(true)
     const events = messages.map(({ data }) => JSON.parse(data.toString()))
     expect(events.map(({ type, object }) => [type, object.metadata.name])).toEqual([
       ['ADDED', 'first'],
+      ['BOOKMARK', undefined],
       ['ADDED', 'second'],
       ['BOOKMARK', undefined],
     ])
@@ -68,6 +69,15 @@ describe('watch over WebSocket', () => {
     const { messages } = await hear('timeoutSeconds=1', { headers })
     expect(messages.map(({ isBinary }) => isBinary)).toEqual([true, true])
     expect(messages[0]?.data.includes('first')).toBe(true)
+  })
+
+  it('what cannot be watched is told as the only event', async () => {
+    const query = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=999999999'
+    const { messages, code } = await hear(query)
+    expect(code).toBe(1000)
+    expect(messages.map(({ data }) => JSON.parse(data.toString()))).toMatchObject([
+      { type: 'ERROR', object: { kind: 'Status', code: 504 } },
+    ])
   })
 
   it('what is wrong is answered before there is a WebSocket', async () => {

@@ -1,5 +1,5 @@
-import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { KeyObject, webcrypto, X509Certificate } from 'node:crypto'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -7,10 +7,32 @@ import { parse } from 'yaml'
 import { type Clock, systemClock } from '../../runtime/base/clock.ts'
 import { type Authorizer, chainOf, type Decision, mastersAuthorizer, refusalOf } from './authorize.ts'
 import { writeKubeconfig } from './kubeconfig.ts'
-import { openPki } from './pki.ts'
+import { type KeyPair, loadX509, openPki } from './pki.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'coracle-auth-'))
 afterAll(() => rmSync(folder, { recursive: true }))
+
+type Algorithm = { name: string; hash: string; namedCurve?: string; modulusLength?: number }
+
+/** A certificate that signs itself, of a key of this kind. */
+async function anAuthority({ modulusLength, ...algorithm }: Algorithm): Promise<KeyPair> {
+  const { X509CertificateGenerator, BasicConstraintsExtension } = await loadX509()
+  const rsa = modulusLength ? { modulusLength, publicExponent: new Uint8Array([1, 0, 1]) } : {}
+  const keys = (await webcrypto.subtle.generateKey({ ...algorithm, ...rsa }, true, [
+    'sign',
+    'verify',
+  ])) as unknown as webcrypto.CryptoKeyPair
+  const extensions = [new BasicConstraintsExtension(true, undefined, true)]
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: 'CN=elsewhere',
+    keys,
+    signingAlgorithm: algorithm,
+    extensions,
+  })
+  const privateKey = KeyObject.from(keys.privateKey)
+  const privateKeyPem = String(privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  return { certificatePem: certificate.toString('pem'), privateKeyPem }
+}
 
 describe('pki', () => {
   it('issues certificates that its own authority vouches for', async () => {
@@ -39,6 +61,34 @@ describe('pki', () => {
     expect(again.caPem).toBe((await openPki(join(folder, 'pki'), systemClock)).caPem)
     for (const name of ['ca.key', 'ca.crt']) expect(statSync(join(folder, 'pki', name)).mode & 0o777).toBe(0o600)
     expect(statSync(join(folder, 'pki')).mode & 0o777).toBe(0o700)
+  })
+
+  it('an authority from elsewhere signs, too: of P-256 or RSA, put into the folder or given', async () => {
+    const elsewhere = await openPki(join(folder, 'elsewhere'), systemClock)
+    mkdirSync(join(folder, 'copied'))
+    for (const name of ['ca.crt', 'ca.key']) {
+      copyFileSync(join(folder, 'elsewhere', name), join(folder, 'copied', name))
+    }
+    expect((await openPki(join(folder, 'copied'), systemClock)).caPem).toBe(elsewhere.caPem)
+    const rsa = await anAuthority({ name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2048 })
+    const pki = await openPki(join(folder, 'given'), systemClock, rsa)
+    const issued = new X509Certificate((await pki.issueClient({ commonName: 'x', organizations: [] })).certificatePem)
+    expect(issued.verify(new X509Certificate(rsa.certificatePem).publicKey)).toBe(true)
+    expect(existsSync(join(folder, 'given', 'ca.key'))).toBe(false)
+  })
+
+  it('refuses an authority that cannot sign', async () => {
+    const one = await anAuthority({ name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' })
+    const other = await anAuthority({ name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' })
+    const large = await anAuthority({ name: 'ECDSA', namedCurve: 'P-384', hash: 'SHA-384' })
+    const leaf = await (await openPki(join(folder, 'pki'), systemClock)).issueClient({
+      commonName: 'x',
+      organizations: [],
+    })
+    const mixed = { ...one, privateKeyPem: other.privateKeyPem }
+    for (const wrong of [mixed, large, leaf, { certificatePem: 'x', privateKeyPem: 'y' }]) {
+      await expect(openPki(join(folder, 'wrong'), systemClock, wrong)).rejects.toMatchObject({ code: 'BAD_AUTHORITY' })
+    }
   })
 
   it('keep: the same until hosts change or the end is near', async () => {

@@ -1,7 +1,7 @@
 import { CoracleError } from '../../runtime/base/errors.ts'
 
-/** Codes of this folder: a key in the folder of certificates that cannot be used, and a token that is not believed. */
-export type AuthCode = 'BAD_TOKEN_KEY' | 'INVALID_TOKEN'
+/** Codes of this folder: a key for tokens or an authority for certificates that cannot be used, a token that is not believed. */
+export type AuthCode = 'BAD_AUTHORITY' | 'BAD_TOKEN_KEY' | 'INVALID_TOKEN'
 
 /** An error of this folder, to be thrown. */
 export function authError(code: AuthCode, message: string, cause?: unknown): CoracleError {

@@ -2,11 +2,13 @@
  * The cluster's own certificate authority. Files lie in one folder, readable by their owner only; what is there is
  * used again. ECDSA P-256 throughout. The certificate library is loaded only when something has to be signed.
  */
-import { webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, type KeyObject, webcrypto, X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../runtime/base/clock.ts'
+import { messageOf } from '../../runtime/base/errors.ts'
+import { authError } from './errors.ts'
 
 export interface KeyPair {
   readonly certificatePem: string
@@ -29,11 +31,15 @@ const caDays = 3650
 const leafDays = 365
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
-/** Opens the authority in `folder`; makes it the first time. */
-export async function openPki(folder: string, clock: Clock): Promise<Pki> {
+/**
+ * Opens the authority in `folder`; makes it the first time. One that is `given` counts instead, and is not kept: its key
+ * is P-256 or RSA. Throws BAD_AUTHORITY for one that cannot sign.
+ */
+export async function openPki(folder: string, clock: Clock, given?: KeyPair): Promise<Pki> {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const store = keyStore(folder, clock)
-  const authority = store.read('ca') ?? store.write('ca', await newAuthority(clock))
+  if (given) refuseUnlessAuthority(given)
+  const authority = given ?? store.read('ca') ?? store.write('ca', await newAuthority(clock))
   return {
     caPem: authority.certificatePem,
     issueClient: ({ commonName, organizations }) =>
@@ -49,6 +55,27 @@ export async function openPki(folder: string, clock: Clock): Promise<Pki> {
   }
 }
 
+function refuseUnlessAuthority({ certificatePem, privateKeyPem }: KeyPair): void {
+  try {
+    const certificate = new X509Certificate(certificatePem)
+    const key = createPrivateKey(privateKeyPem)
+    if (!certificate.ca) throw new Error('the certificate is not one of an authority')
+    if (!certificate.checkPrivateKey(key)) throw new Error('the key is not that of the certificate')
+    signatureOf(key)
+  } catch (error) {
+    throw authError('BAD_AUTHORITY', `use an authority for certificates: ${messageOf(error)}`, error)
+  }
+}
+
+/** How a key signs. */
+function signatureOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): SignatureAlgorithm {
+  if (asymmetricKeyType === 'rsa') return { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }
+  if (asymmetricKeyType === 'ec' && asymmetricKeyDetails?.namedCurve === 'prime256v1') return algorithm
+  throw new Error(`its key is of type ${asymmetricKeyType}: neither P-256 nor RSA`)
+}
+
+type SignatureAlgorithm = { name: string; hash: string; namedCurve?: string }
+
 interface Kept extends KeyPair {
   readonly hosts: readonly string[]
   readonly expires: number
@@ -61,11 +88,16 @@ function keyStore(folder: string, clock: Clock) {
     writeFileSync(`${path}.new`, text, { mode: 0o600 })
     renameSync(`${path}.new`, path)
   }
+  /** What somebody else has put there has no note: its certificate says how long it lasts. */
+  const noteOf = (name: string): Pick<Kept, 'hosts' | 'expires'> => {
+    if (existsSync(file(name, 'made'))) return JSON.parse(readFileSync(file(name, 'made'), 'utf8'))
+    const { validTo } = new X509Certificate(readFileSync(file(name, 'crt')))
+    return { hosts: [], expires: Date.parse(validTo) }
+  }
   return {
     read(name: string, hosts: readonly string[] = []): KeyPair | undefined {
-      if (!existsSync(file(name, 'crt')) || !existsSync(file(name, 'key')) || !existsSync(file(name, 'made')))
-        return undefined
-      const kept = JSON.parse(readFileSync(file(name, 'made'), 'utf8')) as Pick<Kept, 'hosts' | 'expires'>
+      if (!existsSync(file(name, 'crt')) || !existsSync(file(name, 'key'))) return undefined
+      const kept = noteOf(name)
       const isFresh = kept.expires - clock.now() > 30 * day
       if (!isFresh || kept.hosts.join() !== hosts.join()) return undefined
       return {
@@ -121,6 +153,7 @@ async function issue(authority: KeyPair, clock: Clock, leaf: Leaf): Promise<KeyP
   const x509 = await loadX509()
   const issuer = new x509.X509Certificate(authority.certificatePem)
   const keys = await newKeys()
+  const signing = signingKey(authority.privateKeyPem)
   const names = leaf.hosts.map((value) => ({ type: isIP(value) ? ('ip' as const) : ('dns' as const), value }))
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
@@ -129,9 +162,9 @@ async function issue(authority: KeyPair, clock: Clock, leaf: Leaf): Promise<KeyP
     ),
     issuer: issuer.subject,
     ...validity(clock, leafDays),
-    signingAlgorithm: algorithm,
+    signingAlgorithm: signing.algorithm,
     publicKey: keys.publicKey,
-    signingKey: await signingKey(authority.privateKeyPem),
+    signingKey: await webcrypto.subtle.importKey('pkcs8', signing.der, signing.algorithm, false, ['sign']),
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
@@ -163,7 +196,7 @@ async function privatePem(keys: webcrypto.CryptoKeyPair): Promise<string> {
   return `-----BEGIN PRIVATE KEY-----\n${lines.join('\n')}\n-----END PRIVATE KEY-----\n`
 }
 
-function signingKey(pem: string): Promise<webcrypto.CryptoKey> {
-  const bytes = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64')
-  return webcrypto.subtle.importKey('pkcs8', bytes, algorithm, false, ['sign']) as Promise<webcrypto.CryptoKey>
+function signingKey(pem: string): { algorithm: SignatureAlgorithm; der: Uint8Array<ArrayBuffer> } {
+  const key = createPrivateKey(pem)
+  return { algorithm: signatureOf(key), der: new Uint8Array(key.export({ type: 'pkcs8', format: 'der' })) }
 }

@@ -5,6 +5,7 @@ import { fromStatus, internalError } from '../api/status.ts'
 import type { KubeObject, ResourceRef, Status } from '../api/types.ts'
 import type { ApiClient, ListOptions, PatchType, WatchEvent, WatchOptions } from './api-client.ts'
 import { clientError } from './errors.ts'
+import { pathOf, queryOf } from './resource-path.ts'
 
 export interface HttpsClientOptions {
   /** `https://host:port`. */
@@ -33,7 +34,7 @@ export function httpsClient(options: HttpsClientOptions): HttpsClient {
   return {
     get: (resource, key) => wire.call(resource, { method: 'GET', path: pathOf(resource, key) }),
     async list<T extends KubeObject>(resource: ResourceRef<T>, listOptions: ListOptions = {}) {
-      const path = `${pathOf(resource, listOptions)}${queryOf(listOptions)}`
+      const path = withQuery(pathOf(resource, listOptions), queryOf(listOptions))
       const list = await wire.json<{ items: T[]; metadata: { resourceVersion: string } }>({ method: 'GET', path })
       return { items: list.items.map((item) => typed(resource, item)), resourceVersion: list.metadata.resourceVersion }
     },
@@ -69,30 +70,7 @@ function typed<T extends KubeObject>(resource: ResourceRef<T>, object: T): T {
   return { ...object, kind: resource.kind, apiVersion }
 }
 
-function pathOf(
-  resource: ResourceRef<KubeObject>,
-  place: { namespace?: string; name?: string; subresource?: string },
-): string {
-  const { group, version } = resource
-  const { namespace, name, subresource } = place
-  const parts = [
-    ...(group === '' ? ['api', version] : ['apis', group, version]),
-    ...(resource.namespaced && namespace !== undefined ? ['namespaces', namespace] : []),
-    resource.resource,
-    ...(name === undefined ? [] : [name]),
-    ...(subresource === undefined ? [] : [subresource]),
-  ]
-  return `/${parts.map(encodeURIComponent).join('/')}`
-}
-
-function queryOf({ labelSelector, fieldSelector }: ListOptions, more: Record<string, string> = {}): string {
-  const query = new URLSearchParams({
-    ...(labelSelector ? { labelSelector } : {}),
-    ...(fieldSelector ? { fieldSelector } : {}),
-    ...more,
-  })
-  return query.size > 0 ? `?${query}` : ''
-}
+const withQuery = (path: string, query: URLSearchParams) => (query.size > 0 ? `${path}?${query}` : path)
 
 interface Call {
   readonly method: string
@@ -191,7 +169,7 @@ async function* watch<T extends KubeObject>(
 ): AsyncGenerator<WatchEvent<T>> {
   const { signal, resourceVersion } = options
   const query = queryOf(options, { watch: '1', allowWatchBookmarks: 'true', resourceVersion })
-  const call = { method: 'GET', path: `${pathOf(resource, options)}${query}`, signal }
+  const call = { method: 'GET', path: withQuery(pathOf(resource, options), query), signal }
   try {
     const response = await wire.open(call)
     for await (const line of linesOf(response)) {

@@ -5,7 +5,7 @@ import { CoracleError, type Facts } from '../../runtime/base/errors.ts'
  * VALUE_TOO_LARGE: etcd takes 1.5 MB; STORE_FAILED: the disk or the cluster did, and nothing was written;
  * STORE_UNCERTAIN: the cluster did not say whether it was; STORE_LOCKED: another process has this store;
  * STORE_CLOSED: used after close; STORE_DAMAGED: a file that is no store, or not a sound one; STORE_EXISTS: it would be
- * overwritten; SLOW_WATCHER: a reader that did not keep up was cut off.
+ * overwritten; SLOW_WATCHER: a reader that did not keep up was cut off; UNREADABLE: a stored text that is no object.
  */
 export type StoreCode =
   | 'KEY_EXISTS'
@@ -21,6 +21,7 @@ export type StoreCode =
   | 'STORE_DAMAGED'
   | 'STORE_EXISTS'
   | 'SLOW_WATCHER'
+  | 'UNREADABLE'
 
 const retryableCodes: readonly StoreCode[] = ['STORE_FAILED', 'SLOW_WATCHER']
 

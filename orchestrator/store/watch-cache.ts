@@ -1,3 +1,4 @@
+import { messageOf } from '../../runtime/base/errors.ts'
 import type { Topic } from './broadcaster.ts'
 import { storeError } from './errors.ts'
 import type { Store, StoreEvent, StoreRecord } from './store.ts'
@@ -41,7 +42,10 @@ export class WatchCache<T> implements Topic {
 
   readonly #failed: (error: unknown) => void
 
-  /** `failed` is told what a watcher threw: it is told of what comes next, and nobody else is kept from anything. */
+  /**
+   * `failed` is told what a watcher threw: it is told of what comes next, and nobody else is kept from anything. It is
+   * told of texts that cannot be read, too.
+   */
   constructor(options: { prefix: string; store: Store; decode: Decode<T>; failed?: (error: unknown) => void }) {
     this.prefix = options.prefix
     this.#store = options.store
@@ -119,17 +123,36 @@ export class WatchCache<T> implements Topic {
     this.#windowStart = revision
     const changed = records.filter(({ key, revision: at }) => this.#entries.get(key)?.revision !== at)
     for (const record of changed.sort((left, right) => left.revision - right.revision)) {
-      const { key, value: text, revision: at } = record
-      this.#tell(this.#change({ type: 'put', key, revision: at, value: this.#valueOf(key, text, at) }))
+      const change = this.#changeOf('put', record)
+      if (change) this.#tell(change)
     }
     for (const { key, value } of gone.values()) this.#tell(this.#change({ type: 'delete', key, revision, value }))
   }
 
   apply(event: StoreEvent): void {
-    const { key, value: text, revision } = event.record
-    const change = this.#change({ type: event.type, key, revision, value: this.#valueOf(key, text, revision) })
+    const change = this.#changeOf(event.type, event.record)
+    if (!change) return
     this.#remember(change)
     this.#tell(change)
+  }
+
+  /** What a write changes here. What cannot be read is as good as gone, and nothing when there was nothing. */
+  #changeOf(type: 'put' | 'delete', record: StoreRecord): CacheEvent<T> | undefined {
+    const { key, revision } = record
+    const read = this.#read(record)
+    if (read) return this.#change({ type, key, revision, ...read })
+    const known = this.#entries.get(key)
+    return known && this.#change({ type: 'delete', key, revision, value: known.value })
+  }
+
+  /** Undefined for a text that is no value: it is told of, and keeps nobody from the others. */
+  #read({ key, value: text, revision }: StoreRecord): { value: T } | undefined {
+    try {
+      return { value: this.#valueOf(key, text, revision) }
+    } catch (error) {
+      this.#failed(storeError('UNREADABLE', `read ${key} at ${revision}: ${messageOf(error)}`, error))
+      return undefined
+    }
   }
 
   #change({ type, key, revision, value }: Omit<CacheEvent<T>, 'previous'>): CacheEvent<T> {
@@ -176,14 +199,20 @@ export class WatchCache<T> implements Topic {
     const before = new Map<string, T>()
     if (after > 0) {
       const { records } = await this.#store.range(this.prefix, { revision: after })
-      for (const { key, value, revision } of records) before.set(key, this.#decode(value, revision, key))
+      for (const record of records) {
+        const read = this.#read(record)
+        if (read) before.set(record.key, read.value)
+      }
     }
-    return events.map(({ type, record: { key, value: text, revision } }) => {
-      const value = this.#decode(text, revision, key)
+    return events.flatMap(({ type, record }): CacheEvent<T>[] => {
+      const { key, revision } = record
+      const read = this.#read(record)
+      if (!read) return []
+      const { value } = read
       const previous = before.get(key)
       if (type === 'put') before.set(key, value)
       else before.delete(key)
-      return { type, key, revision, value, ...(previous === undefined ? {} : { previous }) }
+      return [{ type, key, revision, value, ...(previous === undefined ? {} : { previous }) }]
     })
   }
 }

@@ -20,13 +20,15 @@ import type { BirthWishes } from './plan.ts'
 import { isForItself, recordAffinity, recordIoPriority, recordScheduler } from './scheduling.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import { becomeRootInside, checkUser, idMapsOf, ownStdioOutside } from './user-namespace.ts'
+import type { OwnStdio } from './users.ts'
 
 export interface ExecPlan {
   /** The container's own config.json: seccomp comes from there. */
   spec: OciSpec
   process: OciProcess
   cgroup: Omit<CgroupEntry, 'views'>
-  ownsStdio: boolean
+  /** Which of 0, 1 and 2 become the user's own. */
+  stdio: OwnStdio
   /** The file to be executed, where it is not the first argument. */
   program?: string
   host?: HostFacts
@@ -86,7 +88,7 @@ export function recordExec(plan: ExecPlan): Birth {
   if (!isForItself(process)) recordScheduler(tape, process)
   checkLabels({ process }, host)
   recordLabels(tape, process)
-  if (maps && plan.ownsStdio) ownStdioOutside(tape, process.user ?? { uid: 0, gid: 0 }, maps)
+  if (maps) ownStdioOutside(tape, { user: process.user ?? { uid: 0, gid: 0 }, maps, which: plan.stdio })
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
   tape.call('setns', [targetDescriptor, flags((maps ? allNamespaces : most) | timeOf(spec), cloneFlags)])
   const cloned = clone(tape, 0, into)
@@ -105,7 +107,7 @@ export function recordExec(plan: ExecPlan): Birth {
     host,
     architecture,
     warnings,
-    ownsStdio: plan.ownsStdio,
+    stdio: plan.stdio,
     program: plan.program,
     maps,
     preserve: plan.wishes?.preserveFds ?? 0,

@@ -41,6 +41,9 @@ function follow(roots: readonly number[], path: string, isMounted: (path: string
   return at
 }
 
+/** What says that there is no link: a name that is too long, too. The tape meets it again and says at which step. */
+const noLink = ['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
+
 /** The target of the link at a path of which nothing but the end can be a link; undefined for anything else. */
 function linkAt(roots: readonly number[], path: string): string | undefined {
   for (const root of roots) {
@@ -55,7 +58,7 @@ function linkAt(roots: readonly number[], path: string): string | undefined {
         closeSync(fd)
       }
     } catch (error) {
-      if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) throw error
+      if (!noLink.includes(errnoOf(error) ?? '')) throw error
     }
   }
   return undefined

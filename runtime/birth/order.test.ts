@@ -27,7 +27,7 @@ function aPlan(change: (spec: Required<OciSpec>) => void = () => {}, more: Parti
     root: { path: '/bundle/rootfs' },
     cgroup: { join: ['/sys/fs/cgroup/memory/c/tasks'], views: [{ name: 'memory', folder: '/sys/fs/cgroup/memory/c' }] },
     emptyFolder: '/run/coracle/.empty',
-    ownsStdio: true,
+    stdio: 'pipes',
     host: aHost(),
     architecture: 'x64',
     ...more,
@@ -170,7 +170,7 @@ describe('recordExec and recordSandbox', () => {
   it('exec joins by pidfd', async () => {
     const { spec } = aPlan()
     const process = { cwd: '/', args: ['/bin/true'], terminal: true }
-    const { tape } = recordExec({ spec, process, cgroup, ownsStdio: true, host: aHost(), architecture: 'x64' })
+    const { tape } = recordExec({ spec, process, cgroup, stdio: 'pipes', host: aHost(), architecture: 'x64' })
     await expect(listing(tape)).toMatchFileSnapshot(golden('exec-terminal'))
   })
 

@@ -34,7 +34,7 @@ import {
   ownStdioOutside,
   UserNamespaces,
 } from './user-namespace.ts'
-import { becomeUser, ownPipes, ownTerminal } from './users.ts'
+import { becomeUser, type OwnStdio, ownStdio, ownTerminal } from './users.ts'
 
 export { gateDescriptor, masterDescriptor } from './gate.ts'
 export type { BirthPlan, CgroupEntry } from './plan.ts'
@@ -98,7 +98,6 @@ export function recordBirth(plan: BirthPlan): Birth {
   if (namespaces.isNew(spec, 'network')) namespaces.loopbackUp(tape)
   namespaces.nameAndTune(tape, spec)
   buildRoot(tape, scene, { fromHost, at, maps, spaces: scene.spaces })
-  const { ownsStdio } = plan
   const common = {
     spec,
     process: process_,
@@ -108,13 +107,13 @@ export function recordBirth(plan: BirthPlan): Birth {
     maps,
     preserve: plan.wishes?.preserveFds ?? 0,
   }
-  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, ownsStdio })
+  const ready = becomeProcess(tape, { ...common, gate: true, gates: scene.gates, stdio: plan.stdio })
   return { tape, clone: cloned.entry, ready, gates: scene.gates, userNamespaces: scene.spaces.made, warnings }
 }
 
 /** Everything for which one must be root on the host, and then into the user namespace. */
 function leaveHost(tape: SyscallTape, scene: Scene, maps: IdMaps): FromHost {
-  const { spec, ownsStdio } = scene.plan
+  const { spec, stdio } = scene.plan
   const user = spec.process?.user ?? { uid: 0, gid: 0 }
   const ids = { maps, spaces: scene.spaces }
   checkUser(user, maps)
@@ -123,7 +122,7 @@ function leaveHost(tape: SyscallTape, scene: Scene, maps: IdMaps): FromHost {
   const fromHost = madeAhead(tape, (rehearsal, wanted) => {
     buildRoot(rehearsal, { ...scene, gates: [], warnings: [] }, { ...ids, fromHost: wanted, at: 0 })
   })
-  if (ownsStdio) ownStdioOutside(tape, user, maps)
+  ownStdioOutside(tape, { user, maps, which: stdio })
   joinUserNamespace(tape, spec, scene.spaces)
   return fromHost
 }
@@ -168,7 +167,7 @@ export interface ProcessPlan {
   gate: boolean
   /** Takes the gates before that one; where there can be none, a filter that needs one is refused. */
   gates?: EarlyGate[]
-  ownsStdio: boolean
+  stdio: OwnStdio
   /** The file to be executed, where it is not the first argument. */
   program?: string | undefined
   /** Of the user namespace that it is in by now, if that is not the host's. */
@@ -186,7 +185,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const granted = plan.maps ? { ...host, permitted: allCapabilities(host) } : host
   const masks = capabilityMasks(asked.capabilities ?? {}, granted, warnings)
   if (asked.terminal && user.uid !== 0) ownTerminal(tape, user.uid)
-  else if (plan.ownsStdio && user.uid !== 0 && !plan.maps) ownPipes(tape, user.uid)
+  else if (user.uid !== 0 && !plan.maps) ownStdio(tape, user.uid, plan.stdio)
   tape.because('every folder of the host is closed before chdir, so that cwd cannot be one of them (CVE-2024-21626)')
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   closeButPreserved(tape, firstUnused, preserve)

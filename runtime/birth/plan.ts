@@ -3,6 +3,7 @@ import type { Architecture } from '../linux/syscall-numbers.ts'
 import type { OciSpec } from '../spec/types.ts'
 import type { CgroupView } from './mounts.ts'
 import type { RootPlan } from './rootfs.ts'
+import type { OwnStdio } from './users.ts'
 
 /** How a process gets into its cgroups. */
 export interface CgroupEntry {
@@ -33,8 +34,8 @@ export interface BirthPlan {
   cgroup: CgroupEntry
   /** A folder of the host in which there is nothing, to hide folders behind. */
   emptyFolder: string
-  /** True when 0, 1 and 2 are pipes made for this container, rather than the caller's own. */
-  ownsStdio: boolean
+  /** Which of 0, 1 and 2 become the user's own. */
+  stdio: OwnStdio
   host?: HostFacts
   architecture?: Architecture
   wishes?: BirthWishes | undefined

@@ -9,7 +9,7 @@ import { flags, open } from '../tape/calls.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { allCapabilities, setSets } from './capabilities.ts'
 import { namespaceDescriptor } from './gate.ts'
-import { ownPipes } from './users.ts'
+import { type OwnStdio, ownStdio } from './users.ts'
 
 /** A user namespace that the player makes before it plays the tape, which finds it at `descriptor`. */
 export interface NewUserNamespace {
@@ -119,11 +119,13 @@ export function becomeRootInside(tape: SyscallTape, { uid, gid }: IdMaps, host: 
   if (user !== 0) setSets(tape, { effective: all, permitted: all, inheritable: 0n })
 }
 
-/** Makes the pipes of a container its user's own, by the ids of the host. */
-export function ownStdioOutside(tape: SyscallTape, user: OciUser, { uid }: IdMaps): void {
-  const owner = uid && hostIdOf(uid, user.uid)
-  if (owner === undefined) return
-  ownPipes(tape, owner)
+/** Makes the streams of a container its user's own, by the ids of the host. */
+export function ownStdioOutside(
+  tape: SyscallTape,
+  { user, maps, which }: { user: OciUser; maps: IdMaps; which: OwnStdio },
+): void {
+  const owner = maps.uid && hostIdOf(maps.uid, user.uid)
+  if (owner !== undefined) ownStdio(tape, owner, which)
 }
 
 /** Makes a descriptor with the privileges and paths of the host. */

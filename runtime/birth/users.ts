@@ -21,12 +21,20 @@ export function becomeUser(tape: SyscallTape, user: OciUser): void {
 const keep = { value: 0xffffffff, shown: '-1' }
 const isPipe = { value: 1032, shown: 'F_GETPIPE_SZ' }
 
+/** Which of 0, 1 and 2 become the user's own: whatever is a pipe, or these of the caller's. */
+export type OwnStdio = 'pipes' | readonly number[]
+
 /**
  * Makes 0, 1 and 2 the user's own, so that /dev/stdout can be opened again by one who is not root. `owner` is the user as
- * whoever plays this knows it. Only pipes: where there is no input, 0 is the host's own /dev/null, and an owner of that
- * could change its mode for everybody.
+ * whoever plays this knows it. Never a device: where there is no input, 0 is the host's own /dev/null, and an owner of
+ * that could change its mode for everybody.
  */
-export function ownPipes(tape: SyscallTape, owner: number): void {
+export function ownStdio(tape: SyscallTape, owner: number, which: OwnStdio): void {
+  if (which === 'pipes') ownPipes(tape, owner)
+  else for (const fd of which) tape.call('fchown', [fd, owner, keep], { policy: 'ignore' })
+}
+
+function ownPipes(tape: SyscallTape, owner: number): void {
   for (const fd of [0, 1, 2]) {
     const pipe = tape.call('fcntl', [fd, isPipe], { policy: 'ignore' })
     tape.call('fchown', [fd, owner, keep, pipe], { policy: 'ignore' })

@@ -13,3 +13,11 @@ export function cgroupFailed(what: string, cause: unknown): CoracleError {
 export function cgroupUnsupported(field: string, reason = 'is not supported yet'): CoracleError {
   return new CoracleError(`set ${field}: ${reason}`, { code: 'CGROUP_UNSUPPORTED', facts: { field } })
 }
+
+/** Of a group below that is asked for by its controller, as `exec --cgroup` does; in runc's words. */
+export function unknownController(controller: string, reason: string): CoracleError {
+  return new CoracleError(`unknown controller ${controller}: ${reason}`, {
+    code: 'CGROUP_UNSUPPORTED',
+    facts: { controller },
+  })
+}

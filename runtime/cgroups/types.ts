@@ -46,6 +46,8 @@ export interface CgroupDriver {
   watchOom(path: string, tell: () => void): () => void
   freeze(path: string, frozen: boolean): Promise<void>
   isFrozen(path: string): boolean
+  /** Moves a process that somebody has moved elsewhere back into the group: a foreign freezer then holds it no longer. */
+  takeBack(path: string, pid: number): void
   /** SIGKILL for everything in the group, until it is empty. */
   killAll(path: string): Promise<void>
   /** Removes the group and those below; nothing to do when it is not there. */

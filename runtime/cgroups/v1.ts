@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { watchOomV1 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
-import { cgroupFailed, cgroupUnsupported } from './errors.ts'
+import { cgroupFailed, cgroupUnsupported, unknownController } from './errors.ts'
 import {
   lowestLimit,
   makeGroup,
@@ -75,6 +75,7 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
     watchOom: (path, tell) => watchOomV1(at('memory', path), tell),
     freeze: (path, frozen) => setFrozen(at('freezer', path), frozen),
     isFrozen: (path) => (readValue(`${at('freezer', path)}/freezer.state`) ?? 'THAWED') !== 'THAWED',
+    takeBack: (path, pid) => writeValue(`${at('freezer', path)}/cgroup.procs`, pid),
     killAll: (path) => killFrozen(at('freezer', path)),
     async remove(path) {
       for (const folder of foldersToRemove(path)) await removeGroups(folder)
@@ -97,7 +98,7 @@ function places(mounts: ReadonlyMap<string, string>, others: readonly string[]) 
   const folders = (path: string, below: ReadonlyMap<string, string> = new Map()) => {
     const there = used(path)
     const unknown = [...below.keys()].find((name) => name !== '' && !there.includes(name as (typeof there)[number]))
-    if (unknown !== undefined) throw cgroupUnsupported(`controller ${unknown}`, 'the container has no group of it')
+    if (unknown !== undefined) throw unknownController(unknown, 'the container has no group of it')
     const groupOf = (controller: string) => [path, below.get(controller) ?? below.get('')].filter(Boolean).join('/')
     return [...new Set(there.map((controller) => at(controller, groupOf(controller))))]
   }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { watchOomV2 } from '../linux/oom-notices.ts'
 import type { LinuxResources } from '../spec/types.ts'
 import { enforceDeviceRules } from './device-program.ts'
-import { cgroupFailed, cgroupUnsupported } from './errors.ts'
+import { cgroupFailed, unknownController } from './errors.ts'
 import {
   lowestLimit,
   makeGroup,
@@ -39,7 +39,7 @@ export function v2Driver(mount: string): CgroupDriver {
     },
     membership(path, below = new Map()) {
       const controller = [...below.keys()].find((name) => name !== '')
-      if (controller) throw cgroupUnsupported(`controller ${controller}`, 'on cgroup v2 all share one group')
+      if (controller) throw unknownController(controller, 'on cgroup v2 all share one group')
       return {
         into: at([path, below.get('')].filter(Boolean).join('/')),
         join: [],
@@ -55,6 +55,7 @@ export function v2Driver(mount: string): CgroupDriver {
     watchOom: (path, tell) => watchOomV2(at(path), tell),
     freeze: (path, frozen) => setFrozen(at(path), frozen),
     isFrozen: (path) => readValue(`${at(path)}/cgroup.freeze`) === '1',
+    takeBack: (path, pid) => writeValue(`${at(path)}/cgroup.procs`, pid),
     killAll: (path) => killGroup(at(path)),
     remove: (path) => removeGroups(at(path)),
     removeIfEmpty: (path) => removeEmptyGroup(at(path)),

@@ -10,6 +10,7 @@ import type { ContainerRecord, LogOptions, RuntimeHandler, TapeMarks } from '../
 import { emptyFolderOf, writeRecord } from '../launcher/records.ts'
 import type { LinuxResources, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
+import { callersStdio } from './callers-stdio.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
@@ -71,7 +72,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     writeRecord(place.root, record)
     const { runHooks } = await import('./hooks.ts')
     for (const kind of ['prestart', 'createRuntime', 'createContainer'] as const) {
-      await runHooks(kind, { record, spec, status: 'creating', pid })
+      await runHooks(kind, { record, spec, status: 'creating', pid, environment: place.environment })
     }
   }
   try {
@@ -86,7 +87,7 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
     }
     return await bear(place, record, plan)
   } catch (error) {
-    if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec })
+    if (hooked) await (await import('./hooks.ts')).runPoststop(place, { record, spec, environment: place.environment })
     throw error
   }
 }
@@ -107,7 +108,7 @@ export function birthOf(
     cgroup: cgroups().membership(cgroupPathOf(spec.linux?.cgroupsPath, id)),
     bundle,
     emptyFolder: emptyFolderOf(place.root),
-    ownsStdio: place.player?.keeper !== 'none',
+    stdio: place.player?.keeper === 'none' ? callersStdio() : 'pipes',
     wishes,
   })
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errnoOf, hasCode, runAll } from '../base/errors.ts'
 import { cgroups } from '../cgroups/driver.ts'
 import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
+import { startTimeOf } from '../linux/process.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { containerError } from './errors.ts'
 import { isForeign } from './is-foreign.ts'
@@ -36,7 +37,7 @@ export async function deleteContainer(place: Workplace, id: string, options: { f
   await removeTraces(place, id, record.cgroupPath)
   if (!spec) return
   const { runPoststop } = await import('./hooks.ts')
-  await runPoststop(place, { record, spec })
+  await runPoststop(place, { record, spec, environment: place.environment })
 }
 
 /** Of a container whose create was killed before it had a state: the cgroup was made after config.json, which is whole then. */
@@ -78,12 +79,39 @@ async function endOf(place: Workplace, id: string, cgroupPath: string): Promise<
     () => true,
     (error) => hasCode(error, 'NOT_FOUND') || Promise.reject(error),
   )
-  // A birth whose client has gone may enter the cgroup only now: it would wait at its gate for ever.
-  while (!(await Promise.race([end, sleep(lateMilliseconds, false, { ref: false })])))
-    if (cgroupPath !== '') await killAll(cgroupPath)
+  const until = performance.now() + endsWithinMilliseconds
+  while (!(await Promise.race([end, sleep(lateMilliseconds, false, { ref: false })]))) {
+    if (performance.now() > until) throw neverEnds(place.root, id)
+    if (cgroupPath === '') continue
+    takeBackFirst(place.root, id, cgroupPath)
+    // A birth whose client has gone may enter the cgroup only now: it would wait at its gate for ever.
+    await killAll(cgroupPath)
+  }
 }
 
 const lateMilliseconds = 50
+/** As runc: what was killed and is still there then is held by the kernel, as by a device that does not answer. */
+const endsWithinMilliseconds = 10_000
+
+/** Somebody may have moved the first process into a group that is frozen, where no signal reaches it. */
+function takeBackFirst(root: string, id: string, cgroupPath: string): void {
+  const { pid, startTime } = readRecord(root, id) ?? {}
+  if (pid === undefined || startTime === undefined || startTimeOf(pid) !== startTime) return
+  if (cgroups().pids(cgroupPath).includes(pid)) return
+  try {
+    cgroups().takeBack(cgroupPath, pid)
+  } catch (error) {
+    // It has ended meanwhile, or there is no group any more to take it back to.
+    if (!['ESRCH', 'ENOENT', 'ENODEV'].includes(errnoOf((error as Error).cause) ?? '')) throw error
+  }
+}
+
+/** In runc's words. */
+function neverEnds(root: string, id: string) {
+  const { pid = 0 } = readRecord(root, id) ?? {}
+  const message = `delete ${id}: container init still running: process ${pid} was killed and does not end`
+  return containerError('WRONG_STATE', message, { id, pid })
+}
 
 /** Files and empty folders, one by one: nothing that is mounted there could be emptied by mistake. */
 function removeFolder(folder: string): void {

@@ -10,6 +10,7 @@ import { makePipe, pidfdOpen } from '../linux/process.ts'
 import type { OciProcess } from '../spec/types.ts'
 import { validateProcess } from '../spec/validate.ts'
 import { ownStreams, type Report, stepError } from '../tape/play.ts'
+import { callersStdio } from './callers-stdio.ts'
 import { marksOf, preservedOf } from './create.ts'
 import { containerError } from './errors.ts'
 import { explainExec } from './explain-exec.ts'
@@ -46,7 +47,7 @@ export async function execHere(root: string, id: string, options: LocalExecOptio
   const process = withHome(validateProcess(options.process), `/proc/${target}/root`)
   const config = savedConfig(root, id)
   const cgroup = groupsFor(cgroupPath, subgroups)
-  const birth = recordExec({ spec: config.spec, process, cgroup, ownsStdio: false, wishes: { preserveFds } })
+  const birth = recordExec({ spec: config.spec, process, cgroup, stdio: callersStdio(), wishes: { preserveFds } })
   const played = options.trace?.interleave(birth) ?? plain(birth)
   const { tape, warnings } = birth
   const report = makePipe()
@@ -119,5 +120,6 @@ function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership
   const { into, join, afterClone = [] } = membership
   const missing = [into, ...join, ...afterClone].find((file) => file !== undefined && !existsSync(file))
   if (missing === undefined || subgroups.length === 0) return membership
-  throw containerError('INVALID_ID', `exec: cgroup ${subgroups.join(' ')}: ${missing} does not exist`, { missing })
+  const failed = `exec: cgroup ${subgroups.join(' ')}: adding pid to ${missing}: no such file or directory`
+  throw containerError('INVALID_ID', failed, { missing })
 }

@@ -33,7 +33,7 @@ export async function exec(place: LauncherPlace, id: string, options: ExecOption
   if (isForeign(own))
     return (await import('./foreign.ts')).execForeign(place, own, { process, stdin: options.stdin ?? false })
   const cgroup = cgroups().membership(cgroupPath)
-  const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, ownsStdio: true })
+  const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, stdio: 'pipes' })
   for (const warning of warnings) place.log.warn(warning, { id })
   const marks = { clone, ready }
   const { stdin = false } = options

@@ -14,6 +14,7 @@ import { makePipe, pidfdOpen, sealedMemfd, setNonblocking } from '../linux/proce
 import type { HookName, OciHook, OciSpec } from '../spec/types.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { containerError } from './errors.ts'
+import { withHome } from './home.ts'
 import type { Workplace } from './player.ts'
 import type { ContainerStatus } from './state.ts'
 
@@ -37,6 +38,8 @@ export interface HookScene {
   status: ContainerStatus
   /** In the runtime's pid namespace; absent once it has ended. */
   pid?: number
+  /** What a hook on the host has that names none, as `NAME=value`; as with runc and crun, that of the runtime. */
+  environment?: string[] | undefined
 }
 
 /** As much of its last output is told when a hook fails. */
@@ -44,23 +47,29 @@ const keptOutputBytes = 2048
 
 /** Runs the hooks of one kind in their order. Throws HOOK_FAILED at the first that fails. */
 export async function runHooks(kind: HookName, scene: HookScene): Promise<void> {
-  for (const [at, hook] of (scene.spec.hooks?.[kind] ?? []).entries()) {
-    try {
-      await runHook(kind, hook, scene)
-    } catch (error) {
-      const { id } = scene.record
-      const facts = { id, hook: `hooks.${kind}[${at}]`, path: hook.path }
-      const message = `error running ${kind} hook #${at}: ${hook.path} of ${id}: ${messageOf(error)}`
-      throw containerError('HOOK_FAILED', message, facts, error)
-    }
-  }
+  for (const numbered of hooksOf(scene, kind)) await runNumbered(kind, numbered, scene)
 }
 
 /** Runs the poststop hooks; what fails is a warning, and the others still run. */
 export async function runPoststop(place: Pick<Workplace, 'warn'>, scene: Omit<HookScene, 'status' | 'pid'>) {
-  for (const hook of scene.spec.hooks?.poststop ?? []) {
-    const alone = { ...scene, spec: { ...scene.spec, hooks: { poststop: [hook] } }, status: 'stopped' as const }
-    await runHooks('poststop', alone).catch((error) => place.warn(messageOf(error)))
+  const stopped = { ...scene, status: 'stopped' as const }
+  for (const numbered of hooksOf(stopped, 'poststop')) {
+    await runNumbered('poststop', numbered, stopped).catch((error) => place.warn(messageOf(error)))
+  }
+}
+
+type Numbered = readonly [at: number, hook: OciHook]
+
+const hooksOf = ({ spec }: HookScene, kind: HookName): Iterable<Numbered> => (spec.hooks?.[kind] ?? []).entries()
+
+async function runNumbered(kind: HookName, [at, hook]: Numbered, scene: HookScene): Promise<void> {
+  try {
+    await runHook(kind, hook, scene)
+  } catch (error) {
+    const { id } = scene.record
+    const facts = { id, hook: `hooks.${kind}[${at}]`, path: hook.path }
+    const message = `error running ${kind} hook #${at}: ${hook.path} of ${id}: ${messageOf(error)}`
+    throw containerError('HOOK_FAILED', message, facts, error)
   }
 }
 
@@ -94,14 +103,20 @@ async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise
   }
 }
 
-function tapeOf(kind: HookName, hook: OciHook, { spec, record }: HookScene): Birth {
+function tapeOf(kind: HookName, hook: OciHook, { spec, record, environment, pid = 0 }: HookScene): Birth {
   if (kind === 'createContainer') return recordContainerHook(hook, spec)
-  if (kind !== 'startContainer') return recordRuntimeHook(hook, record.bundle ?? '/')
+  if (kind !== 'startContainer')
+    return recordRuntimeHook({ ...(environment ? { env: environment } : {}), ...hook }, record.bundle ?? '/')
+  const { path, args = [path], env } = hook
   // The one hook that runs as the container's own process begins with that one's environment, unless it names its own.
-  const { path, args = [path], env = spec.process?.env ?? [] } = hook
-  const process = { ...spec.process, cwd: '/', args, env, terminal: false }
+  const inherits = { ...spec.process, cwd: '/', args, terminal: false }
+  const process = env
+    ? { ...inherits, env }
+    : record.bundle === undefined
+      ? inherits
+      : withHome(inherits, `/proc/${pid}/root`)
   const cgroup = cgroups().membership(record.cgroupPath)
-  return recordExec({ spec, process, cgroup, ownsStdio: false, program: path })
+  return recordExec({ spec, process, cgroup, stdio: [], program: path })
 }
 
 /** Throws unless the hook ends well, and in time. */

@@ -54,5 +54,7 @@ export interface Workplace {
   /** Called with the new folder of a container before anything is in it. */
   claim?: (folder: string) => void
   player: Player
+  /** The caller's, as `NAME=value`: hooks on the host that name none have it. */
+  environment?: string[]
   warn(message: string): void
 }

@@ -30,13 +30,17 @@ export async function start(place: Workplace, id: string): Promise<ContainerStat
 }
 
 /** The spec's rule for hooks of start: when one fails, the container is stopped and the error told. */
-async function runOrKill({ root }: Workplace, id: string, kind: 'startContainer' | 'poststart'): Promise<void> {
+async function runOrKill(
+  { root, environment }: Workplace,
+  id: string,
+  kind: 'startContainer' | 'poststart',
+): Promise<void> {
   const record = readRecord(root, id)
   if (record?.pid === undefined) throw containerError('NOT_FOUND', `start ${id}: it has been deleted meanwhile`, { id })
   const { runHooks } = await import('./hooks.ts')
   try {
     const status = kind === 'poststart' ? 'running' : 'created'
-    await runHooks(kind, { record, spec: savedConfig(root, id).spec, status, pid: record.pid })
+    await runHooks(kind, { record, spec: savedConfig(root, id).spec, status, pid: record.pid, environment })
   } catch (error) {
     signalProcess(record.pid, 9, record.startTime)
     throw error

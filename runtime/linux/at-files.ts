@@ -106,15 +106,16 @@ export function futimes(fd: number, nanoseconds: bigint): void {
   futimensCall(fd, timespecs(nanoseconds))
 }
 
+/** Two `struct timespec`; the calls are synchronous, so one pair does for all. */
+const times = new BigInt64Array(4)
+const timesBytes = Buffer.from(times.buffer)
+const billion = 1_000_000_000n
+
 function timespecs(nanoseconds: bigint): Buffer {
-  const billion = 1_000_000_000n
   const fraction = ((nanoseconds % billion) + billion) % billion
-  const both = Buffer.alloc(32)
-  for (const at of [0, 16]) {
-    both.writeBigInt64LE((nanoseconds - fraction) / billion, at)
-    both.writeBigInt64LE(fraction, at + 8)
-  }
-  return both
+  times[0] = times[2] = (nanoseconds - fraction) / billion
+  times[1] = times[3] = fraction
+  return timesBytes
 }
 
 /** An extended attribute of an open file that is no O_PATH descriptor. See xattr(7). */

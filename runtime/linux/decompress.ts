@@ -1,4 +1,5 @@
-import koffi, { type LibraryHandle } from 'koffi'
+import koffi from 'koffi'
+import { onPool, own } from './own-exports.ts'
 
 /** What one step has done. */
 export interface DecompressStep {
@@ -20,24 +21,6 @@ export interface Decompressor {
   /** Frees its memory; not during a step. */
   close(): void
 }
-
-type Native = ReturnType<LibraryHandle['func']>
-
-let self: LibraryHandle | undefined
-const known = new Map<string, Native>()
-
-/** Node's own binary has both libraries and exports them, for its addons: no other has to be on the machine. */
-function own(prototype: string): Native {
-  self ??= koffi.load(null)
-  const native = known.get(prototype) ?? self.func(prototype)
-  known.set(prototype, native)
-  return native
-}
-
-const later = (native: Native, ...args: unknown[]) =>
-  new Promise<number | bigint>((resolve, reject) => {
-    native.async(...args, (error: Error | null, result: number | bigint) => (error ? reject(error) : resolve(result)))
-  })
 
 /** `struct z_stream`: next_in, avail_in, total_in, next_out, avail_out and nine more words. zlib.h. */
 const zStream = { bytes: 112, nextIn: 0, availIn: 8, nextOut: 24, availOut: 32 }
@@ -71,7 +54,7 @@ export function gzipDecompressor(): Decompressor {
       stream.writeUInt32LE(input.length, zStream.availIn)
       stream.writeBigUInt64LE(koffi.address(output), zStream.nextOut)
       stream.writeUInt32LE(output.length, zStream.availOut)
-      const result = Number(await later(inflate, stream, 0))
+      const result = Number(await onPool(inflate, stream, 0))
       if (result !== 0 && result !== Z_STREAM_END && result !== Z_BUF_ERROR) throw new Error(`no gzip data (${result})`)
       between = result === Z_STREAM_END
       return {
@@ -99,7 +82,7 @@ export function zstdDecompressor(): Decompressor {
     async step(input, output) {
       fill(into, input)
       fill(out, output)
-      const result = BigInt(await later(decompress, context, out, into))
+      const result = BigInt(await onPool(decompress, context, out, into))
       // An error is the negative of its number; there are fewer than 200.
       const error = -BigInt.asIntN(64, result)
       if (error > 0n && error < 200n) throw new Error(`no zstd data (${error})`)

@@ -1,27 +1,46 @@
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 
-/** One row of `ps -ef` (ps(1)): every cell as text. */
-export interface ProcessRow {
-  UID: string
-  PID: string
-  PPID: string
-  C: string
-  STIME: string
-  TTY: string
-  TIME: string
-  CMD: string
+/** What the kernel tells of a process (proc_pid_stat(5), proc_pid_status(5)): what ps(1) makes its columns of. */
+export interface ProcessFacts {
+  pid: number
+  parent: number
+  group: number
+  session: number
+  /** Number of the terminal's device, 0 without one. */
+  terminal: number
+  /** The terminal's foreground group, -1 without a terminal. */
+  terminalGroup: number
+  flags: number
+  /** `R`, `S`, `D`, `Z` … */
+  state: string
+  name: string
+  /** Empty for a zombie. */
+  args: readonly string[]
+  usedSeconds: number
+  startedSecondsAfterBoot: number
+  priority: number
+  nice: number
+  threads: number
+  virtualBytes: number
+  residentBytes: number
+  lockedKb: number
+  processor: number
+  /** SCHED_OTHER is 0 (sched(7)). */
+  policy: number
+  realUid: number
+  uid: number
+  realGid: number
+  gid: number
 }
 
 const ticksPerSecond = 100
-const dayMilliseconds = 86_400_000
+export const pageBytes = 4096
 
-/** Rows for those of `pids` that are there, as ps(1) would print them; what ends while we look is left out. */
-export function processTable(pids: readonly number[], now = new Date()): ProcessRow[] {
-  const uptimeSeconds = Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0])
-  const users = userNames()
+/** Facts of those of `pids` that are there; what ends while we look is left out. */
+export function processTable(pids: readonly number[]): ProcessFacts[] {
   return pids.flatMap((pid) => {
     try {
-      return [rowOf(pid, { now, uptimeSeconds, users })]
+      return [factsOf(pid)]
     } catch {
       return []
     }
@@ -33,61 +52,64 @@ export function pidWidth(): number {
   return String(Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1')) - 1).length
 }
 
-interface Moment {
-  now: Date
-  uptimeSeconds: number
-  users: ReadonlyMap<number, string>
+/** Seconds since boot, with hundredths. */
+export function uptimeSeconds(): number {
+  return Number(readFileSync('/proc/uptime', 'latin1').split(' ')[0])
 }
 
-function rowOf(pid: number, { now, uptimeSeconds, users }: Moment): ProcessRow {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
+/** When the machine was started, in seconds since 1970. */
+export function bootTime(): number {
+  return Number(/^btime (\d+)/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1])
+}
+
+/** All of the machine's memory (proc_meminfo(5)). */
+export function totalMemoryBytes(): number {
+  return Number(/^MemTotal:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024
+}
+
+/** Where in the kernel it waits; `-` while it runs, and where we may not know. */
+export function waitChannel(pid: number): string {
+  try {
+    const name = readFileSync(`/proc/${pid}/wchan`, 'latin1')
+    return name === '0' || name === '' ? '-' : name
+  } catch {
+    return '-'
+  }
+}
+
+function factsOf(pid: number): ProcessFacts {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   const field = (at: number) => Number(fields[at])
-  const usedSeconds = (field(11) + field(12)) / ticksPerSecond
-  const agoSeconds = Math.max(0, uptimeSeconds - field(19) / ticksPerSecond)
-  const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim()
-  const { uid } = statSync(`/proc/${pid}`)
+  const line = (key: string) => (new RegExp(`^${key}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '').split(/\s+/).map(Number)
+  const [realUid = 0, uid = 0] = line('Uid')
+  const [realGid = 0, gid = 0] = line('Gid')
   return {
-    UID: users.get(uid) ?? String(uid),
-    PID: String(pid),
-    PPID: String(field(1)),
-    C: String(Math.min(99, Math.floor(agoSeconds < 1 ? 0 : (usedSeconds * 100) / agoSeconds))),
-    STIME: startText(new Date(now.getTime() - agoSeconds * 1000), now),
-    TTY: terminalOf(field(4)),
-    TIME: [usedSeconds / 3600, (usedSeconds / 60) % 60, usedSeconds % 60]
-      .map((part) => String(Math.floor(part)).padStart(2, '0'))
-      .join(':'),
-    CMD: command === '' ? `[${name}]` : command,
-  }
-}
-
-/** The hour for today, the day for this year, else the year. */
-function startText(start: Date, now: Date): string {
-  const two = (value: number) => String(value).padStart(2, '0')
-  if (now.getTime() - start.getTime() < dayMilliseconds && start.getDate() === now.getDate()) {
-    return `${two(start.getHours())}:${two(start.getMinutes())}`
-  }
-  if (start.getFullYear() !== now.getFullYear()) return String(start.getFullYear())
-  return `${start.toLocaleString('en', { month: 'short' })}${two(start.getDate())}`
-}
-
-/** The number of proc_pid_stat(5), field 7: pseudo terminals are majors 136 to 143, and the console's 4. */
-function terminalOf(number: number): string {
-  if (number === 0) return '?'
-  const major = (number >> 8) & 0xfff
-  const minor = (number & 0xff) | ((number >> 12) & 0xfff00)
-  if (major >= 136 && major <= 143) return `pts/${(major - 136) * 256 + minor}`
-  return major === 4 ? `tty${minor}` : '?'
-}
-
-/** Names of the host's /etc/passwd, which ps(1) prints for ids. */
-function userNames(): Map<number, string> {
-  try {
-    const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
-    const rows = lines.map((line) => line.split(':'))
-    return new Map(rows.toReversed().flatMap(([name = '', , uid]) => (uid ? [[Number(uid), name] as const] : [])))
-  } catch {
-    return new Map()
+    pid,
+    parent: field(1),
+    group: field(2),
+    session: field(3),
+    terminal: field(4),
+    terminalGroup: field(5),
+    flags: field(6),
+    state: fields[0] ?? '?',
+    name: stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')')),
+    args: readFileSync(`/proc/${pid}/cmdline`, 'utf8').replace(/\0+$/, '').split('\0'),
+    usedSeconds: (field(11) + field(12)) / ticksPerSecond,
+    startedSecondsAfterBoot: field(19) / ticksPerSecond,
+    priority: field(15),
+    nice: field(16),
+    threads: field(17),
+    virtualBytes: field(20),
+    // stat's own count lags behind.
+    residentBytes: (line('VmRSS')[0] ?? 0) * 1024,
+    lockedKb: line('VmLck')[0] ?? 0,
+    processor: field(36),
+    policy: field(38),
+    realUid,
+    uid,
+    realGid,
+    gid,
   }
 }

@@ -75,6 +75,11 @@ describe('validateSpec', () => {
       (spec) => Object.assign(spec.linux, { devices: [{ type: 'c', path: '/dev/..' }] }),
     ],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'kernel.hostname': 'x' } })],
+    [
+      'SPEC_INVALID linux.sysctl',
+      (spec) =>
+        Object.assign(spec.linux, { sysctl: { 'kernel.domainname': 'x' } }) && Object.assign(spec, { domainname: 'y' }),
+    ],
     ['SPEC_INVALID linux.sysctl', (spec) => Object.assign(spec.linux, { sysctl: { 'net/../../etc/x': 'x' } })],
     ['SPEC_INVALID linux.timeOffsets.realtime', (spec) => Object.assign(spec.linux, { timeOffsets: { realtime: {} } })],
     [

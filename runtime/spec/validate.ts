@@ -115,7 +115,7 @@ function paths({ linux }: OciSpec): void {
 const sysctlOfNetwork = /^net[./]/
 const sysctlOfIpc = /^(kernel[./](msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs[./]mqueue[./].*)$/
 
-function sysctls({ linux }: OciSpec): void {
+function sysctls({ linux, domainname }: OciSpec): void {
   const has = (type: string) => linux?.namespaces?.some((namespace) => namespace.type === type) ?? false
   for (const key of Object.keys(linux?.sysctl ?? {})) {
     if (/(^|[./])\.\.([./]|$)/.test(key) || !/^[\w./-]+$/.test(key)) {
@@ -126,6 +126,8 @@ function sysctls({ linux }: OciSpec): void {
       (sysctlOfIpc.test(key) && has('ipc')) ||
       (/^kernel[./]domainname$/.test(key) && has('uts'))
     if (!allowed) throw specInvalid('linux.sysctl', `${key} would change the host, not a namespace of the container`)
+    if (domainname && /^kernel[./]domainname$/.test(key))
+      throw specInvalid('linux.sysctl', `${key} is what domainname says already`)
   }
 }
 

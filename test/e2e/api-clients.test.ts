@@ -1,4 +1,5 @@
 /** Streams through the API server, by @kubernetes/client-node and by every kubectl. */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Cluster, eventually, kubectls, preferredKubectl } from './cluster.ts'
@@ -39,6 +40,28 @@ describe.skipIf(preferredKubectl() === undefined)('clients', () => {
       metrics: ['main'],
     })
   })
+
+  const python = '/usr/lib/python3/dist-packages/kubernetes'
+  it.skipIf(!existsSync(python))(
+    'python3-kubernetes: watch, patches, conflict, dynamic, scale, pages, log, exec',
+    async () => {
+      const program = join(import.meta.dirname, 'api/client.py')
+      const { stdout, stderr } = await cluster.inside('/usr/bin/python3', [program, 'server'], {
+        env: cluster.environment(),
+      })
+      expect(stdout, stderr).not.toBe('')
+      expect(JSON.parse(stdout)).toEqual({
+        patched: { a: '1', b: '2', c: '3' },
+        late: [409, 'Conflict'],
+        dynamic: { a: '1', b: '2', c: '3' },
+        watched: ['ADDED', 'MODIFIED', 'MODIFIED', 'DELETED'],
+        scale: 0,
+        pages: [1, null],
+        log: 'tick\n',
+        exec: ['out\n', 'err\n', 3],
+      })
+    },
+  )
 
   describe.each(kubectls())('kubectl $version', ({ version, path }) => {
     const port = 20_000 + Number(version.replace(/\D/g, ''))

@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Pod } from '../../orchestrator/api/types.ts'
 import { Cluster, eventually, preferredKubectl } from './cluster.ts'
@@ -6,12 +9,15 @@ import { aPod, listOf, shell, untilTold } from './manifests.ts'
 const folder = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 describe.skipIf(preferredKubectl() === undefined)('accounts of pods', () => {
+  const auditFolder = mkdtempSync(join(tmpdir(), 'coracle-e2e-audit-'))
+  const auditLog = join(auditFolder, 'audit.log')
   let cluster: Cluster
   beforeAll(async () => {
-    cluster = await Cluster.start()
+    cluster = await Cluster.start(undefined, { flags: ['--audit-log-path', auditLog] })
   })
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]()
+    rmSync(auditFolder, { recursive: true })
   })
 
   it('a pod has a token that says who it is, the authority, and its namespace; one that wants none has none', async () => {
@@ -73,5 +79,22 @@ describe.skipIf(preferredKubectl() === undefined)('accounts of pods', () => {
     expect(stderr).toContain(
       'pods "lost" is forbidden: error looking up service account default/nobody: serviceaccount "nobody" not found',
     )
+  })
+
+  it('the parts of the node act in their own names, and need nothing that they may not', async () => {
+    const told = readFileSync(auditLog, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    const ours = told.filter(({ userAgent }) => /^kube/.test(userAgent) && !/^kubectl/.test(userAgent))
+    const users = new Set(ours.map(({ user }) => user.username))
+    const node = `system:node:${cluster.nodeName}`
+    const programs = ['system:apiserver', 'system:kube-controller-manager', 'system:kube-scheduler', node]
+    for (const name of programs) expect(users).toContain(name)
+    expect(users).toContain('system:serviceaccount:kube-system:root-ca-cert-publisher')
+    const refused = ours.filter(({ responseStatus }) => [401, 403].includes(responseStatus.code))
+    expect(refused.map(({ user, verb, requestURI }) => `${user.username} ${verb} ${requestURI}`)).toEqual([])
+    const masters = ours.filter(({ user }) => user.groups.includes('system:masters'))
+    expect(new Set(masters.map(({ user }) => user.username))).toEqual(new Set(['system:apiserver']))
   })
 })

@@ -94,6 +94,12 @@ describe.skipIf(process.getuid?.() !== 0)('errors that help (needs root)', () =>
     expect(message).toMatch(/^fsconfig\(.*"size", "much", 0\) failed: EINVAL \(step \d+ of \d+\): .*size/)
   })
 
+  it('a mount’s target with a name that no filesystem holds: the step that makes it, and why', async () => {
+    const destination = `/data/${'x'.repeat(300)}`
+    const { message } = await failure(['true'], ({ mounts }) => void mounts.push({ destination, type: 'tmpfs' }))
+    expect(message).toMatch(/xxx.* failed: ENAMETOOLONG.* \(step \d+ of \d+\)/)
+  })
+
   it('a memory limit in which nothing can begin', async () => {
     const { message } = await failure(['true'], ({ linux }) => {
       linux.resources = { memory: { limit: 8192, swap: 8192 } }

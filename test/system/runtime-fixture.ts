@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
 import { type OciSpec, openRuntime, type Runtime, type Session } from '../../runtime/index.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
+import { patience } from './patience.ts'
 
 const applets =
   'sh true false cat ls sleep mount unshare id ps echo hostname grep head dd yes kill touch mkdir chroot printf test tty stty wc seq readlink stat find ionice env uname'
@@ -90,7 +91,7 @@ export async function aFixture(name: string): Promise<Fixture> {
       const launcher = launcherPid(root)
       await runtime.shutdownLauncher()
       await runtime.close()
-      for (let tries = 0; existsSync(`/proc/${launcher}`) && tries < 500; tries++) await sleep(10)
+      for (let tries = 0; existsSync(`/proc/${launcher}`) && tries < 500 * patience; tries++) await sleep(10)
       rmSync(folder, { recursive: true, force: true })
     },
   }

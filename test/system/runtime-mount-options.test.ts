@@ -383,7 +383,7 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
     it('execCPUAffinity: of an exec, not of the first process', async () => {
       await on.runtime.create({
         id: 'aff',
-        spec: on.spec(['sleep', '60'], (spec) => {
+        spec: on.spec(['sleep', '900'], (spec) => {
           Object.assign(spec.process ?? {}, { execCPUAffinity: { initial: '0', final: '0' } })
         }),
       })
@@ -423,7 +423,7 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
       try {
         await on.runtime.create({
           id: 'joined',
-          spec: on.spec(['sleep', '60'], (spec) => {
+          spec: on.spec(['sleep', '900'], (spec) => {
             spec.hostname = ''
             spec.linux.namespaces = Object.entries(files).map(([type, file]) => ({
               type: type as NamespaceType,

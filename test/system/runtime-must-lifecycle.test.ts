@@ -6,6 +6,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasCompiler } from '../fixtures/probe/build.ts'
+import { groupFolders } from './group-folders.ts'
+import { patient } from './patience.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 import { type Engine, hasRunc, ours, removeGroups, runc } from './runtime-must/engines.ts'
 import type { FullSpec } from './runtime-must/must.ts'
@@ -53,7 +55,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
       expect(stderr).not.toBe('')
     }
     const state = (id: string) => JSON.parse(engine.command('state', id).stdout) as Record<string, unknown>
-    const stopped = (id: string) => expect.poll(() => state(id).status, { timeout: 5000 }).toBe('stopped')
+    const stopped = (id: string) => expect.poll(() => state(id).status, { timeout: patient(5000) }).toBe('stopped')
     const away = async (id: string) => {
       engine.command('kill', id, 'KILL')
       await stopped(id)
@@ -61,7 +63,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
     }
 
     it('state: ociVersion, id, status, pid, bundle and annotations', async () => {
-      const { id, bundle } = created(['sleep', '60'], (spec) =>
+      const { id, bundle } = created(['sleep', '900'], (spec) =>
         Object.assign(spec, { annotations: { 'com.example': 'x' } }),
       )
       expect(state(id)).toMatchObject({ id, status: 'created', bundle, annotations: { 'com.example': 'x' } })
@@ -77,7 +79,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
     })
 
     it('create: an ID that is not unique or not valid makes no container', async () => {
-      const { id, bundle } = created(['sleep', '60'])
+      const { id, bundle } = created(['sleep', '900'])
       const { pid } = state(id)
       refused('create', '-b', bundle, id)
       expect(state(id)).toMatchObject({ status: 'created', pid })
@@ -88,7 +90,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
     it('create: the program MUST NOT be run, and later changes of config.json MUST NOT affect the container', async () => {
       const marks = join(on.folder, `marks${count++}`)
       mkdirSync(marks)
-      const { id, bundle } = created(['sh', '-c', 'echo first > /data/mark; sleep 60'], (spec) => {
+      const { id, bundle } = created(['sh', '-c', 'echo first > /data/mark; sleep 900'], (spec) => {
         spec.mounts.push({ destination: '/data', source: marks, options: ['bind'] })
       })
       const config = join(bundle, 'config.json')
@@ -102,7 +104,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
     })
 
     it('start: what is not created MUST NOT be affected, and there MUST be an error', async () => {
-      const { id } = created(['sleep', '60'])
+      const { id } = created(['sleep', '900'])
       ok('start', id)
       const { pid } = state(id)
       refused('start', id)
@@ -134,35 +136,29 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
     })
 
     it('delete: what is not stopped MUST NOT be affected; what is goes with all that create made, and nothing else', async () => {
-      const { id, bundle, cgroupPath } = created(['sleep', '60'])
+      const { id, bundle, cgroupPath } = created(['sleep', '900'])
       ok('start', id)
       const { pid } = state(id)
       refused('delete', id)
       expect(state(id)).toMatchObject({ status: 'running', pid })
-      const folder = join('/sys/fs/cgroup/pids', cgroupPath)
-      expect(existsSync(folder)).toBe(true)
+      expect(groupFolders(cgroupPath)).not.toEqual([])
       await away(id)
       refused('state', id)
       refused('delete', id)
-      expect([existsSync(folder), existsSync(join(bundle, 'config.json')), existsSync(on.rootfs)]).toEqual([
-        false,
-        true,
-        true,
-      ])
+      expect(groupFolders(cgroupPath)).toEqual([])
+      expect([existsSync(join(bundle, 'config.json')), existsSync(on.rootfs)]).toEqual([true, true])
       ok('create', '-b', bundle, id)
       ok('delete', '--force', id)
     })
 
     it('an error MUST leave the environment as if the operation were never attempted', () => {
       const id = `life${count++}`
-      const { bundle, cgroupPath } = bundleOf(['sleep', '60'], (spec) => {
+      const { bundle, cgroupPath } = bundleOf(['sleep', '900'], (spec) => {
         spec.mounts.push({ destination: '/data', source: '/not/there', options: ['bind'] })
       })
       refused('create', '-b', bundle, id)
       refused('state', id)
-      for (const hierarchy of ['pids', 'memory', 'cpu']) {
-        expect(existsSync(join('/sys/fs/cgroup', hierarchy, cgroupPath))).toBe(false)
-      }
+      expect(groupFolders(cgroupPath)).toEqual([])
       expect(engine.command('list', '-q').stdout.trim()).toBe('')
     })
 
@@ -224,16 +220,16 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
         (kind) => {
           const { change, log } = hooked(kind)
           const id = `life${count++}`
-          const { bundle, cgroupPath } = bundleOf(['sleep', '60'], change)
+          const { bundle, cgroupPath } = bundleOf(['sleep', '900'], change)
           refused('create', '-b', bundle, id)
           refused('state', id)
-          expect(existsSync(join('/sys/fs/cgroup/pids', cgroupPath))).toBe(false)
+          expect(groupFolders(cgroupPath)).toEqual([])
           expect(log().some((line) => line.startsWith(kind))).toBe(true)
         },
       )
 
       it('one that hangs is killed after its timeout, and is an error', () => {
-        const { bundle } = bundleOf(['sleep', '60'], (spec) =>
+        const { bundle } = bundleOf(['sleep', '900'], (spec) =>
           Object.assign(spec, {
             hooks: { createRuntime: [{ path: '/bin/sleep', args: ['sleep', '600'], timeout: 1 }] },
           }),
@@ -241,7 +237,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
         const before = performance.now()
         const id = `life${count++}`
         refused('create', '-b', bundle, id)
-        expect(performance.now() - before).toBeLessThan(6000)
+        expect(performance.now() - before).toBeLessThan(patient(6000))
         refused('state', id)
       })
 
@@ -250,7 +246,7 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
 
       it('MUST be called in their order, each in its operation, with the state', async () => {
         const { change, log } = hooked()
-        const { id } = created(['sh', '-c', 'echo program >> /data/log; sleep 60'], change)
+        const { id } = created(['sh', '-c', 'echo program >> /data/log; sleep 900'], change)
         const [prestart, ...creating] = log()
         expect(prestart).toMatch(/^prestart creat/)
         expect(creating.map((line) => line.split(' ')[0])).toEqual(['createRuntime', 'createContainer'])
@@ -267,10 +263,12 @@ describe.skipIf(process.getuid?.() !== 0 || !hasCompiler)('runtime-spec, lifecyc
         '%s fails: start MUST generate an error and stop the container',
         async (kind) => {
           const { change, log } = hooked(kind)
-          const { id } = created(['sh', '-c', 'sleep 60'], change)
+          const { id } = created(['sh', '-c', 'sleep 900'], change)
           refused('start', id)
           await expect
-            .poll(() => engine.command('state', id).stdout === '' || state(id).status === 'stopped', { timeout: 5000 })
+            .poll(() => engine.command('state', id).stdout === '' || state(id).status === 'stopped', {
+              timeout: patient(5000),
+            })
             .toBe(true)
           engine.command('delete', '--force', id)
           expect(log().some((line) => line.startsWith(kind))).toBe(true)

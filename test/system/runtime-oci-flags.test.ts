@@ -14,10 +14,13 @@ import { verbs as events } from '../../bin/oci-events.ts'
 import { verbs as exec } from '../../bin/oci-exec.ts'
 import { verbs as look } from '../../bin/oci-look.ts'
 import { verbs as mounts } from '../../bin/oci-mounts.ts'
+import { verbs as ps } from '../../bin/oci-ps.ts'
 import { cgroups } from '../../runtime/cgroups/driver.ts'
+import { pidWidth } from '../../runtime/linux/process-table.ts'
 import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
 import type { OciSpec } from '../../runtime/spec/types.ts'
 import { coracleOci } from '../peers/engine/sandbox.ts'
+import { patient } from './patience.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 
 const isV2 = existsSync('/sys/fs/cgroup/cgroup.controllers')
@@ -30,7 +33,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
   const spawnOci = (args: string[], o: { input?: string; root?: string; quiet?: boolean } = {}) => {
     const { status, stdout, stderr } = spawnSync(coracleOci, ['--root', o.root ?? at('oci'), ...args], {
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: patient(60_000),
       // A container that stays would hold pipes open.
       ...(o.quiet ? { stdio: 'ignore' } : { input: o.input ?? '' }),
     })
@@ -200,6 +203,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       for (const wrong of ['../..', 'none', 'memory:none', 'turbo:below']) {
         expect(oci('exec', '--cgroup', wrong, 'x', 'true'), wrong).toMatchObject({ status: 255, stdout: '' })
       }
+      expect(oci('exec', '--cgroup', 'turbo:below', 'x', 'true').stderr).toContain('unknown controller turbo')
     })
     covers('exec --ignore-paused', async () => {
       fine('pause', 'x')
@@ -208,7 +212,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
         stdio: 'ignore',
       })
       const code = new Promise((done) => waiting.once('exit', done))
-      await expect.poll(() => JSON.parse(fine('ps', '-f', 'json', 'x')).length, { timeout: 20_000 }).toBe(2)
+      await expect.poll(() => JSON.parse(fine('ps', '-f', 'json', 'x')).length, { timeout: patient(20_000) }).toBe(2)
       fine('resume', 'x')
       expect(await code).toBe(4)
     })
@@ -228,7 +232,12 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       const { pid } = JSON.parse(fine('state', 'x'))
       expect(JSON.parse(fine('ps', '--format', 'json', 'x'))).toEqual([pid])
       expect(fine('ps', 'x')).toMatch(/^UID +PID +PPID[\s\S]*sleep 600/)
-      expect(oci('ps', 'x', 'aux')).toMatchObject({ status: 1, stderr: expect.stringContaining('-ef') })
+      expect(fine('ps', 'x', 'aux')).toMatch(/^USER +PID %CPU[^\n]*\nroot +\d+ [^\n]*sleep 600\n$/)
+      expect(fine('ps', 'x', '-e', '-o', 'pid=,comm=')).toBe(`${String(pid).padStart(pidWidth())} sleep\n`)
+      expect(oci('ps', 'x', '-p', '1')).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('p of -p is not there'),
+      })
     })
     covers('events --stats --interval', () => {
       expect(JSON.parse(fine('events', '--stats', 'x'))).toMatchObject({
@@ -238,7 +247,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       })
       expect(oci('events', '--interval', '0s', 'x').stderr).toContain('duration interval must be greater than 0')
       const endless = `${coracleOci} --root ${at('oci')} events --interval 400ms x | head -n 2`
-      const { stdout } = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: 60_000 })
+      const { stdout } = spawnSync('sh', ['-c', endless], { encoding: 'utf8', timeout: patient(60_000) })
       const told = stdout.trim().split('\n')
       expect(told.map((line) => JSON.parse(line).type)).toEqual(['stats', 'stats'])
     })
@@ -336,7 +345,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
   })
 
   it('every flag that the program knows has a row above, or a test in runtime-oci-runc', () => {
-    const all = { ...birth, ...exec, ...change, ...look, ...events, ...describing, ...mounts }
+    const all = { ...birth, ...exec, ...change, ...look, ...ps, ...events, ...describing, ...mounts }
     const flagsOf = (verb: string, lines: readonly string[]) =>
       lines.map((line) => `${verb} ${/--[\w-]+/.exec(line)?.[0]}`)
     const known = [

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cgroups } from '../../runtime/cgroups/driver.ts'
 import { bundleSpec, defaultSpec } from '../../runtime/spec/default-spec.ts'
+import { patient } from './patience.ts'
 import { aFixture, type Fixture, traces } from './runtime-fixture.ts'
 
 const program = resolve(import.meta.dirname, '../../bin/coracle-oci')
@@ -14,7 +15,7 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
   let bundle: string
   const oci = (...args: string[]) => {
     const all = ['--root', join(on.folder, 'oci'), ...args]
-    const { status, stdout, stderr } = spawnSync(program, all, { encoding: 'utf8', timeout: 20_000 })
+    const { status, stdout, stderr } = spawnSync(program, all, { encoding: 'utf8', timeout: patient(20_000) })
     return { status, stdout, stderr }
   }
   const configure = (args: string[]) => {
@@ -43,11 +44,11 @@ describe.skipIf(process.getuid?.() !== 0)('coracle oci (needs root)', () => {
   })
 
   it('create, state, start, exec, ps, pause, update, kill, delete', async () => {
-    configure(['sleep', '60'])
+    configure(['sleep', '900'])
     const pidFile = join(on.folder, 'pid')
     // Not by pipes: the container holds them as its own streams, and we would wait for their end.
     const create = ['--root', join(on.folder, 'oci'), 'create', '-b', bundle, '--pid-file', pidFile, 'b']
-    expect(spawnSync(program, create, { stdio: 'ignore', timeout: 20_000 }).status).toBe(0)
+    expect(spawnSync(program, create, { stdio: 'ignore', timeout: patient(20_000) }).status).toBe(0)
     expect(oci('create', '-b', bundle, 'b')).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('exists already'),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultSeccompProfile, type RuntimeEvent } from '../../runtime/index.ts'
+import { patient } from './patience.ts'
 import { aFixture, type Fixture, finish, logText, textOf, traces } from './runtime-fixture.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -41,7 +42,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     const joined = { network: 'net', ipc: 'ipc', uts: 'uts' }
     await on.runtime.create({
       id: 'inpod',
-      spec: on.spec(['sleep', '60'], (spec) => {
+      spec: on.spec(['sleep', '900'], (spec) => {
         spec.hostname = ''
         spec.linux.cgroupsPath = `${group}/inpod`
         spec.linux.namespaces = [
@@ -64,7 +65,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
     const shown = await finish(await on.runtime.exec('inpod', { args: ['hostname'] }))
     expect(shown.stdout).toBe('boat\n')
     // The kernel counts the exec'ed process until it has been reaped.
-    await expect.poll(async () => (await on.runtime.groupStats(group)).pids, { timeout: 5000 }).toBe(2)
+    await expect.poll(async () => (await on.runtime.groupStats(group)).pids, { timeout: patient(5000) }).toBe(2)
     await on.runtime.delete('inpod', { force: true })
     await on.runtime.delete('pod', { force: true })
     await on.runtime.removeGroup(group)
@@ -345,7 +346,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
   })
 
   it('exec with a terminal: size, echo, resize', async () => {
-    await on.runtime.create({ id: 't', spec: on.spec(['sleep', '60']) })
+    await on.runtime.create({ id: 't', spec: on.spec(['sleep', '900']) })
     await on.runtime.start('t')
     const session = await on.runtime.exec('t', { args: ['sh'], stdin: true, terminal: { columns: 91, rows: 17 } })
     let text = ''
@@ -353,7 +354,7 @@ describe.skipIf(!isRoot)('runtime (needs root)', () => {
       text += chunk.toString()
     })
     session.stdin?.write('tty; stty size\n')
-    await expect.poll(() => text, { timeout: 20_000 }).toContain('17 91')
+    await expect.poll(() => text, { timeout: patient(20_000) }).toContain('17 91')
     expect(text).toContain('/dev/pts/0')
     session.resize(50, 20)
     session.stdin?.write('stty size; exit 6\n')

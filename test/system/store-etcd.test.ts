@@ -9,6 +9,7 @@ import { Broadcaster } from '../../orchestrator/store/broadcaster.ts'
 import { openEtcdStore } from '../../orchestrator/store/etcd/etcd-store.ts'
 import { WatchCache } from '../../orchestrator/store/watch-cache.ts'
 import { systemClock as clock } from '../../runtime/base/clock.ts'
+import { resourceVersionConformance } from '../conformance/resource-versions.ts'
 import { storeConformance } from '../conformance/store.ts'
 import { Etcd, hasEtcd } from '../fixtures/etcd.ts'
 import { TcpProxy } from '../fixtures/tcp-proxy.ts'
@@ -27,6 +28,8 @@ describe.skipIf(!hasEtcd)('one member', () => {
     open: () => openEtcdStore({ endpoints: etcd.endpoints, prefix: '/', clock }),
     dispose: () => void etcd.ctl(['del', '', '--from-key']),
   }))
+
+  resourceVersionConformance('etcd', () => openEtcdStore({ endpoints: etcd.endpoints, prefix, clock }))
 
   it('answers that get lost, 30 times under 16 writers: no write is doubled, no event missing or repeated', async () => {
     await using proxy = await TcpProxy.before(etcd.endpoints[0] ?? '')

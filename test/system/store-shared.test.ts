@@ -1,9 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { resources } from '../../orchestrator/api/resources.ts'
-import { type ApiServer, startServer } from '../../orchestrator/index.ts'
+import type { TokenRequest } from '../../orchestrator/api/types.ts'
+import { type ApiServer, type KeyPair, type SharedKeys, startServer } from '../../orchestrator/index.ts'
 import { systemClock as clock } from '../../runtime/base/clock.ts'
 import { silentLog as log } from '../../runtime/base/log.ts'
 import { Etcd, hasEtcd } from '../fixtures/etcd.ts'
@@ -96,5 +98,85 @@ describe.skipIf(!hasEtcd)('two API servers on one etcd', () => {
     expect(kvs('/registry/namespaces/default')).toMatchObject([{ mod_revision: expect.any(Number) }])
     expect(kvs('/registry/namespaces/default')[0]?.lease ?? 0).toBe(0)
     expect(kvs('/registry/events/default/happened')[0]?.lease).toBeGreaterThan(0)
+  })
+})
+
+describe.skipIf(!hasEtcd)('servers on one etcd, with keys of their own and with shared ones', () => {
+  let folder: string
+  let etcd: Etcd
+  const servers: ApiServer[] = []
+  /** `first` has what `coracle up` makes; `second` is given its files; `stranger` is not. */
+  const start = async (name: string, sharedKeys: SharedKeys = {}) => {
+    const store = { kind: 'etcd', endpoints: etcd.endpoints } as const
+    const listen = { host: '127.0.0.1', port: 0 }
+    const server = await startServer({ dataDir: join(folder, name), store, listen, log, clock, sharedKeys })
+    servers.push(server)
+    return server
+  }
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'coracle-shared-'))
+    etcd = await Etcd.start()
+  })
+  afterAll(async () => {
+    for (const server of servers) await server.close()
+    await etcd?.[Symbol.asyncDispose]()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  const ask = (server: ApiServer, { token, user, ca }: { token?: string; user?: KeyPair; ca: ApiServer }) =>
+    new Promise<string>((resolve, reject) => {
+      const path = '/apis/authentication.k8s.io/v1/selfsubjectreviews'
+      const body = JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' })
+      const tls = {
+        ca: ca.pki.caPem,
+        agent: false as const,
+        ...(user ? { cert: user.certificatePem, key: user.privateKeyPem } : {}),
+      }
+      const headers = { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) }
+      const asked = request(`${server.url}${path}`, { ...tls, method: 'POST', headers }, async (answer) => {
+        let text = ''
+        for await (const chunk of answer) text += String(chunk)
+        resolve(answer.statusCode === 201 ? JSON.parse(text).status.userInfo.username : String(answer.statusCode))
+      })
+      asked.on('error', reject)
+      asked.end(body)
+    })
+  const tokenOf = async (server: ApiServer) => {
+    const key = { namespace: 'default', name: 'default' }
+    const body = { kind: 'TokenRequest', apiVersion: 'authentication.k8s.io/v1', spec: {} }
+    const answer = await server.client.createSubresource<TokenRequest>(resources.serviceAccounts, key, 'token', body)
+    return answer.status?.token ?? ''
+  }
+  const certificateOf = (server: ApiServer) => server.pki.issueClient({ commonName: 'carl', organizations: [] })
+
+  it('a token and a certificate of one are good at the other', async () => {
+    const first = await start('first')
+    const file = (name: string) => readFileSync(join(folder, 'first', 'pki', name), 'utf8')
+    const second = await start('second', {
+      authority: { certificatePem: file('ca.crt'), privateKeyPem: file('ca.key') },
+      tokenSigningKeyPem: file('sa.key'),
+    })
+    const stranger = await start('stranger')
+    const account = 'system:serviceaccount:default:default'
+    for (const [from, to] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      expect(await ask(to, { token: await tokenOf(from), ca: from })).toBe(account)
+      expect(await ask(to, { user: await certificateOf(from), ca: from })).toBe('carl')
+    }
+    expect(await ask(stranger, { token: await tokenOf(first), ca: stranger })).toBe('401')
+    expect(await ask(stranger, { user: await certificateOf(first), ca: stranger })).toBe('401')
+  })
+
+  it('public keys and client authorities are enough to believe, and not to sign', async () => {
+    const [first] = servers
+    if (!first) throw new Error('start the first server: it is missing')
+    const file = (name: string) => readFileSync(join(folder, 'first', 'pki', name), 'utf8')
+    const believer = await start('believer', { clientCaPem: file('ca.crt'), tokenKeyPems: [file('sa.pub')] })
+    expect(await ask(believer, { token: await tokenOf(first), ca: believer })).toContain('system:serviceaccount:')
+    expect(await ask(believer, { user: await certificateOf(first), ca: believer })).toBe('carl')
+    expect(await ask(first, { token: await tokenOf(believer), ca: first })).toBe('401')
+    expect(await ask(first, { user: await certificateOf(believer), ca: first })).toBe('401')
   })
 })

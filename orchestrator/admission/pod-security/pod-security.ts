@@ -7,33 +7,54 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { StoredObjects } from '../stored-objects.ts'
 import type { PodSpec } from './control.ts'
 import { violationsOf, violationsText } from './evaluate.ts'
+import { exemptionOf, type PodSecurityExemptions, vainLabels } from './exemptions.ts'
 import { isStricter, type Policy, policyOf, policyProblems, prefix, type Standard, standardText } from './policy.ts'
 
 /**
  * Holds pods to the standard that their namespace enforces, and warns (and notes in the audit log) what the ones for
- * warnings and audits forbid: about pods,
- * workloads that make pods, and pods that are there when a namespace becomes stricter.
+ * warnings and audits forbid: about pods, workloads that make pods, and pods that are there when a namespace becomes
+ * stricter. Who is exempt, and labels that cannot be read, are noted in the audit log, too.
  */
-export function podSecurity(objects: StoredObjects): AdmissionPlugin {
+export function podSecurity(objects: StoredObjects, exemptions: PodSecurityExemptions = {}): AdmissionPlugin {
   return {
     name: 'PodSecurity',
     validate(request) {
       if (request.verb === 'delete') return
       const { kind, namespace, object, subresource } = request
       if (kind.resource === 'namespaces' && kind.group === '') {
-        if (!subresource) judgeNamespace(request, objects)
+        if (!subresource) judgeNamespace(request, objects, exemptions)
         return
       }
       if (namespace === undefined || !object) return
-      const policy = policyOf(objects.get(namespaceKind, namespace)?.metadata?.labels)
-      if (kind.resource === 'pods' && kind.group === '') {
-        if (subresource !== 'status' && isSignificant(request)) judgePod(request, policy)
-      } else if (!subresource) {
-        const template = templateIn(object)
-        if (template) tell(request, policy, template)
+      const isPod = kind.resource === 'pods' && kind.group === ''
+      if (isPod ? subresource === 'status' : subresource) return
+      const template = isPod ? templateOf(object as Pod) : templateIn(object)
+      if (!template) return
+      const exempt = exemptionOf(exemptions, { namespace, user: request.user })
+      if (exempt) {
+        request.annotate?.(`${prefix}exempt`, exempt)
+        return
       }
+      const labels = objects.get(namespaceKind, namespace)?.metadata?.labels
+      if (isPod && !isSignificant(request)) return
+      if (exemptions.runtimeClasses?.includes(template.spec.runtimeClassName ?? '')) {
+        request.annotate?.(`${prefix}exempt`, 'runtimeClass')
+        return
+      }
+      noteProblems(request, labels)
+      const judge = isPod ? judgePod : tell
+      judge(request, policyOf(labels), template)
     },
   }
+}
+
+/** Labels that cannot be read got there while nobody looked: what they mean then is not what was wanted. */
+function noteProblems({ annotate }: AdmissionRequest, labels: Readonly<Record<string, string>> | undefined): void {
+  if (!annotate) return
+  const problems = policyProblems(labels).map(({ field, message }) => `${field}: ${message}`)
+  if (problems.length === 0) return
+  const text = problems.length === 1 ? problems[0] : `[${problems.join(', ')}]`
+  annotate(`${prefix}error`, `Failed to parse policy: ${text}`)
 }
 
 interface Template {
@@ -41,9 +62,11 @@ interface Template {
   readonly spec: PodSpec
 }
 
-function judgePod(request: AdmissionRequest, policy: Policy): void {
-  const { metadata = {}, spec } = request.object as Pod
-  if (!spec) return
+function templateOf({ metadata = {}, spec }: Pod): Template | undefined {
+  return spec && { metadata, spec }
+}
+
+function judgePod(request: AdmissionRequest, policy: Policy, { metadata, spec }: Template): void {
   request.annotate?.(`${prefix}enforce-policy`, standardText(policy.enforce))
   auditOf(request, policy.audit, { metadata, spec })
   const violations = violationsOf(policy.enforce, metadata, spec)
@@ -98,14 +121,21 @@ function templateIn(object: KubeObject): Template | undefined {
   return found?.spec?.containers ? { metadata: found.metadata ?? {}, spec: found.spec } : undefined
 }
 
-function judgeNamespace(request: AdmissionRequest, objects: StoredObjects): void {
+function judgeNamespace(request: AdmissionRequest, objects: StoredObjects, exemptions: PodSecurityExemptions): void {
   const { kind, name, object, old, warn } = request
   const labels = object?.metadata?.labels
   const problems = policyProblems(labels)
   const before = policyProblems(old?.metadata?.labels)
   if (problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before)) throw invalid(kind, name, problems)
-  const { enforce } = policyOf(labels)
-  if (!old || !isStricter(enforce, policyOf(old.metadata?.labels).enforce)) return
+  const policy = policyOf(labels)
+  const { enforce } = policy
+  const isStrict = old ? isStricter(enforce, policyOf(old.metadata?.labels).enforce) : false
+  if (exemptions.namespaces?.includes(name)) {
+    const text = old && !isStrict ? undefined : vainLabels(name, policy, labels)
+    if (text) warn(text)
+    return
+  }
+  if (!isStrict) return
   for (const text of warningsAbout(objects.list(podKind, name), enforce)) warn(text(name))
 }
 

@@ -1,7 +1,7 @@
 /** What differs between two states of an object, field by field. Source: structured-merge-diff/typed, `compareWalker`. */
 import { isEqual } from '../equal.ts'
 import { type FieldSet, isEmpty, nothing, union } from './field-set.ts'
-import { elementOf, isJson, type Json, type Shape, shapeOf } from './shape.ts'
+import { elementOf, entryOf, isJson, type Json, type Shape, shapeOf } from './shape.ts'
 
 export interface Comparison {
   readonly added: FieldSet
@@ -95,14 +95,11 @@ class Walk {
     }
     this.#whole(sides)
     for (const name of names) {
-      const inner = shape.type === 'struct' ? shape.field(name) : shape.item
-      if (!inner) continue
-      const isThere = shape.type === 'struct' && shape.isAlwaysThere(name)
-      this.#path.push(`f:${name}`)
-      this.descend(inner, {
-        old: own(old, name) ?? (isThere ? {} : undefined),
-        next: own(next, name) ?? (isThere ? {} : undefined),
-      })
+      const field = shape.type === 'struct' ? shape.field(name) : entryOf(shape, name)
+      if (!field) continue
+      const absent = field.isAlwaysThere ? {} : undefined
+      this.#path.push(field.element)
+      this.descend(field.shape, { old: own(old, name) ?? absent, next: own(next, name) ?? absent })
       this.#path.pop()
     }
   }

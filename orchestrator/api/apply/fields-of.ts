@@ -1,6 +1,6 @@
 /** Which fields an object sets. Source: structured-merge-diff/typed, `toFieldSetWalker` and `compareWalker`. */
 import { type FieldSet, isEmpty, nothing } from './field-set.ts'
-import { elementOf, isJson, type Json, type Shape, shapeOf } from './shape.ts'
+import { elementOf, entryOf, isJson, type Json, type Shape, type StructField, shapeOf } from './shape.ts'
 
 /** The fields that an applied configuration of `definition` claims: its values and items, not what only holds them. */
 export function fieldsOf(definition: string, object: unknown): FieldSet {
@@ -18,15 +18,15 @@ export function fieldsOfNew(definition: string, object: unknown): FieldSet {
 /** Whether what holds others is a member itself. */
 interface Rule {
   /** A field of a struct, or an entry of a map; `isHollow`: there is nothing in it. */
-  field(shape: Shape & { type: 'struct' | 'map' }, name: string, isHollow: boolean): boolean
+  field(shape: Shape & { type: 'struct' | 'map' }, field: StructField, isHollow: boolean): boolean
 }
 
 const claimed: Rule = {
-  field: (shape, _name, isHollow) => shape.type === 'map' || isHollow,
+  field: (shape, _field, isHollow) => shape.type === 'map' || isHollow,
 }
 
 const made: Rule = {
-  field: (shape, name) => shape.type === 'map' || !shape.isAlwaysThere(name),
+  field: (shape, { isAlwaysThere }) => shape.type === 'map' || !isAlwaysThere,
 }
 
 interface Found {
@@ -54,12 +54,12 @@ function walk(shape: Shape, value: unknown, rule: Rule): Found {
 function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, rule: Rule): FieldSet {
   const set: Record<string, FieldSet> = {}
   for (const name in value) {
-    const innerShape = shape.type === 'struct' ? shape.field(name) : shape.item
-    if (!innerShape) continue
+    const field = shape.type === 'struct' ? shape.field(name) : entryOf(shape, name)
+    if (!field) continue
     const inner = value[name]
-    const found = walk(innerShape, inner, rule)
+    const found = walk(field.shape, inner, rule)
     const isHollow = inner === null || (isEmpty(found.children) && isJson(inner))
-    add(set, `f:${name}`, found, found.member || rule.field(shape, name, isHollow))
+    add(set, field.element, found, found.member || rule.field(shape, field, isHollow))
   }
   return set
 }

@@ -26,7 +26,7 @@ function mergeValue(shape: Shape, live: unknown, config: unknown): unknown {
 function mergeFields(shape: Shape & { type: 'struct' | 'map' }, live: Json, config: Json): Json {
   const merged = new Map<string, unknown>(Object.entries(live))
   for (const [name, value] of Object.entries(config)) {
-    const inner = shape.type === 'struct' ? shape.field(name) : shape.item
+    const inner = shape.type === 'struct' ? shape.field(name)?.shape : shape.item
     merged.set(name, inner ? mergeValue(inner, merged.get(name), value) : value)
   }
   return Object.fromEntries(merged)
@@ -83,7 +83,7 @@ function removeFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, se
     const element = `f:${name}`
     if (has(set, element)) return []
     const children = below(set, element)
-    const innerShape = shape.type === 'struct' ? shape.field(name) : shape.item
+    const innerShape = shape.type === 'struct' ? shape.field(name)?.shape : shape.item
     if (isEmpty(children) || !innerShape) return [[name, inner]]
     const rest = removeFrom(innerShape, inner, children)
     return rest === undefined ? [] : [[name, rest]]
@@ -123,6 +123,6 @@ function ensureIn(shape: Shape | undefined, set: FieldSet): FieldSet {
 }
 
 function innerShape(shape: Shape | undefined, element: string): Shape | undefined {
-  if (shape?.type === 'struct') return shape.field(element.slice(2))
+  if (shape?.type === 'struct') return shape.field(element.slice(2))?.shape
   return shape?.type === 'map' || shape?.type === 'keyed' ? shape.item : undefined
 }

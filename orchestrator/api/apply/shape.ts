@@ -14,10 +14,16 @@ export type Shape =
 
 export interface StructShape {
   readonly type: 'struct'
-  /** The shape of a field; undefined for a field that the type does not have. */
-  field(name: string): Shape | undefined
-  /** True for a field that is there, if only empty, when nobody has set it. */
-  isAlwaysThere(name: string): boolean
+  /** Undefined for a field that the type does not have. */
+  field(name: string): StructField | undefined
+}
+
+export interface StructField {
+  readonly shape: Shape
+  /** Its path element. */
+  readonly element: string
+  /** It is there, if only empty, when nobody has set it. */
+  readonly isAlwaysThere: boolean
 }
 
 export type Json = Readonly<Record<string, unknown>>
@@ -39,19 +45,19 @@ export function shapeOf(name: string): Shape {
 function structOf(name: string): StructShape {
   const definition = schema[name] ?? {}
   const pointers = messages[name]?.pointers ?? []
-  const fields = new Map<string, Shape | undefined>()
+  const known = new Map<string, StructField>()
   return {
     type: 'struct',
     field(field) {
-      if (!fields.has(field)) {
-        const facts = fieldOf(definition, field)
-        fields.set(field, facts && shapeOfField(facts))
-      }
-      return fields.get(field)
-    },
-    isAlwaysThere(field) {
-      const type = fieldOf(definition, field)?.type ?? ''
-      return type.startsWith('io.') && schema[type]?.fields !== undefined && !pointers.includes(field)
+      const found = known.get(field)
+      if (found) return found
+      const facts = fieldOf(definition, field)
+      if (!facts) return undefined
+      const isStruct = facts.type.startsWith('io.') && schema[facts.type]?.fields !== undefined
+      const isAlwaysThere = isStruct && !pointers.includes(field)
+      const made = { shape: shapeOfField(facts), element: `f:${field}`, isAlwaysThere }
+      known.set(field, made)
+      return made
     },
   }
 }
@@ -75,6 +81,11 @@ function shapeOfType(type: string): Shape {
 const keyDefaults: Readonly<Record<string, Json>> = {
   'io.k8s.api.core.v1.ContainerPort': { protocol: 'TCP' },
   'io.k8s.api.core.v1.ServicePort': { protocol: 'TCP' },
+}
+
+/** An entry of a map, as a field. */
+export function entryOf(map: Shape & { type: 'map' }, key: string): StructField {
+  return { shape: map.item, element: `f:${key}`, isAlwaysThere: false }
 }
 
 /** A value of an object or undefined. */

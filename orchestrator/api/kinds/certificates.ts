@@ -1,5 +1,6 @@
 import { signingRequestPrinter } from '../print/cluster.ts'
 import type { CertificateSigningRequest } from '../types.ts'
+import type { User } from '../user.ts'
 import { validateApproval, validateSigningRequest, validateSigningRequestUpdate } from '../validate/certificate.ts'
 import { inGroup, specAndStatus, withoutGeneration } from './define.ts'
 import { statusSubresource } from './kind.ts'
@@ -15,6 +16,16 @@ function keepAllButConditions(request: CertificateSigningRequest, old: Certifica
   request.status = { ...old.status, ...(conditions ? { conditions } : {}) }
 }
 
+function askerOf({ name, uid, groups, extra }: User) {
+  const more = Object.entries(extra ?? {}).map(([key, values]) => [key, [...values]])
+  return {
+    username: name,
+    groups: [...groups],
+    ...(uid ? { uid } : {}),
+    ...(more.length > 0 ? { extra: Object.fromEntries(more) } : {}),
+  }
+}
+
 export const certificateSigningRequestKind = certificates<CertificateSigningRequest>({
   kind: 'CertificateSigningRequest',
   resource: 'certificatesigningrequests',
@@ -28,14 +39,7 @@ export const certificateSigningRequestKind = certificates<CertificateSigningRequ
       request.status = {}
       // Who asks is what the server knows, not what the request says.
       const { username: _n, uid: _u, groups: _g, extra: _e, ...wish } = request.spec
-      const extra = Object.entries(user.extra ?? {}).map(([key, values]): [string, string[]] => [key, [...values]])
-      request.spec = {
-        ...wish,
-        username: user.name,
-        ...(user.uid ? { uid: user.uid } : {}),
-        groups: [...user.groups],
-        ...(extra.length > 0 ? { extra: Object.fromEntries(extra) } : {}),
-      }
+      request.spec = { ...wish, ...askerOf(user) }
     },
     through: { approval: { before: keepAllButConditions, validate: validateApproval } },
     validate: validateSigningRequest,

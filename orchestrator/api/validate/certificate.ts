@@ -72,16 +72,29 @@ function contentOfSequence(der: Buffer): Buffer | undefined {
   return der.length >= 2 + bytes + length ? der.subarray(2 + bytes, 2 + bytes + length) : undefined
 }
 
-const pem =
-  /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([A-Za-z0-9+/=\s]+)-----END (?:NEW )?CERTIFICATE REQUEST-----\s*$/
+/**
+ * The DER of the first block in PEM of a request as it is stored; undefined when there is none, or one of another type:
+ * "NEW CERTIFICATE REQUEST" is another type, as to Go's encoding/pem and Kubernetes' ParseCSR.
+ */
+export function certificateRequestIn(base64: string | undefined): Buffer | undefined {
+  const lines = Buffer.from(base64 ?? '', 'base64')
+    .toString('latin1')
+    .split(/\r?\n/)
+  const begin = lines.findIndex((line) => line.startsWith('-----BEGIN '))
+  if (lines[begin]?.trimEnd() !== '-----BEGIN CERTIFICATE REQUEST-----') return undefined
+  const end = lines.findIndex((line, at) => at > begin && line.startsWith('-----END CERTIFICATE REQUEST-----'))
+  if (end < 0) return undefined
+  const body = lines.slice(begin + 1, end).filter((line) => !line.includes(':'))
+  const text = body.join('').replace(/\s/g, '')
+  return /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined
+}
 
 function validateRequest(request: string | undefined): Problem[] {
-  const text = Buffer.from(request ?? '', 'base64').toString('latin1')
-  const body = pem.exec(text)?.[1]
-  if (body === undefined) {
+  const der = certificateRequestIn(request)
+  if (der === undefined) {
     return [invalidValue('spec.request', request ?? '', 'PEM block type must be CERTIFICATE REQUEST')]
   }
-  return isSigningRequest(Buffer.from(body, 'base64'))
+  return isSigningRequest(der)
     ? []
     : [invalidValue('spec.request', request, 'asn1: structure error: no certificate request')]
 }

@@ -341,9 +341,17 @@ describe('what the server writes', () => {
   it('CertificateSigningRequest: who asks', () => {
     const kind = kindOf('CertificateSigningRequest')
     const spec = { request: '', signerName: 'a.b/c', username: 'root', groups: ['system:masters'] }
-    const request = decoded(kind, { spec })
+    const request = decoded(kind, { spec: { ...spec, uid: 'r', extra: { a: ['b'] } } })
     kind.strategy.beforeCreate?.(request, { user })
-    expect(request).toMatchObject({ spec: { username: 'somebody', groups: ['a'] } })
+    expect((request as KubeObject & { spec: object }).spec).toEqual({
+      request: '',
+      signerName: 'a.b/c',
+      username: 'somebody',
+      groups: ['a'],
+    })
+    const known = { ...user, uid: 'u', extra: { 'a.org/b': ['c', 'd'] } }
+    kind.strategy.beforeCreate?.(request, { user: known })
+    expect(request).toMatchObject({ spec: { uid: 'u', extra: { 'a.org/b': ['c', 'd'] } } })
   })
 
   it('LimitRange: a limit from the largest, a request from the limit', () => {

@@ -2,7 +2,8 @@
 import { checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { PodSpec } from '../types.ts'
 import { validateLabels } from './metadata.ts'
-import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { validateCount } from './selector.ts'
 
 type Toleration = NonNullable<PodSpec['tolerations']>[number]
 type NodeAffinity = NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>
@@ -80,25 +81,12 @@ function validateTerm({ matchExpressions, matchFields }: Term, field: string): P
 const operators = ['DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn']
 
 function validateExpression({ operator, values = [] }: Expression, field: string): Problem[] {
-  switch (operator) {
-    case 'In':
-    case 'NotIn':
-      return values.length > 0
-        ? []
-        : [required(`${field}.values`, "must be specified when `operator` is 'In' or 'NotIn'")]
-    case 'Exists':
-    case 'DoesNotExist':
-      return values.length === 0
-        ? []
-        : [notAllowed(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")]
-    case 'Gt':
-    case 'Lt':
-      return values.length === 1
-        ? []
-        : [required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'")]
-    default:
-      return [unsupported(`${field}.operator`, operator, operators)]
-  }
+  const problems = validateCount(operator, values, field)
+  if (problems) return problems
+  if (operator !== 'Gt' && operator !== 'Lt') return [unsupported(`${field}.operator`, operator, operators)]
+  return values.length === 1
+    ? []
+    : [required(`${field}.values`, "must be specified single value when `operator` is 'Lt' or 'Gt'")]
 }
 
 const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway']

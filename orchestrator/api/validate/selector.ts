@@ -17,6 +17,15 @@ export function validateSelector(selector: LabelSelector | undefined, field: str
 }
 
 function validateValues(operator: string, values: readonly string[], field: string): Problem[] {
+  return (
+    validateCount(operator, values, field) ?? [
+      invalidValue(`${field}.operator`, operator, 'not a valid selector operator'),
+    ]
+  )
+}
+
+/** Whether there are as many values as the operator takes; undefined for one that not all selectors know. */
+export function validateCount(operator: string, values: readonly string[], field: string): Problem[] | undefined {
   switch (operator) {
     case 'In':
     case 'NotIn':
@@ -29,7 +38,7 @@ function validateValues(operator: string, values: readonly string[], field: stri
         ? []
         : [notAllowed(`${field}.values`, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")]
     default:
-      return [invalidValue(`${field}.operator`, operator, 'not a valid selector operator')]
+      return undefined
   }
 }
 

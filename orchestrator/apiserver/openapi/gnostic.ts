@@ -2,6 +2,7 @@
  * The OpenAPI 2.0 document as gnostic's protobuf message, which every kubectl asks for and old ones insist on.
  * Field numbers: github.com/google/gnostic-models openapiv2/OpenAPIv2.proto.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { OpenApiSchema } from './definitions.ts'
 import type { Document2, Operation2, Parameter2 } from './documents.ts'
 
@@ -42,14 +43,29 @@ function extensions(field: number, source: object): Message {
   return entries(field, found, (value) => text(2, JSON.stringify(value)))
 }
 
-/** The bytes of the document. */
-export function encodeGnostic(document: Document2): Uint8Array {
+/** The bytes of the document. It is long: others get their turn meanwhile. */
+export async function encodeGnostic(document: Document2): Promise<Uint8Array> {
   return Buffer.concat([
     ...text(1, document.swagger),
     ...message(2, [...text(1, document.info.title), ...text(2, document.info.version)]),
-    ...message(8, entries(2, document.paths, pathItem)),
-    ...message(9, entries(1, document.definitions, schema)),
+    ...message(8, await manyEntries(2, document.paths, pathItem)),
+    ...message(9, await manyEntries(1, document.definitions, schema)),
   ])
+}
+
+const atOnce = 32
+
+async function manyEntries<T>(
+  field: number,
+  map: Readonly<Record<string, T>>,
+  encode: (value: T) => Message,
+): Promise<Message> {
+  const encoded: Uint8Array[] = []
+  for (const [at, [name, value]] of Object.entries(map).entries()) {
+    if (at % atOnce === 0) await setImmediate()
+    encoded.push(...entries(field, { [name]: value }, encode))
+  }
+  return encoded
 }
 
 const methodFields: Readonly<Record<string, number>> = { get: 2, put: 3, post: 4, delete: 5, patch: 8 }

@@ -9,7 +9,7 @@ import { badRequest, internalError, invalid } from '../../api/status.ts'
 import type { Node, Pod } from '../../api/types.ts'
 import { invalidValue, notAllowed, type Problem, required } from '../../api/validate/problem.ts'
 import type { ObjectPlace } from '../objects.ts'
-import { booleanOf, numberOf } from '../query.ts'
+import { booleanOf, numberOf } from '../parameters.ts'
 import type { Registry } from '../registry.ts'
 import { getStored } from '../stored.ts'
 

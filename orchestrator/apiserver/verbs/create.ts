@@ -1,5 +1,6 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
 import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
+import { generatedName } from '../../api/generated-name.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
@@ -96,7 +97,7 @@ function newMetadata(registry: Registry, { kind, namespace }: Collection, object
   if (namespace !== undefined && given.namespace && given.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request')
   }
-  const name = given.name || (given.generateName ? generatedName(registry, given.generateName) : undefined)
+  const name = given.name || (given.generateName ? generatedName(given.generateName, registry.random) : undefined)
   return {
     ...given,
     ...(name ? { name } : {}),
@@ -105,14 +106,4 @@ function newMetadata(registry: Registry, { kind, namespace }: Collection, object
     creationTimestamp: timestamp(registry.clock),
     ...(kind.strategy.isNewGeneration ? { generation: 1 } : {}),
   }
-}
-
-/** Letters and digits that spell no words and are not mistaken for each other. */
-const alphabet = 'bcdfghjklmnpqrstvwxz2456789'
-const longestBase = 63 - 5
-
-/** Source: k8s.io/apiserver/pkg/storage/names/generate.go. */
-function generatedName(registry: Registry, base: string): string {
-  const letters = Array.from({ length: 5 }, () => alphabet[registry.random(alphabet.length)])
-  return base.slice(0, longestBase) + letters.join('')
 }

@@ -43,11 +43,11 @@ export async function reachRevision(registry: Registry, resourceVersion: string 
   if (broadcaster.revision < asked) throw revisionTooLarge(asked, broadcaster.revision)
 }
 
-/** A resourceVersion as a number; 0 when unset. Throws BAD_REQUEST. */
-export function parseRevision(text: string | undefined): number {
+/** A resourceVersion as a number; 0 when unset. `where` goes before what is wrong. Throws BAD_REQUEST. */
+export function parseRevision(text: string | undefined, where = ''): number {
   if (text === undefined || text === '') return 0
   if (/^[0-9]{1,15}$/.test(text)) return Number(text)
   throw badRequest(
-    `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    `${where}resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
   )
 }

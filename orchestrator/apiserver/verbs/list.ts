@@ -1,18 +1,18 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { badRequest, expired } from '../../api/status.ts'
+import { badRequest, expired, expiredPage, revisionTooLarge } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { Range, RangeOptions, StoreRecord } from '../../store/store.ts'
 import { fromStored, keyOf } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import { type Selection, type SelectorTexts, selectionOf } from '../selection.ts'
+import { reachNewest } from '../stored.ts'
+import { anyRevision, type ContinueToken, readToken, refusal, writeToken } from './continue-token.ts'
 import type { Collection } from './create.ts'
 import { parseRevision, reachRevision } from './get.ts'
+import { checkList, type RevisionQuery } from './list-options.ts'
 
-export interface ListQuery extends SelectorTexts {
+export interface ListQuery extends SelectorTexts, RevisionQuery {
   readonly limit?: number
-  readonly continue?: string
-  readonly resourceVersion?: string
-  readonly resourceVersionMatch?: string
 }
 
 export interface Listed {
@@ -28,130 +28,126 @@ export function prefixOf({ kind, namespace }: Collection): string {
   return kind.namespaced && namespace !== undefined ? `${kind.storedAt}${namespace}/` : kind.storedAt
 }
 
+interface Listing {
+  readonly query: ListQuery
+  readonly selection: Selection
+  /** At most so many; 0 is all. */
+  readonly limit: number
+}
+
 /**
  * The objects of a collection, in order of namespace and name. From memory, unless the query asks for the past: a
- * further page, or an exact revision. Throws GONE, TIMEOUT, BAD_REQUEST.
+ * further page, or an exact revision. Throws GONE, TIMEOUT, BAD_REQUEST, INVALID.
  */
 export async function listObjects(registry: Registry, collection: Collection, query: ListQuery): Promise<Listed> {
+  checkList(query)
+  const { resourceVersion, resourceVersionMatch: match } = query
   const selection = selectionOf(collection.servedAs ?? collection.kind, query)
-  checkMatch(query)
-  if (query.continue) return listFurther(registry, collection, { query, selection, token: readToken(query.continue) })
-  const asked = parseRevision(query.resourceVersion)
-  await reachRevision(registry, query.resourceVersion)
+  // Kubernetes' cache has no pages for who takes any state.
+  const limit = resourceVersion === '0' && !query.continue ? 0 : Math.max(0, query.limit ?? 0)
+  const listing: Listing = { query, selection, limit }
+  if (query.continue) return listFurther(registry, collection, { ...listing, token: readToken(query.continue) })
+  const asked = revisionOf(resourceVersion)
+  const isExact = match === 'Exact' || (asked > 0 && limit > 0 && !match)
+  if (!isExact) {
+    await reachRevision(registry, resourceVersion)
+    return listNewest(registry, collection, listing)
+  }
+  return listAt(registry, collection, { ...listing, revision: asked, from: prefixOf(collection) })
+}
+
+/** Throws BAD_REQUEST. */
+function revisionOf(text: string | undefined): number {
+  return parseRevision(text, 'invalid resource version: ')
+}
+
+/** From the key of this on; everything when left out. */
+type From = { readonly from?: string }
+
+function listNewest(registry: Registry, collection: Collection, { selection, limit, from }: Listing & From): Listed {
   const { revision } = registry.broadcaster
-  const isExact = query.resourceVersionMatch === 'Exact' || (asked > 0 && query.limit && !query.resourceVersionMatch)
-  if (isExact && asked > 0 && asked !== revision) {
-    return listFurther(registry, collection, {
-      query,
-      selection,
-      token: { revision: asked, from: prefixOf(collection) },
-    })
-  }
-  const all = candidates(registry, collection, selection)
+  const entries = candidates(registry, collection, selection)
+  const wanted = from === undefined ? entries : entries.filter(({ key }) => key >= from)
+  const all = wanted.map(({ value }) => value)
   const found = selection.isEverything ? all : all.filter((object) => selection.matches(object))
-  return page(found, { revision, query, selection })
-}
-
-function candidates(registry: Registry, collection: Collection, selection: Selection): KubeObject[] {
-  const cache = registry.cacheOf(collection.kind)
-  const { namespace, kind } = collection
-  if (selection.name !== undefined && (namespace !== undefined || !kind.namespaced)) {
-    const entry = cache.get(keyOf({ ...collection, name: selection.name }))
-    return entry ? [entry.value] : []
-  }
-  return cache.listBelow(prefixOf(collection)).map(({ value }) => value)
-}
-
-function page(
-  found: readonly KubeObject[],
-  { revision, query, selection }: { revision: number; query: ListQuery; selection: Selection },
-): Listed {
-  const limit = query.limit ?? 0
-  if (limit <= 0 || found.length <= limit) return { items: found, revision }
+  if (limit === 0 || found.length <= limit) return { items: found, revision }
   const items = found.slice(0, limit)
   return {
     items,
     revision,
-    continue: writeToken({ revision, after: items.at(-1) }),
+    continue: tokenAfter(items.at(-1), revision),
     // With a selector, Kubernetes does not count what is left.
     ...(selection.isEverything ? { remaining: found.length - limit } : {}),
   }
 }
 
-interface Token {
-  revision: number
-  /** The first key of the page. */
-  from: string
-}
-
-interface TokenText {
-  v: string
-  rv: number
-  /** `namespace/name` (or name) of the last item. */
-  start: string
-}
-
-function writeToken({ revision, after }: { revision: number; after: KubeObject | undefined }): string {
-  const { namespace, name } = after?.metadata ?? {}
-  const token: TokenText = {
-    v: 'meta.k8s.io/v1',
-    rv: revision,
-    start: namespace ? `${namespace}/${name}` : (name ?? ''),
+function candidates(registry: Registry, collection: Collection, selection: Selection) {
+  const cache = registry.cacheOf(collection.kind)
+  const { namespace, kind } = collection
+  if (selection.name !== undefined && (namespace !== undefined || !kind.namespaced)) {
+    const entry = cache.get(keyOf({ ...collection, name: selection.name }))
+    return entry ? [entry] : []
   }
-  return Buffer.from(JSON.stringify(token)).toString('base64url')
+  return cache.listBelow(prefixOf(collection))
 }
 
-function readToken(text: string): { revision: number; start: string } {
-  try {
-    const token = JSON.parse(Buffer.from(text, 'base64url').toString()) as Partial<TokenText>
-    if (token.v === 'meta.k8s.io/v1' && Number.isSafeInteger(token.rv) && typeof token.start === 'string') {
-      return { revision: token.rv ?? 0, start: token.start }
-    }
-  } catch {
-    // Answered below: whatever is wrong with it, it is not a token of ours.
-  }
-  throw badRequest('continue key is not valid: the token cannot be read')
+function tokenAfter(object: KubeObject | undefined, revision: number): string {
+  const { namespace, name = '' } = object?.metadata ?? {}
+  return writeToken({ revision, after: namespace ? `${namespace}/${name}` : name })
 }
 
-interface Further {
-  query: ListQuery
-  selection: Selection
-  token: Token | { revision: number; start: string }
-}
-
-/** Pages at an older revision come from the store; what has not changed since is not decoded again. */
+/** The next page: of the state that the token is of, or of the newest. */
 async function listFurther(
   registry: Registry,
   collection: Collection,
-  { query, selection, token }: Further,
+  { token, ...listing }: Listing & { readonly token: ContinueToken },
 ): Promise<Listed> {
-  const prefix = prefixOf(collection)
-  // The key after `start` is the one with the smallest possible character added.
-  const from = 'from' in token ? token.from : `${collection.kind.storedAt}${token.start}\u0000`
-  if (!from.startsWith(prefix)) throw badRequest('continue key is not valid: it is of another collection')
-  const limit = query.limit ?? 0
+  const { resourceVersion } = listing.query
+  if (resourceVersion && resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue')
+  }
+  // The key after `after` is the one with the smallest possible character added.
+  const from = `${collection.kind.storedAt}${token.after}\u0000`
+  if (!from.startsWith(prefixOf(collection))) throw refusal('it is of another collection')
+  if (token.revision > 0) return listAt(registry, collection, { ...listing, revision: token.revision, from, token })
+  await reachNewest(registry)
+  return listNewest(registry, collection, { ...listing, from })
+}
+
+interface Exact extends Listing {
+  readonly revision: number
+  /** The first key. */
+  readonly from: string
+  /** Unset on a first page. */
+  readonly token?: ContinueToken
+}
+
+/** The state at exactly that revision. Throws GONE, TIMEOUT. */
+async function listAt(registry: Registry, collection: Collection, exact: Exact): Promise<Listed> {
+  await reachNewest(registry)
+  const { revision } = registry.broadcaster
+  if (exact.revision > revision) throw revisionTooLarge(exact.revision, revision)
+  return exact.revision === revision ? listNewest(registry, collection, exact) : listPast(registry, collection, exact)
+}
+
+/** From the store; what has not changed since is not decoded again. */
+async function listPast(registry: Registry, collection: Collection, exact: Exact): Promise<Listed> {
+  const { revision, selection, limit } = exact
   const items: KubeObject[] = []
-  let next = from
-  for (;;) {
-    const range = await rangeAt(registry, prefix, {
-      revision: token.revision,
+  for (let next = exact.from; ; ) {
+    const range = await rangeAt(registry, prefixOf(collection), {
+      revision,
       from: next,
-      isPage: query.continue !== undefined,
+      ...(exact.token ? { token: exact.token } : {}),
       ...(limit > 0 ? { limit: limit * 2 } : {}),
     })
     for (const record of range.records) {
       const object = decodeRecord(registry, collection, record)
       if (!selection.matches(object)) continue
-      if (limit > 0 && items.length === limit) {
-        return {
-          items,
-          revision: token.revision,
-          continue: writeToken({ revision: token.revision, after: items.at(-1) }),
-        }
-      }
+      if (limit > 0 && items.length === limit) return { items, revision, continue: tokenAfter(items.at(-1), revision) }
       items.push(object)
     }
-    if (!range.more) return { items, revision: token.revision }
+    if (!range.more) return { items, revision }
     next = `${range.records.at(-1)?.key}\u0000`
   }
 }
@@ -164,32 +160,19 @@ function decodeRecord(registry: Registry, { kind }: Collection, record: StoreRec
 interface RangeAt extends RangeOptions {
   readonly revision: number
   readonly from: string
-  readonly isPage: boolean
+  readonly token?: ContinueToken
 }
 
-async function rangeAt(registry: Registry, prefix: string, { isPage, ...options }: RangeAt): Promise<Range> {
+/** Who was on his way through the pages may go on with what is there now. */
+const pageExpired =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.'
+
+async function rangeAt(registry: Registry, prefix: string, { token, ...options }: RangeAt): Promise<Range> {
   try {
     return await registry.store.range(prefix, options)
   } catch (error) {
     if (!hasCode(error, 'COMPACTED')) throw error
-    throw expired(
-      isPage
-        ? 'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.'
-        : 'The resourceVersion for the provided list is too old.',
-    )
-  }
-}
-
-function checkMatch({ resourceVersion, resourceVersionMatch, continue: token }: ListQuery): void {
-  if (resourceVersionMatch === undefined || resourceVersionMatch === '') return
-  if (token) throw badRequest('resourceVersionMatch is forbidden when continue is provided')
-  if (!resourceVersion) throw badRequest('resourceVersionMatch is forbidden unless resourceVersion is provided')
-  if (resourceVersionMatch !== 'Exact' && resourceVersionMatch !== 'NotOlderThan') {
-    throw badRequest(
-      `resourceVersionMatch: Unsupported value: ${JSON.stringify(resourceVersionMatch)}: supported values: "Exact", "NotOlderThan"`,
-    )
-  }
-  if (resourceVersionMatch === 'Exact' && resourceVersion === '0') {
-    throw badRequest('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"')
+    if (!token) throw expired('The resourceVersion for the provided list is too old.')
+    throw expiredPage(pageExpired, writeToken({ revision: anyRevision, after: token.after }))
   }
 }

@@ -2,6 +2,7 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { messageOf } from '../../../runtime/base/errors.ts'
 import { authError } from '../errors.ts'
 
 export type TokenAlgorithm = 'ES256' | 'RS256'
@@ -22,9 +23,10 @@ export interface TokenKeys {
 
 /**
  * Reads `sa.key` in `folder`, or makes it (ES256) the first time. `sa.pub` may hold further public keys, one PEM block
- * each: their tokens are believed until they expire. Throws BAD_TOKEN_KEY for a key that is neither ES256 nor RS256.
+ * each, and so may `morePems`: their tokens are believed until they expire. Throws BAD_TOKEN_KEY for a key that is
+ * neither ES256 nor RS256.
  */
-export function openTokenKeys(folder: string): TokenKeys {
+export function openTokenKeys(folder: string, morePems: readonly string[] = []): TokenKeys {
   const keyFile = join(folder, 'sa.key')
   const publicFile = join(folder, 'sa.pub')
   mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -33,8 +35,24 @@ export function openTokenKeys(folder: string): TokenKeys {
     writeOwn(publicFile, publicKey.export({ type: 'spki', format: 'pem' }).toString())
     writeOwn(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
   }
-  const others = existsSync(publicFile) ? blocksOf(readFileSync(publicFile, 'utf8')) : []
-  return tokenKeys(createPrivateKey(readFileSync(keyFile)), others.map(createPublicKey))
+  const others = existsSync(publicFile) ? [readFileSync(publicFile, 'utf8')] : []
+  return readTokenKeys(readFileSync(keyFile, 'utf8'), [...others, ...morePems])
+}
+
+/** The same from texts: a private key, and what holds further keys, public or private. Throws BAD_TOKEN_KEY. */
+export function readTokenKeys(signingPem: string, otherPems: readonly string[]): TokenKeys {
+  return tokenKeys(
+    read(createPrivateKey, signingPem),
+    otherPems.flatMap(blocksOf).map((pem) => read(createPublicKey, pem)),
+  )
+}
+
+function read(open: (pem: string) => KeyObject, pem: string): KeyObject {
+  try {
+    return open(pem)
+  } catch (error) {
+    throw authError('BAD_TOKEN_KEY', `read a key for tokens: ${messageOf(error)}`, error)
+  }
 }
 
 /** The same from keys at hand. */
@@ -60,7 +78,7 @@ function algorithmOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): To
   )
 }
 
-const blocksOf = (pem: string) => pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? []
+const blocksOf = (pem: string): string[] => pem.match(/-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g) ?? []
 
 function writeOwn(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 })

@@ -4,7 +4,6 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -13,6 +12,8 @@ import {
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { groupFolders } from '../../system/group-folders.ts'
+import { patient } from '../../system/patience.ts'
 
 /** The runtime under test, as an engine finds it. */
 export const coracleOci = resolve(import.meta.dirname, '../../../bin/coracle-oci')
@@ -54,7 +55,7 @@ export async function aSandbox(name: string): Promise<Sandbox> {
     rootfs,
     cgroup,
     run(words, { input = '', env = {} } = {}) {
-      const options = { encoding: 'utf8', timeout: 40_000, input, env: { ...process.env, ...env } } as const
+      const options = { encoding: 'utf8', timeout: patient(40_000), input, env: { ...process.env, ...env } } as const
       const { status, stdout, stderr } = spawnSync('nsenter', [...enter, ...words], options)
       return { status, stdout, stderr }
     },
@@ -93,8 +94,8 @@ function makeRoot(rootfs: string): string {
 }
 
 function removeGroups(cgroup: string): void {
-  for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    spawnSync('find', [`/sys/fs/cgroup/${hierarchy}/${cgroup}`, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';'])
+  for (const folder of groupFolders(cgroup)) {
+    spawnSync('find', [folder, '-depth', '-type', 'd', '-exec', 'rmdir', '{}', ';'])
   }
 }
 

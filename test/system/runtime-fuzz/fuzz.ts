@@ -64,7 +64,7 @@ export function fuzzProcess(on: Fixture, runs: number): { accepted: number; refu
     const { text, fields } = mutate({ process: base.process } as OciSpec, changes)
     try {
       const process = validateProcess((JSON.parse(text) as { process?: unknown }).process)
-      recordExec({ spec: base, process, cgroup: { join: [] }, ownsStdio: true }).tape.encode()
+      recordExec({ spec: base, process, cgroup: { join: [] }, stdio: 'pipes' }).tape.encode()
       counts.accepted++
     } catch (error) {
       expectClear(error, fields)
@@ -86,7 +86,7 @@ function take(text: string, fields: readonly string[]): OciSpec | undefined {
       bundle: '/none',
       cgroup: { join: [], views: [] },
       emptyFolder: '/none',
-      ownsStdio: true,
+      stdio: 'pipes',
     }).tape.encode()
     return spec
   } catch (error) {

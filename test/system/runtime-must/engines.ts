@@ -1,17 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  writeFileSync,
-} from 'node:fs'
-import { join, resolve } from 'node:path'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import type { OciSpec } from '../../../runtime/index.ts'
 import { specText } from '../../../runtime/spec/exact-json.ts'
+import { groupFolders } from '../group-folders.ts'
+import { patient } from '../patience.ts'
 import { aFixture, type Fixture } from '../runtime-fixture.ts'
 
 /** What came of a container, or of the attempt to make one. */
@@ -92,23 +85,24 @@ function rootedGroup(spec: OciSpec): OciSpec {
 function spawn(folder: string, program: string, args: string[]) {
   const [out, err] = ['out', 'err'].map((name) => join(folder, `${name}${count++}`)) as [string, string]
   const [outFd, errFd] = [openSync(out, 'w'), openSync(err, 'w')]
-  const { status } = spawnSync(program, args, { timeout: 20_000, stdio: ['ignore', outFd, errFd] })
+  const { status } = spawnSync(program, args, { timeout: patient(20_000), stdio: ['ignore', outFd, errFd] })
   for (const fd of [outFd, errFd]) closeSync(fd)
   return { status, stdout: readFileSync(out, 'utf8'), stderr: readFileSync(err, 'utf8') }
 }
 
 /** runc leaves the groups above its containers, in hierarchies that are not ours as well. */
 export function removeGroups(name: string): void {
-  for (const hierarchy of readdirSync('/sys/fs/cgroup')) {
-    const above = join('/sys/fs/cgroup', hierarchy, 'coracle')
-    const group = join(above, name)
-    if (!existsSync(group)) continue
+  for (const group of groupFolders(join('coracle', name))) {
+    const above = dirname(group)
     for (const inner of readdirSync(group, { withFileTypes: true })) {
       if (inner.isDirectory()) rmdirSync(join(group, inner.name))
     }
     rmdirSync(group)
     // Our own runtime never makes a group there.
-    if (hierarchy === 'systemd' && readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile()))
+    if (
+      dirname(above) === '/sys/fs/cgroup/systemd' &&
+      readdirSync(above, { withFileTypes: true }).every((entry) => entry.isFile())
+    )
       rmdirSync(above)
   }
 }
