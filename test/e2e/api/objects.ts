@@ -46,6 +46,14 @@ export const creating: readonly Command[] = [
   command('run never --image=x:1 --dry-run=client -o yaml', /^kind: Pod$/m),
   command('autoscale deployment web --min=1 --max=3 --cpu-percent=50', /autoscaled/),
   command('expose deployment web --port=80', /^service\/web exposed/),
+  command('create service clusterip fixed --tcp=80 --clusterip=10.96.0.77', made('service')),
+  command('delete service fixed', /deleted/),
+  command('create service clusterip fixed --tcp=80 --clusterip=10.96.0.77', made('service')),
+  command('delete service fixed', /deleted/),
+  command('create --raw /api/v1/namespaces -f -', /unrecognized \(must be of type Namespace\): .*json parse error/, {
+    code: 1,
+    input: 'kind: Pod',
+  }),
 ]
 
 export const applying: readonly Command[] = [
@@ -90,6 +98,15 @@ export const changing: readonly Command[] = [
   }),
   command('get configmap cm -o jsonpath={.data}', /^\{"a":"1","b":"2","d":"4"\}$/),
   command('patch configmap cm -p {}', /patched \(no change\)/),
+  command('patch configmap cm -p {"metadata":{"labels":"x"}}', /cannot restore map from string/, { code: 1 }),
+  command(
+    'patch configmap cm -p {"metadata":{"name":"other"}}',
+    /\(other\) does not match the name on the URL \(cm\)/,
+    {
+      code: 1,
+    },
+  ),
+  command('replace -f -', /^configmap\/applied replaced/, { input: configMap({ a: '4' }, { resourceVersion: '0' }) }),
   command('annotate configmap cm note=edited-before', /annotate/),
   command('edit configmap cm', /^configmap\/cm edited/),
   command('get configmap cm -o jsonpath={.metadata.annotations.note}', /^edited-after$/),
@@ -138,7 +155,9 @@ export const reading: readonly Command[] = [
   command('get configmaps -l app=pruned', /pruned-two/, { since: 25 }),
   command('get configmaps -l app!=pruned,app', /^$/),
   command('get configmaps --field-selector=metadata.name=cm', /^cm\s/m),
-  command('get configmaps --field-selector=data=1', /field label not supported/, { code: 1 }),
+  command('get configmaps --field-selector=data=1', /selector "data=1": "data" is not a known field selector/, {
+    code: 1,
+  }),
   command('get configmaps -A --output-watch-events --watch --request-timeout=2s', /ADDED/),
   command('get all', /^deployment.apps\/web\s/m),
   command('get deployments,services -L app', /APP/),
