@@ -9,6 +9,7 @@ type Target = NonNullable<Metric['resource']>['target']
 type Value = NonNullable<Current['resource']>['current']
 type Reference = NonNullable<Metric['object']>['describedObject']
 
+/** What is wanted or was measured, under the names of v1. */
 interface FlatSource {
   name?: string
   container?: string
@@ -16,61 +17,87 @@ interface FlatSource {
   selector?: LabelSelector
   metricSelector?: LabelSelector
   target?: Reference
-  targetValue?: string
   averageValue?: string
+  targetValue?: string
   targetAverageValue?: string
   targetAverageUtilization?: number
-}
-
-interface FlatValue {
-  name?: string
-  container?: string
-  metricName?: string
-  selector?: LabelSelector
-  metricSelector?: LabelSelector
-  target?: Reference
   currentValue?: string
-  averageValue?: string
   currentAverageValue?: string
   currentAverageUtilization?: number
 }
 
-interface Flat<Source> {
+interface Flat {
   type: string
-  resource?: Source
-  containerResource?: Source
-  pods?: Source
-  object?: Source
-  external?: Source
+  resource?: FlatSource
+  containerResource?: FlatSource
+  pods?: FlatSource
+  object?: FlatSource
+  external?: FlatSource
 }
 
 /** autoscaling/v1 MetricSpec. */
-export type FlatMetric = Flat<FlatSource>
+export type FlatMetric = Flat
 /** autoscaling/v1 MetricStatus. */
-export type FlatStatus = Flat<FlatValue>
+export type FlatStatus = Flat
+
+/** A metric of v2 in v1's shape. */
+export function flatMetric(metric: Metric): FlatMetric {
+  return flatten(metric, {
+    value: 'targetValue',
+    average: 'targetAverageValue',
+    utilization: 'targetAverageUtilization',
+  })
+}
+
+/** A measurement of v2 in v1's shape. */
+export function flatStatus(current: Current): FlatStatus {
+  return flatten(current, {
+    value: 'currentValue',
+    average: 'currentAverageValue',
+    utilization: 'currentAverageUtilization',
+  })
+}
+
+/** A metric of v1 in v2's shape. */
+export function metricOf(flat: FlatMetric): Metric {
+  return unfold(flat, (source) => ({ target: targetOf(source) }))
+}
+
+/** A measurement of v1 in v2's shape. */
+export function statusOf(flat: FlatStatus): Current {
+  return unfold(flat, (source) => ({ current: currentOf(source) }))
+}
 
 /** Without what is not set. */
 function set<T extends object>(fields: { [Field in keyof T]: T[Field] | undefined }): T {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T
 }
 
-/** A metric of v2 in v1's shape. */
-export function flatMetric(metric: Metric): FlatMetric {
-  const { type, resource, containerResource, pods, object, external } = metric
-  return set<FlatMetric>({
+/** What v1 calls the three amounts. */
+type Names = Readonly<Record<'value' | 'average' | 'utilization', keyof FlatSource>>
+
+function flatten(source: Metric | Current, { value, average, utilization }: Names): Flat {
+  const { type, resource, containerResource, pods, object, external } = source
+  const usageOf = (each: { target: Target } | { current: Value }) => {
+    const { averageUtilization, averageValue } = amountsOf(each)
+    return { [utilization]: averageUtilization, [average]: averageValue }
+  }
+  return set<Flat>({
     type,
-    resource: resource && { name: resource.name, ...usageTarget(resource.target) },
-    containerResource: containerResource && {
-      name: containerResource.name,
-      container: containerResource.container,
-      ...usageTarget(containerResource.target),
-    },
+    resource: resource && set<FlatSource>({ name: resource.name, ...usageOf(resource) }),
+    containerResource:
+      containerResource &&
+      set<FlatSource>({
+        name: containerResource.name,
+        container: containerResource.container,
+        ...usageOf(containerResource),
+      }),
     pods:
       pods &&
       set<FlatSource>({
         metricName: pods.metric.name,
         selector: pods.metric.selector,
-        targetAverageValue: pods.target.averageValue,
+        [average]: amountsOf(pods).averageValue,
       }),
     object:
       object &&
@@ -78,45 +105,55 @@ export function flatMetric(metric: Metric): FlatMetric {
         target: object.describedObject,
         metricName: object.metric.name,
         selector: object.metric.selector,
-        targetValue: object.target.value,
-        averageValue: object.target.averageValue,
+        [value]: amountsOf(object).value,
+        averageValue: amountsOf(object).averageValue,
       }),
     external:
       external &&
       set<FlatSource>({
         metricName: external.metric.name,
         metricSelector: external.metric.selector,
-        targetValue: external.target.value,
-        targetAverageValue: external.target.averageValue,
+        [value]: amountsOf(external).value,
+        [average]: amountsOf(external).averageValue,
       }),
   })
 }
 
-function usageTarget({ averageUtilization, averageValue }: Target): FlatSource {
-  return set<FlatSource>({ targetAverageUtilization: averageUtilization, targetAverageValue: averageValue })
-}
+const amountsOf = (source: { target: Target } | { current: Value }): Value =>
+  'target' in source ? source.target : source.current
 
-/** A metric of v1 in v2's shape. */
-export function metricOf({ type, resource, containerResource, pods, object, external }: FlatMetric): Metric {
-  return set<Metric>({
+function unfold<Amounts extends { target: Target } | { current: Value }>(
+  { type, resource, containerResource, pods, object, external }: Flat,
+  amountsIn: (source: FlatSource) => Amounts,
+) {
+  const nameIn = ({ name = '' }: FlatSource) => ({ name })
+  return {
     type,
-    resource: resource && { name: resource.name ?? '', target: targetOf(resource) },
-    containerResource: containerResource && {
-      name: containerResource.name ?? '',
-      container: containerResource.container ?? '',
-      target: targetOf(containerResource),
-    },
-    pods: pods && { metric: named(pods), target: targetOf(pods) },
-    object: object && {
-      describedObject: object.target ?? { kind: '', name: '' },
-      metric: named(object),
-      target: targetOf(object),
-    },
-    external: external && { metric: named(external), target: targetOf(external) },
-  })
+    ...(resource ? { resource: { ...nameIn(resource), ...amountsIn(resource) } } : {}),
+    ...(containerResource
+      ? {
+          containerResource: {
+            ...nameIn(containerResource),
+            container: containerResource.container ?? '',
+            ...amountsIn(containerResource),
+          },
+        }
+      : {}),
+    ...(pods ? { pods: { metric: named(pods), ...amountsIn(pods) } } : {}),
+    ...(object
+      ? {
+          object: {
+            describedObject: object.target ?? { kind: '', name: '' },
+            metric: named(object),
+            ...amountsIn(object),
+          },
+        }
+      : {}),
+    ...(external ? { external: { metric: named(external), ...amountsIn(external) } } : {}),
+  }
 }
 
-const named = ({ metricName = '', selector, metricSelector }: FlatSource | FlatValue) => {
+const named = ({ metricName = '', selector, metricSelector }: FlatSource) => {
   const labels = selector ?? metricSelector
   return { name: metricName, ...(labels ? { selector: labels } : {}) }
 }
@@ -129,68 +166,7 @@ function targetOf({ targetAverageUtilization, targetAverageValue, averageValue, 
   return set<Target>({ type: 'Value', value: targetValue })
 }
 
-/** A measurement of v2 in v1's shape. */
-export function flatStatus({ type, resource, containerResource, pods, object, external }: Current): FlatStatus {
-  return set<FlatStatus>({
-    type,
-    resource: resource && { name: resource.name, ...usageValue(resource.current) },
-    containerResource: containerResource && {
-      name: containerResource.name,
-      container: containerResource.container,
-      ...usageValue(containerResource.current),
-    },
-    pods:
-      pods &&
-      set<FlatValue>({
-        metricName: pods.metric.name,
-        selector: pods.metric.selector,
-        currentAverageValue: pods.current.averageValue,
-      }),
-    object:
-      object &&
-      set<FlatValue>({
-        target: object.describedObject,
-        metricName: object.metric.name,
-        selector: object.metric.selector,
-        currentValue: object.current.value,
-        averageValue: object.current.averageValue,
-      }),
-    external:
-      external &&
-      set<FlatValue>({
-        metricName: external.metric.name,
-        metricSelector: external.metric.selector,
-        currentValue: external.current.value,
-        currentAverageValue: external.current.averageValue,
-      }),
-  })
-}
-
-function usageValue({ averageUtilization, averageValue }: Value): FlatValue {
-  return set<FlatValue>({ currentAverageUtilization: averageUtilization, currentAverageValue: averageValue })
-}
-
-/** A measurement of v1 in v2's shape. */
-export function statusOf({ type, resource, containerResource, pods, object, external }: FlatStatus): Current {
-  return set<Current>({
-    type,
-    resource: resource && { name: resource.name ?? '', current: currentOf(resource) },
-    containerResource: containerResource && {
-      name: containerResource.name ?? '',
-      container: containerResource.container ?? '',
-      current: currentOf(containerResource),
-    },
-    pods: pods && { metric: named(pods), current: currentOf(pods) },
-    object: object && {
-      describedObject: object.target ?? { kind: '', name: '' },
-      metric: named(object),
-      current: currentOf(object),
-    },
-    external: external && { metric: named(external), current: currentOf(external) },
-  })
-}
-
-function currentOf({ currentAverageUtilization, currentAverageValue, averageValue, currentValue }: FlatValue): Value {
+function currentOf({ currentAverageUtilization, currentAverageValue, averageValue, currentValue }: FlatSource): Value {
   return set<Value>({
     averageUtilization: currentAverageUtilization,
     averageValue: currentAverageValue ?? averageValue,
