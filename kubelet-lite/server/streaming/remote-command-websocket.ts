@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { endQuietly } from './remote-command-spdy.ts'
 import type { RemoteCommandRequest, RemoteCommandStreams } from './remote-command-streams.ts'
 import { readSizes, sizeFeed } from './resize.ts'
@@ -16,6 +17,12 @@ const protocols = [
 ]
 const channels = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4 } as const
 
+/**
+ * client-go before 1.34 begins to read before it has made its streams, and throws away what comes for those that it does
+ * not know yet ("Unknown stream id 1, discarding message"; kubernetes/kubernetes#131203): a command may have ended by then.
+ */
+const beforeStreamsMilliseconds = 20
+
 /** As `acceptRemoteCommand`, over WebSocket: each purpose has a channel with a fixed number. */
 export async function acceptOverWebSocket(o: RemoteCommandRequest): Promise<RemoteCommandStreams> {
   const { request, socket, head, wanted } = o
@@ -30,6 +37,7 @@ export async function acceptOverWebSocket(o: RemoteCommandRequest): Promise<Remo
   const error = connection.writer(channels.error)
   // An empty message on the first channel tells clients that wait for it that the streams are there.
   ;(stdout ?? stderr ?? error).write(Buffer.alloc(0))
+  await sleep(beforeStreamsMilliseconds)
   return {
     ...(stdin ? { stdin } : {}),
     ...(stdout ? { stdout } : {}),

@@ -74,6 +74,17 @@ describe('acceptRemoteCommand over WebSocket', () => {
     expect(client.messages[0]).toEqual(Buffer.from([1]))
   })
 
+  it('a client that reads before it has made its streams has time to make them', async () => {
+    const { host, accepted } = await aCommand()
+    const client = await aWebSocket(host, ['v4.channel.k8s.io'])
+    const opened = performance.now()
+    const streams = await accepted
+    // Both ends of this connection are here: the server has been open at least for as long.
+    expect(performance.now() - opened).toBeGreaterThan(10)
+    expect(client.messages).toEqual([Buffer.from([1])])
+    await streams.finish(exitStatus(0))
+  })
+
   it('v5: channel 255 ends the input alone', async () => {
     const { host, accepted } = await aCommand()
     const client = await aWebSocket(host, ['v5.channel.k8s.io'])
