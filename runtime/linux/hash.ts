@@ -20,12 +20,12 @@ export function sha256(): PooledHash {
   const context = own('uintptr_t EVP_MD_CTX_new()')()
   const update = own('int EVP_DigestUpdate(uintptr_t, const void *, size_t)')
   const kind = own('uintptr_t EVP_sha256()')()
-  require(own('int EVP_DigestInit_ex(uintptr_t, uintptr_t, void *)')(context, kind, null))
+  succeed(own('int EVP_DigestInit_ex(uintptr_t, uintptr_t, void *)')(context, kind, null))
   return {
-    update: async (bytes) => require(await onPool(update, context, bytes, bytes.length)),
+    update: async (bytes) => succeed(await onPool(update, context, bytes, bytes.length)),
     digest() {
       const made = Buffer.alloc(sha256Bytes)
-      require(own('int EVP_DigestFinal_ex(uintptr_t, void *, void *)')(context, made, null))
+      succeed(own('int EVP_DigestFinal_ex(uintptr_t, void *, void *)')(context, made, null))
       return made
     },
     close: () => void own('void EVP_MD_CTX_free(uintptr_t)')(context),
@@ -33,6 +33,6 @@ export function sha256(): PooledHash {
 }
 
 /** OpenSSL answers 1 when all is well. */
-function require(result: number | bigint): void {
+function succeed(result: number | bigint): void {
   if (Number(result) !== 1) throw new Error('OpenSSL refuses to hash')
 }
