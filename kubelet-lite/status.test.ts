@@ -121,6 +121,16 @@ describe('podStatus', () => {
     expect(found).toMatchObject({ phase: 'Failed', ...ending })
     expect(status({ pod: aPod({}, found) })).toMatchObject({ phase: 'Failed', ...ending })
   })
+  it('ending: what had not begun by then never will, and is over too', () => {
+    const ending = { reason: 'DeadlineExceeded', message: 'too long' }
+    const observed = { sandboxes: [sandbox], containers: [] }
+    const found = status({ ending, observed, waiting: new Map([['', { reason: 'ContainerCreating' }]]) })
+    expect(found).toMatchObject({ phase: 'Failed', ...ending })
+    expect(found.containerStatuses?.[0]?.state?.terminated).toMatchObject({
+      exitCode: 137,
+      reason: 'ContainerStatusUnknown',
+    })
+  })
   it('started: false until the startup probe has passed', () => {
     expect(status({ started: new Set() }).containerStatuses?.[0]).toMatchObject({ started: false })
   })

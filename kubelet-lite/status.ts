@@ -124,14 +124,15 @@ function stateOf(
 ): ContainerState {
   const { container, waiting } = at
   if (container?.state === 'running') return { running: { startedAt: seconds(container.startedAt ?? input.now) } }
-  if (waiting && !input.terminating) return { waiting: { ...waiting } }
+  const isOver = input.terminating || input.ending !== undefined
+  if (waiting && !isOver) return { waiting: { ...waiting } }
   if (container?.state === 'exited') return { terminated: terminated(container) }
-  if (input.terminating) return { terminated: neverStarted() }
+  if (isOver) return { terminated: neverStarted() }
   const blocked = !at.init && (input.pod.spec?.initContainers ?? []).length > 0 && !initialized(input)
   return { waiting: { reason: blocked ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
-/** Upstream's words for a container that was still waiting when its pod was told to end. */
+/** Upstream's words for a container that was still waiting when its pod was told to end, or had to. */
 function neverStarted(): NonNullable<ContainerState['terminated']> {
   return {
     exitCode: 137,
