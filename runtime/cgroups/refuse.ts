@@ -7,8 +7,6 @@ export function refuseUnsupported(resources: LinuxResources, version: 1 | 2): vo
   const onV2: [string, unknown][] = [
     ['network.classID', network?.classID],
     ['network.priorities', network?.priorities?.length],
-    ['memory.kernel', (memory?.kernel ?? -1) > 0],
-    ['memory.kernelTCP', (memory?.kernelTCP ?? -1) > 0],
     ['memory.swappiness', memory?.swappiness !== undefined],
     ['memory.disableOOMKiller', memory?.disableOOMKiller],
     ['cpu.realtimeRuntime', cpu?.realtimeRuntime],
@@ -22,3 +20,21 @@ export function refuseUnsupported(resources: LinuxResources, version: 1 | 2): vo
   const field = asked.find(([, value]) => value)?.[0]
   if (field) throw cgroupUnsupported(`linux.resources.${field}`, `cgroup v${version} does not have it`)
 }
+
+/**
+ * A warning for each limit of the kernel's own memory that nothing enforces. The specification advises against them, kernels since
+ * 6.1 take any and do nothing (cgroup-v1/memory.rst, 2.7), v2 never had them, and runc ignores them: not worth refusing a container.
+ */
+export function notEnforced(
+  memory: LinuxResources['memory'],
+  isSet: (field: KernelLimit, bytes: number) => boolean,
+): string[] {
+  return (['kernel', 'kernelTCP'] as const)
+    .filter((field) => {
+      const bytes = memory?.[field] ?? -1
+      return bytes > 0 && !isSet(field, bytes)
+    })
+    .map((field) => `linux.resources.memory.${field} is not enforced: this host has no such limit`)
+}
+
+export type KernelLimit = 'kernel' | 'kernelTCP'

@@ -6,6 +6,7 @@ import { deviceRuleLines } from './devices-v1.ts'
 import { cgroupUnsupported } from './errors.ts'
 import { makeGroup, readNumber, readValue, writeValue, writeValues } from './files.ts'
 import { checkBeforeUpdate, setHugepages, setPids, setRdma, writeEitherWay } from './other-limits.ts'
+import { type KernelLimit, notEnforced } from './refuse.ts'
 import { setUnified } from './v2-limits.ts'
 
 /** The folder of a group in one controller's hierarchy. */
@@ -41,8 +42,11 @@ export function controllersFor(resources: LinuxResources): OptionalController[] 
   return optionalControllers.filter((name) => needs[name])
 }
 
-/** Writes what `resources` names into the files of a v1 group that exists, and nothing else. Throws CGROUP_FAILED, CGROUP_UNSUPPORTED. */
-export function setLimits(at: Place, path: string, resources: LinuxResources): void {
+/**
+ * Writes what `resources` names into the files of a v1 group that exists, and nothing else. Returns warnings of what is not
+ * enforced. Throws CGROUP_FAILED, CGROUP_UNSUPPORTED.
+ */
+export function setLimits(at: Place, path: string, resources: LinuxResources): string[] {
   const { memory, cpu, pids, blockIO, network } = resources
   if (memory) setMemory(at('memory', path), memory)
   if (cpu) setCpu(at('cpu', path), cpu)
@@ -58,6 +62,7 @@ export function setLimits(at: Place, path: string, resources: LinuxResources): v
   }
   setUnified(at('unified', path), resources.unified)
   setDevices(at('devices', path), resources)
+  return notEnforced(memory, (field, bytes) => setKernelLimit(at('memory', path), field, bytes))
 }
 
 /** A file that not every kernel has. */
@@ -84,7 +89,7 @@ function setCpu(folder: string, cpu: NonNullable<LinuxResources['cpu']>): void {
 }
 
 function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>): void {
-  const { limit, reservation, swappiness, kernel = -1, kernelTCP = -1 } = memory
+  const { limit, reservation, swappiness } = memory
   const sum = `${folder}/memory.memsw.limit_in_bytes`
   // No limit may be above the sum with swap: without any, the sum can have none either, as runc has it.
   const swap = limit === -1 && !memory.swap && existsSync(sum) ? -1 : memory.swap
@@ -108,17 +113,17 @@ function setMemory(folder: string, memory: NonNullable<LinuxResources['memory']>
   if (memory.disableOOMKiller !== undefined) {
     writeValue(`${folder}/memory.oom_control`, memory.disableOOMKiller ? 1 : 0)
   }
-  if (kernel > 0) setKernelMemory(`${folder}/memory.kmem.limit_in_bytes`, kernel)
-  if (kernelTCP > 0) writeWhere(`${folder}/memory.kmem.tcp.limit_in_bytes`, 'memory.kernelTCP', kernelTCP)
 }
 
-/** Kernels since 6.1 take any limit of kernel memory and do nothing (Documentation/admin-guide/cgroup-v1/memory.rst, 2.7). */
-function setKernelMemory(file: string, bytes: number): void {
+const kernelFiles = { kernel: 'memory.kmem.limit_in_bytes', kernelTCP: 'memory.kmem.tcp.limit_in_bytes' } as const
+
+/** Whether the kernel has taken the limit and shows it. */
+function setKernelLimit(folder: string, field: KernelLimit, bytes: number): boolean {
+  const file = `${folder}/${kernelFiles[field]}`
+  if (!existsSync(file)) return false
   const before = readNumber(file)
-  writeWhere(file, 'memory.kernel', bytes)
-  if (readNumber(file) === before && before !== bytes) {
-    throw cgroupUnsupported('linux.resources.memory.kernel', 'this kernel does not limit it any more')
-  }
+  writeValue(file, bytes)
+  return readNumber(file) !== before || before === bytes
 }
 
 function setDevices(folder: string, { devices }: LinuxResources): void {

@@ -34,8 +34,7 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
   const unified = mounts.get('unified')
   const limit = (path: string, resources: LinuxResources) => {
     makeOptional({ mounts, at, path, resources, hugetlbIsUnified })
-    setLimits(at, path, resources)
-    return []
+    return setLimits(at, path, resources)
   }
 
   return {

@@ -15,7 +15,7 @@ import {
   removeGroups,
   writeValue,
 } from './files.ts'
-import { refuseUnsupported } from './refuse.ts'
+import { notEnforced, refuseUnsupported } from './refuse.ts'
 import type { CgroupDriver, CgroupStats } from './types.ts'
 import { setLimits } from './v2-limits.ts'
 
@@ -29,13 +29,13 @@ export function v2Driver(mount: string): CgroupDriver {
       enableControllers(mount, path, controllersFor(resources))
       makeGroup(at(path))
       setLimits(at(path), resources)
-      return enforceDeviceRules(at(path), resources.devices)
+      return [...enforceDeviceRules(at(path), resources.devices), ...notEnforced(resources.memory, () => false)]
     },
     update(path, resources) {
       refuseUnsupported(resources, 2)
       enableControllers(mount, path, controllersFor(resources))
       setLimits(at(path), resources)
-      return enforceDeviceRules(at(path), resources.devices)
+      return [...enforceDeviceRules(at(path), resources.devices), ...notEnforced(resources.memory, () => false)]
     },
     membership(path, below = new Map()) {
       const controller = [...below.keys()].find((name) => name !== '')

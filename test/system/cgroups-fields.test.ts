@@ -17,7 +17,9 @@ const MiB = 2 ** 20
 /** Controller (its folder on v1), file, and what is in it. */
 type Seen = readonly [controller: string, file: string, text: string | RegExp]
 /** `refused`: the field is not there in this version of cgroups, by what the kernel's documents say. */
-type Row = readonly [field: string, resources: LinuxResources, v1: Seen | 'refused', v2: Seen | 'refused']
+/** `warned`: the container runs, and the warning names the field. */
+type Unseen = 'refused' | 'warned'
+type Row = readonly [field: string, resources: LinuxResources, v1: Seen | Unseen, v2: Seen | Unseen]
 
 const same = (controller: string, file: string, text: string | RegExp): readonly [Seen, Seen] => [
   [controller, file, text],
@@ -50,12 +52,12 @@ const rows: readonly Row[] = [
     ['memory', 'memory.memsw.limit_in_bytes', '100663296'],
     ['memory', 'memory.swap.max', '33554432'],
   ],
-  ['memory.kernel', { memory: { kernel: 64 * MiB } }, ['memory', 'memory.kmem.limit_in_bytes', '67108864'], 'refused'],
+  ['memory.kernel', { memory: { kernel: 64 * MiB } }, ['memory', 'memory.kmem.limit_in_bytes', '67108864'], 'warned'],
   [
     'memory.kernelTCP',
     { memory: { kernelTCP: 16 * MiB } },
     ['memory', 'memory.kmem.tcp.limit_in_bytes', '16777216'],
-    'refused',
+    'warned',
   ],
   ['memory.swappiness', { memory: { swappiness: 7 } }, ['memory', 'memory.swappiness', '7'], 'refused'],
   [
@@ -183,17 +185,24 @@ describe.skipIf(process.getuid?.() !== 0)(`linux.resources on cgroup ${isV2 ? 'v
       .then(() => on.runtime.start('f'))
       .then(() => undefined, messageOf)
     try {
-      if (wanted !== 'refused' && refusal === undefined) {
+      const [name = ''] = field.split(/[ ,]/)
+      const isWarned = on.warnings.splice(0).some((warning) => warning.includes(`${name} is not enforced`))
+      if (isWarned) {
+        if (wanted !== 'warned') expect(lackOf(wanted as Seen)).not.toBe('')
+        expect(refusal).toBeUndefined()
+        return
+      }
+      expect(wanted).not.toBe('warned')
+      if (typeof wanted !== 'string' && refusal === undefined) {
         const text = readFileSync(fileAt(wanted, spec.linux?.cgroupsPath ?? ''), 'utf8').trim()
         if (typeof wanted[2] === 'string') expect(text).toBe(wanted[2])
         else expect(text).toMatch(wanted[2])
         return
       }
       // By the field, or by the file that the kernel does not take it in.
-      const [name = ''] = field.split(/[ ,]/)
-      const words = [name, name.split('.')[0] ?? '', ...(wanted === 'refused' ? [] : [wanted[1]])]
+      const words = [name, name.split('.')[0] ?? '', ...(typeof wanted === 'string' ? [] : [wanted[1]])]
       expect(words.some((word) => refusal?.includes(word))).toBe(true)
-      if (wanted !== 'refused') expect(lackOf(wanted)).not.toBe('')
+      if (typeof wanted !== 'string') expect(lackOf(wanted)).not.toBe('')
       expect(existsSync(join(on.root, 'f'))).toBe(false)
     } finally {
       await on.runtime.delete('f', { force: true })
