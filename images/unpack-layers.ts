@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errnoOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
-import { syncFilesystem } from '../runtime/linux/at-files.ts'
 import type { LayerReport } from './apply-layer.ts'
 import { chainIds, type Digest } from './digest.ts'
+import { Flush } from './flush.ts'
 import type { InheritStep } from './unpack-job.ts'
 import { type Layer, type Unpacker, unpackOne } from './unpack-one.ts'
 
@@ -88,7 +87,10 @@ export class LayerUnpacking {
     const { chain, mine, theirs } = claims
     const staged = new Map(mine.map(({ id }) => [id, join(this.#folders.folder, `.${randomUUID()}`)]))
     const stop = new AbortController()
-    const unpacked = mine.map(({ id, at }) => this.#unpack(claims, at, { directory: staged.get(id) ?? '', stop }))
+    const flush = new Flush(this.#folders.folder)
+    const unpacked = mine.map(({ id, at }) =>
+      this.#unpack(claims, at, { directory: staged.get(id) ?? '', stop, flush }),
+    )
     for (const promise of unpacked) promise.catch(() => {})
     try {
       const reports = await Promise.all(unpacked)
@@ -101,11 +103,14 @@ export class LayerUnpacking {
         this.#log.debug('layer unpacked', { chainId: id })
       }
       await this.#unpacker.threads.completeFolders(steps, stop.signal)
+      // Before they get their names: after a power failure a layer is either whole or not there.
+      await flush.finish()
       await this.#publish(mine.map(({ id }) => ({ from: staged.get(id) ?? '', to: this.#folders.folderOf(id) })))
       return true
     } finally {
       stop.abort(new Error('unpacking was given up'))
       await Promise.allSettled(unpacked)
+      await flush.close()
       await Promise.all([...staged.values()].map((path) => rm(path, { recursive: true, force: true })))
     }
   }
@@ -113,16 +118,21 @@ export class LayerUnpacking {
   async #unpack(
     { layers, ready, onProgress }: Claims,
     at: number,
-    { directory, stop }: { directory: string; stop: AbortController },
+    { directory, stop, flush }: { directory: string; stop: AbortController; flush: Flush },
   ): Promise<LayerReport> {
     const layer = layers[at]
     if (!layer) throw new RangeError(`no layer ${at}`)
+    let before = 0
     const report = await unpackOne(this.#unpacker, {
       layer,
       directory,
       ready: ready(layer),
       signal: stop.signal,
-      onProgress: (bytes) => onProgress(layer, bytes),
+      onProgress: (bytes) => {
+        flush.wrote(bytes - before)
+        before = bytes
+        onProgress(layer, bytes)
+      },
     })
     if (report.skippedXattrs.length > 0) {
       const { digest } = layer.descriptor
@@ -131,14 +141,7 @@ export class LayerUnpacking {
     return report
   }
 
-  /** Flushed before they get their names: after a power failure a layer is either whole or not there. */
   async #publish(moves: readonly { from: string; to: string }[]): Promise<void> {
-    const folder = openSync(this.#folders.folder, 'r')
-    try {
-      await syncFilesystem(folder)
-    } finally {
-      closeSync(folder)
-    }
     for (const { from, to } of moves) {
       await rename(from, to).catch((error: unknown) => {
         // Another process was quicker; its folder is as good as ours.

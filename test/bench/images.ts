@@ -123,6 +123,8 @@ async function compare(here: Place, one: Case, bytes: number): Promise<BenchRow[
     const order = round % 2 === 0 ? contenders : contenders.toReversed()
     for (const [at, contender] of order.entries()) {
       await backMemory()
+      // One that flushes what it writes would flush what the one before has left, too.
+      await execute('sync')
       await contender(join(work, `${round}-${at}`))
     }
   }
