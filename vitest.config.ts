@@ -20,7 +20,8 @@ export default defineConfig({
           testTimeout: 60_000 * patience,
           hookTimeout: 60_000 * patience,
           expect: { poll: { timeout: 1000 * patience } },
-          fileParallelism: false,
+          // Each makes what it needs under names of its own; mostly they wait, for processes and for disks.
+          maxWorkers: 2,
         },
       },
       {

@@ -28,7 +28,10 @@ describe.skipIf(preferredKubectl() === undefined)('kubectl', () => {
     await cluster?.[Symbol.asyncDispose]()
   })
 
-  describe.each(kubectls())('$version', ({ version, path }) => {
+  const versions = kubectls()
+  const byAge = versions.map(({ version }) => version).toSorted((a, b) => Number(a.slice(2)) - Number(b.slice(2)))
+
+  describe.each(versions)('$version', ({ version, path }) => {
     const own = `v${version.replace(/\D/g, '')}`
     const marks = () => ({ own, node: cluster.nodeName })
     const run = (line: string, input = '') =>
@@ -63,9 +66,11 @@ describe.skipIf(preferredKubectl() === undefined)('kubectl', () => {
       const all = kinds.map(([name, version]) =>
         `${name}.${version.split('/').reverse().join('.')}`.replace(/\.v1$/, '.v1.'),
       )
+      // 1.20 asks for OpenAPI v2, the one after it is the first to ask for v3: those in between ask as it does.
+      const explained = [...byAge.slice(0, 2), byAge.at(-1)].includes(version) ? kinds : kinds.slice(0, 3)
       const commands = [
         ...['get', 'describe'].map((verb) => [verb, all.join(','), '--all-namespaces']),
-        ...kinds.map(([name, version]) => [
+        ...explained.map(([name, version]) => [
           'explain',
           name,
           ...(version.startsWith('metrics') ? [] : [`--api-version=${version}`]),
