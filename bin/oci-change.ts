@@ -60,7 +60,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
       '--memory <bytes>  limit, such as 64m; -1 is none',
       '--memory-reservation <bytes>  soft limit',
       '--memory-swap <bytes>  memory and swap together; -1 is no limit',
-      '--kernel-memory <bytes>  refused: kernels have it no more',
+      '--kernel-memory <bytes>  a warning: kernels have it no more',
       '--kernel-memory-tcp <bytes>  limit of TCP buffers (cgroup v1)',
       '--pids-limit <count>  processes; -1 is no limit',
       '--l3-cache-schema <text>  refused: Intel RDT is not supported',

@@ -105,7 +105,7 @@ const rows: readonly Row[] = [
   [
     'blockIO.weightDevice',
     { blockIO: { weightDevice: [{ ...disk, weight: 300 }] } },
-    ['blkio', 'blkio.bfq.weight_device', '7:0 300'],
+    ['blkio', 'blkio.bfq.weight_device', /^7:0 300$/m],
     hasBfq ? ['io', 'io.bfq.weight', /^7:0 300$/m] : ['io', 'io.weight', /^7:0 2930$/m],
   ],
   ...(

@@ -323,14 +323,16 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
     for (const [flag] of rows) covered.add(`update ${flag}`)
     it.each(rows)('update %s %s', (flag, given, controller, v1, v2) => {
       const [name, expected] = (isV2 ? v2 : v1) ?? []
-      const { status, stderr } = oci('update', flag, given, 'x')
+      const { status, stderr } = oci('--debug', 'update', flag, given, 'x')
       const path = file(controller, name ?? 'none')
+      const isWarned = /kernel(TCP)? is not enforced/.test(stderr)
+      if (isWarned) return expect([status, flag.startsWith('--kernel-memory')]).toEqual([0, true])
       if (status === 0) return expect(readFileSync(path, 'utf8').trim()).toBe(expected)
       // What this kernel does not have is refused by name, and nothing is taken in silence. Of realtime nothing is given away
       // by the groups above unless somebody has said so.
       if (flag.startsWith('--cpu-rt-') && existsSync(path)) return expect(stderr).toContain(`${path}: EINVAL`)
       expect(existsSync(path)).toBe(false)
-      expect(stderr).toMatch(/does not have|does not limit|not supported|no weights/)
+      expect(stderr).toMatch(/does not have|not supported|no weights/)
     })
     covers('update --resources', () => {
       writeFileSync(at('resources.json'), JSON.stringify({ pids: { limit: 18 } }))
