@@ -56,7 +56,9 @@ export function eachItem<T>(
   field: string,
   check: (item: T, field: string, at: number) => Problem[],
 ): Problem[] {
-  return (items ?? []).flatMap((item, at) => check(item, `${field}[${at}]`, at))
+  const problems: Problem[] = []
+  for (const [at, item] of (items ?? []).entries()) problems.push(...check(item, `${field}[${at}]`, at))
+  return problems
 }
 
 /** A problem for each name that an earlier item has already. */
