@@ -50,9 +50,11 @@ function inTurn(
   chain: AdmissionChain,
   ask: (plugin: AdmissionPlugin) => void | Promise<void>,
 ): Promise<void> | undefined {
-  for (const [at, plugin] of chain.entries()) {
+  let asked = 0
+  for (const plugin of chain) {
+    asked++
     const work = ask(plugin)
-    if (work instanceof Promise) return work.then(() => inTurn(chain.slice(at + 1), ask))
+    if (work instanceof Promise) return work.then(() => inTurn(chain.slice(asked), ask))
   }
   return undefined
 }

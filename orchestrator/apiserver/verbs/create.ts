@@ -5,6 +5,7 @@ import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
+import { allOf, none } from '../../api/validate/problem.ts'
 import type { ObjectPlace } from '../objects.ts'
 import { atRevision, copyOf, keyOf, typed } from '../objects.ts'
 import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
@@ -76,7 +77,7 @@ async function admitAndCreate(
   if (mutated !== undefined) await mutated
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)
-  refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
+  refuseIfInvalid(kind, object, allOf(problemsOf(kind, object), kind.strategy.validateCreate?.(object) ?? none))
   const validated = validate(registry.admission, admission)
   if (validated !== undefined) await validated
   for (const text of warningsAbout(kind, object)) request.warn(text)
