@@ -36,21 +36,27 @@ export interface AdmissionPlugin {
 /** Plugins in the order in which they are asked: all of `mutate`, then, after the object is validated, all of `validate`. */
 export type AdmissionChain = readonly AdmissionPlugin[]
 
-/** Lets every plugin change or refuse the request. */
-export async function mutate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
-  for (const plugin of chain) {
-    const work = plugin.mutate?.(request)
-    // Most have nothing to wait for: a create does not take a turn of the queue for each of them.
-    if (work) await work
-  }
+/** Lets every plugin change or refuse the request. Undefined: nobody has to be waited for, as with most writes. */
+export function mutate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> | undefined {
+  return inTurn(chain, (plugin) => plugin.mutate?.(request))
 }
 
-/** Lets every plugin refuse the request as it will be stored. */
-export async function validate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> {
+/** Lets every plugin refuse the request as it will be stored. Undefined as above. */
+export function validate(chain: AdmissionChain, request: AdmissionRequest): Promise<void> | undefined {
+  return inTurn(chain, (plugin) => plugin.validate?.(request))
+}
+
+function inTurn(
+  chain: AdmissionChain,
+  ask: (plugin: AdmissionPlugin) => void | Promise<void>,
+): Promise<void> | undefined {
+  let asked = 0
   for (const plugin of chain) {
-    const work = plugin.validate?.(request)
-    if (work) await work
+    asked++
+    const work = ask(plugin)
+    if (work instanceof Promise) return work.then(() => inTurn(chain.slice(asked), ask))
   }
+  return undefined
 }
 
 /** The whole of a write, from its admission on; its plugins hear when it has ended. */

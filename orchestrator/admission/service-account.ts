@@ -25,7 +25,7 @@ type Spec = NonNullable<Pod['spec']>
 export function serviceAccount(options: ServiceAccountOptions): AdmissionPlugin {
   return {
     name: 'ServiceAccount',
-    async mutate(request) {
+    mutate(request) {
       const pod = request.object as Pod | undefined
       const spec = pod?.spec
       if (!isNewPod(request) || !spec) return
@@ -35,21 +35,28 @@ export function serviceAccount(options: ServiceAccountOptions): AdmissionPlugin 
       }
       spec.serviceAccountName ||= 'default'
       spec.serviceAccount = spec.serviceAccountName
-      const account = await findAccount(request, spec.serviceAccountName, options)
-      const wantsToken = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true
-      if (wantsToken) mountToken(spec, options)
-      if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length) {
-        spec.imagePullSecrets = account.imagePullSecrets.map((secret) => ({ ...secret }))
-      }
+      return withAccount(request, spec.serviceAccountName, { options, act: (account) => lend(account, spec, options) })
     },
-    async validate(request) {
+    validate(request) {
       const pod = request.object as Pod | undefined
       const isNew = isNewPod(request)
       if (!pod?.spec || isMirrorPod(pod) || !(isNew || getsEphemeralContainers(request))) return
-      const account = await findAccount(request, pod.spec.serviceAccountName || 'default', options)
-      const problem = secretNotMountable(account, pod.spec, isNew ? 'new' : 'ephemeral containers')
-      if (problem !== undefined) throw forbidden(request.kind, request.name, problem)
+      const { spec } = pod
+      const act = (account: ServiceAccount) => {
+        const problem = secretNotMountable(account, spec, isNew ? 'new' : 'ephemeral containers')
+        if (problem !== undefined) throw forbidden(request.kind, request.name, problem)
+      }
+      return withAccount(request, spec.serviceAccountName || 'default', { options, act })
     },
+  }
+}
+
+/** Gives a pod what its account has for it. */
+function lend(account: ServiceAccount, spec: Spec, options: ServiceAccountOptions): void {
+  const wantsToken = spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true
+  if (wantsToken) mountToken(spec, options)
+  if (!spec.imagePullSecrets?.length && account.imagePullSecrets?.length) {
+    spec.imagePullSecrets = account.imagePullSecrets.map((secret) => ({ ...secret }))
   }
 }
 
@@ -72,19 +79,32 @@ function refuseMirrorWithAccount({ kind, name }: AdmissionRequest, pod: Pod): vo
 const tries = 10
 const betweenTriesMs = 100
 
-async function findAccount(
-  { kind, name, namespace = '' }: AdmissionRequest,
-  account: string,
-  { objects, clock }: ServiceAccountOptions,
-): Promise<ServiceAccount> {
-  for (let attempt = 1; attempt <= tries; attempt++) {
-    const found = objects.get(serviceAccountKind, account, namespace)
-    if (found) return found
-    if (account !== 'default') break
+/** Acts at once when the account is there, as it nearly always is. Throws FORBIDDEN when there is none. */
+function withAccount(
+  request: AdmissionRequest,
+  name: string,
+  { options, act }: { options: ServiceAccountOptions; act(account: ServiceAccount): void },
+): void | Promise<void> {
+  const { kind, namespace = '' } = request
+  const find = () => options.objects.get(serviceAccountKind, name, namespace)
+  const found = find()
+  if (found) return act(found)
+  const reason = `error looking up service account ${namespace}/${name}: serviceaccount "${name}" not found`
+  const missing = forbidden(kind, request.name, reason)
+  if (name !== 'default') throw missing
+  return awaited(find, options.clock).then((late) => {
+    if (!late) throw missing
+    act(late)
+  })
+}
+
+async function awaited<T>(find: () => T | undefined, clock: Clock): Promise<T | undefined> {
+  for (let attempt = 1; attempt < tries; attempt++) {
     await clock.sleep(betweenTriesMs)
+    const found = find()
+    if (found) return found
   }
-  const reason = `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`
-  throw forbidden(kind, name, reason)
+  return undefined
 }
 
 const tokenPath = '/var/run/secrets/kubernetes.io/serviceaccount'

@@ -27,10 +27,9 @@ const labelValueRule =
 const tooLong = (limit: number) => `must be no more than ${limit} characters`
 
 function check(value: string, rule: { limit: number; pattern: RegExp; message: string }): string[] {
-  return [
-    ...(value.length > rule.limit ? [tooLong(rule.limit)] : []),
-    ...(rule.pattern.test(value) ? [] : [rule.message]),
-  ]
+  const isMatch = rule.pattern.test(value)
+  if (value.length > rule.limit) return isMatch ? [tooLong(rule.limit)] : [tooLong(rule.limit), rule.message]
+  return isMatch ? [] : [rule.message]
 }
 
 /** For namespaces, containers, volumes. */
@@ -50,26 +49,23 @@ export function checkDns1035Label(value: string): string[] {
 
 /** For label keys, and annotation keys in lower case. */
 export function checkQualifiedName(value: string): string[] {
-  const parts = value.split('/')
-  if (parts.length > 2) {
+  const slash = value.indexOf('/')
+  if (slash >= 0 && value.includes('/', slash + 1)) {
     return [
       "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
     ]
   }
-  const name = parts.at(-1) ?? ''
-  const prefix = parts.length === 2 ? (parts[0] ?? '') : undefined
-  const ofPrefix =
-    prefix === undefined
-      ? []
-      : prefix === ''
-        ? ['prefix part must be non-empty']
-        : checkDnsSubdomain(prefix).map((reason) => `prefix part ${reason}`)
-  if (name === '') return [...ofPrefix, 'name part must be non-empty', qualifiedNameRule]
-  return [
-    ...ofPrefix,
-    ...(name.length > 63 ? [`name part ${tooLong(63)}`] : []),
-    ...(qualifiedName.test(name) ? [] : [qualifiedNameRule]),
-  ]
+  const reasons = slash < 0 ? [] : checkPrefix(value.slice(0, slash))
+  const name = slash < 0 ? value : value.slice(slash + 1)
+  if (name === '') reasons.push('name part must be non-empty')
+  if (name.length > 63) reasons.push(`name part ${tooLong(63)}`)
+  if (!qualifiedName.test(name)) reasons.push(qualifiedNameRule)
+  return reasons
+}
+
+function checkPrefix(prefix: string): string[] {
+  if (prefix === '') return ['prefix part must be non-empty']
+  return checkDnsSubdomain(prefix).map((reason) => `prefix part ${reason}`)
 }
 
 /** For label values. */

@@ -9,16 +9,16 @@ const counted = ['cpu', 'memory']
 /** From the requests and limits for cpu and memory of all ordinary and init containers. */
 export function qosClassOf(pod: Pod): QosClass {
   const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-  const amounts = containers.flatMap(amountsOf)
-  if (amounts.length === 0) return 'BestEffort'
-  return containers.length > 0 && containers.every(isGuaranteed) ? 'Guaranteed' : 'Burstable'
+  if (!containers.some(asksForSome)) return 'BestEffort'
+  return containers.every(isGuaranteed) ? 'Guaranteed' : 'Burstable'
 }
 
-function amountsOf({ resources = {} }: Container): string[] {
-  return [resources.requests, resources.limits]
-    .flatMap((list) => counted.map((name) => list?.[name]))
-    .filter((amount): amount is string => amount !== undefined && parseQuantity(amount).nano > 0n)
+function asksForSome({ resources = {} }: Container): boolean {
+  const { requests, limits } = resources
+  return counted.some((name) => isSome(requests?.[name]) || isSome(limits?.[name]))
 }
+
+const isSome = (amount: string | undefined) => amount !== undefined && parseQuantity(amount).nano > 0n
 
 function isGuaranteed({ resources = {} }: Container): boolean {
   return counted.every((name) => {

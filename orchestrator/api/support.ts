@@ -115,21 +115,23 @@ export const allGaps: readonly Gap[] = [
 ]
 
 const warnedOf = Map.groupBy(
-  allGaps.filter(({ covered }) => covered === 'no'),
+  allGaps.filter(({ covered }) => covered === 'no').map((gap) => ({ ...gap, path: gap.field.split('.') })),
   ({ kind }) => kind,
 )
 
 /** A sentence for each field of `object` that has no effect here. */
 export function warningsAbout(kind: Kind, object: KubeObject): string[] {
   return (warnedOf.get(kind.kind) ?? [])
-    .filter(({ field }) => isSet(object, field.split('.')))
+    .filter(({ path }) => isSet(object, path, 0))
     .map(({ field, how }) => `${field}: not supported; ${how}`)
 }
 
-function isSet(value: unknown, [segment, ...rest]: readonly string[]): boolean {
-  if (segment === undefined) return value !== undefined
+/** True if `value` has something at `path` from its segment `at` on. */
+function isSet(value: unknown, path: readonly string[], at: number): boolean {
+  const segment = path[at]
+  if (segment === undefined || value === undefined) return value !== undefined
   const isList = segment.endsWith('[]')
-  const inner = (value as Record<string, unknown> | undefined)?.[isList ? segment.slice(0, -2) : segment]
-  if (!isList) return isSet(inner, rest)
-  return Array.isArray(inner) && inner.some((item) => isSet(item, rest))
+  const inner = (value as Record<string, unknown>)[isList ? segment.slice(0, -2) : segment]
+  if (!isList) return isSet(inner, path, at + 1)
+  return Array.isArray(inner) && inner.some((item) => isSet(item, path, at + 1))
 }

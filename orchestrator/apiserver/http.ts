@@ -64,7 +64,8 @@ export function createHttpServer(given: HttpOptions): HttpServer {
       maxHeaderSize: largestHeadBytes,
       keepAliveTimeout: 120_000,
     },
-    (request, response) => void serve(shell, request, response),
+    // A turn later a body that came with its head has been read, too.
+    (request, response) => process.nextTick(() => void serve(shell, request, response)),
   )
   const upgraded = takeUpgrades(server, shell)
   return {

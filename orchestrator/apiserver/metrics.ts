@@ -1,6 +1,6 @@
 /** The server's own measures, under Kubernetes' names. Source: k8s.io/apiserver/pkg/endpoints/metrics/metrics.go. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry as Metrics } from 'prom-client'
-import type { RequestInfo } from './request-info.ts'
+import type { RequestInfo, ResourceRequest } from './request-info.ts'
 
 /** Seconds, as Kubernetes' own. */
 const requestBuckets = [
@@ -18,14 +18,16 @@ export interface WatchCount {
   events: number
 }
 
+/** All requests that the metrics do not tell apart. */
+export interface RequestSeries {
+  readonly labels: RequestLabels
+  /** How many were answered, by code. */
+  readonly answered: Map<number, number>
+}
+
 export class ServerMetrics {
   readonly #all = new Metrics()
-  readonly #requests = new Counter({
-    name: 'apiserver_request_total',
-    help: 'Requests by what was asked and the code of the answer.',
-    labelNames: [...requestLabels, 'dry_run', 'code'],
-    registers: [this.#all],
-  })
+  readonly #series = new Map<string, RequestSeries>()
   readonly #durations = new Histogram({
     name: 'apiserver_request_duration_seconds',
     help: 'Time until the answer; without watches and other long requests.',
@@ -33,12 +35,8 @@ export class ServerMetrics {
     buckets: requestBuckets,
     registers: [this.#all],
   })
-  readonly inFlight = new Gauge({
-    name: 'apiserver_current_inflight_requests',
-    help: 'Requests that are worked on, by kind.',
-    labelNames: ['request_kind'],
-    registers: [this.#all],
-  })
+  /** How many requests are worked on now. */
+  readonly inFlight = { readOnly: 0, mutating: 0 }
   readonly longRunning = new Gauge({
     name: 'apiserver_longrunning_requests',
     help: 'Watches and other requests that last as long as the client likes.',
@@ -56,6 +54,28 @@ export class ServerMetrics {
 
   /** `objects`: how many there are now, by resource. */
   constructor(objects: () => Iterable<readonly [resource: string, count: number]>) {
+    const series = this.#series
+    new Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests by what was asked and the code of the answer.',
+      labelNames: [...requestLabels, 'dry_run', 'code'],
+      registers: [this.#all],
+      collect() {
+        this.reset()
+        for (const { labels, answered } of series.values())
+          for (const [code, count] of answered) this.inc({ ...labels, code }, count)
+      },
+    })
+    const { inFlight } = this
+    new Gauge({
+      name: 'apiserver_current_inflight_requests',
+      help: 'Requests that are worked on, by kind.',
+      labelNames: ['request_kind'],
+      registers: [this.#all],
+      collect() {
+        for (const [kind, count] of Object.entries(inFlight)) this.set({ request_kind: kind }, count)
+      },
+    })
     const counts = this.#watchEvents
     new Counter({
       name: 'apiserver_watch_events_total',
@@ -83,8 +103,18 @@ export class ServerMetrics {
     collectDefaultMetrics({ register: this.#all })
   }
 
-  answered(labels: RequestLabels, code: number, seconds: number | undefined): void {
-    this.#requests.inc({ ...labels, code })
+  /** Where a request counts. What is no resource we know is told apart by nothing a client can invent. */
+  seriesOf(info: RequestInfo, isKnown: boolean, dryRun: string): RequestSeries {
+    const key = keyOf(info, isKnown, dryRun)
+    const known = this.#series.get(key)
+    if (known) return known
+    const series = { labels: labelsOf(info, isKnown, dryRun), answered: new Map<number, number>() }
+    this.#series.set(key, series)
+    return series
+  }
+
+  answered({ labels, answered }: RequestSeries, code: number, seconds: number | undefined): void {
+    answered.set(code, (answered.get(code) ?? 0) + 1)
     if (seconds !== undefined) this.#durations.observe(labels, seconds)
   }
 
@@ -108,19 +138,31 @@ export class ServerMetrics {
 
 const verbNames: Readonly<Record<string, string>> = { create: 'POST', update: 'PUT' }
 
-/** A request in the words of the metrics. What is no resource we know is told apart by nothing a client can invent. */
-export function labelsOf(info: RequestInfo, isKnown: boolean, dryRun: string): RequestLabels {
+/** The same for requests with the same labels. */
+function keyOf(info: RequestInfo, isKnown: boolean, dryRun: string): string {
+  const dry = dryRun === 'All'
+  if (info.type === 'path' || !isKnown) return `${info.type} ${dry}`
+  const { verb, group, version, resource, subresource } = info
+  return `${verb} ${group}/${version}/${resource}/${subresource} ${scopeOf(info)} ${dry}`
+}
+
+/** A request in the words of the metrics. */
+function labelsOf(info: RequestInfo, isKnown: boolean, dryRun: string): RequestLabels {
   const none = { group: '', version: '', resource: '', subresource: '', scope: '', component: 'apiserver' }
   const dry = { dry_run: dryRun === 'All' ? 'All' : '' }
   if (info.type === 'path' || !isKnown) return { verb: info.type === 'path' ? 'GET' : 'other', ...none, ...dry }
-  const { verb, group, version, resource, subresource, namespace, name } = info
-  const scope = name !== '' ? 'resource' : namespace !== undefined ? 'namespace' : 'cluster'
+  const { verb, group, version, resource, subresource } = info
   return {
     verb: isLong(info) && verb !== 'watch' ? 'CONNECT' : (verbNames[verb] ?? verb.toUpperCase()),
-    ...{ group, version, resource, subresource, scope },
+    ...{ group, version, resource, subresource, scope: scopeOf(info) },
     component: 'apiserver',
     ...dry,
   }
+}
+
+function scopeOf({ name, namespace }: ResourceRequest): string {
+  if (name !== '') return 'resource'
+  return namespace !== undefined ? 'namespace' : 'cluster'
 }
 
 const longSubresources = ['log', 'proxy', 'exec', 'attach', 'portforward']

@@ -2,10 +2,14 @@
  * Objects as the server holds them: frozen, shared, with `kind` and `apiVersion` first so that their JSON has a known
  * beginning, and with the revision of their last write in `metadata.resourceVersion`.
  */
+import type { FieldSet } from '../api/apply/field-set.ts'
+import { textOfKnown } from '../api/apply/known-sets.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { encodeProtobuf } from '../api/protobuf/encode.ts'
-import type { KubeObject } from '../api/types.ts'
+import type { KubeObject, ObjectMeta } from '../api/types.ts'
+
+type ManagedFields = NonNullable<ObjectMeta['managedFields']>
 
 /** The place of one object. `namespace` is unset for kinds of the cluster. */
 export interface ObjectPlace {
@@ -22,7 +26,9 @@ export function keyOf({ kind, namespace, name }: ObjectPlace): string {
 /** Freezes a JSON value and all within. */
 export function deepFreeze<T>(value: T): T {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  for (const key in value) deepFreeze(value[key])
+  // In a list, the names of its items would be texts: that costs several times what freezing does.
+  if (Array.isArray(value)) for (const item of value) deepFreeze(item)
+  else for (const key in value) deepFreeze(value[key])
   return Object.freeze(value)
 }
 
@@ -48,8 +54,24 @@ function structuredCopy(value: unknown): unknown {
 /** The text to store: all but the resourceVersion, which is the revision of that text. Metadata comes right after the type. */
 export function storedText(kind: Kind, object: KubeObject): string {
   const { kind: _kind, apiVersion: _version, metadata = {}, ...rest } = object
-  const { resourceVersion: _, ...own } = metadata
-  return JSON.stringify({ ...typeOf(kind), metadata: own, ...rest })
+  const { resourceVersion: _, managedFields, ...own } = metadata
+  const others = JSON.stringify(rest)
+  const owners = managedFields ? `"managedFields":[${managedFields.map(ownerText).join(',')}]` : ''
+  const meta = withMember(JSON.stringify(own), owners)
+  return withMember(`${JSON.stringify(typeOf(kind)).slice(0, -1)},"metadata":${meta}}`, others.slice(1, -1))
+}
+
+/** The JSON of one owner: what it owns is most often a set whose text is known. */
+function ownerText(owner: ManagedFields[number]): string {
+  const { fieldsV1, ...who } = owner
+  const known = fieldsV1 && textOfKnown(fieldsV1 as FieldSet)
+  return known === undefined ? JSON.stringify(owner) : withMember(JSON.stringify(who), `"fieldsV1":${known}`)
+}
+
+/** The JSON of an object with further members at its end. */
+function withMember(object: string, members: string): string {
+  if (members === '') return object
+  return object === '{}' ? `{${members}}` : `${object.slice(0, -1)},${members}}`
 }
 
 const metadataBeginning = '"metadata":{'

@@ -117,9 +117,8 @@ function ignoredBy(kind: Kind, subresource: string): 'spec' | 'status' | undefin
 }
 
 function versionOf(registry: Registry, kind: Kind, apiVersion: string): ApplyVersion | undefined {
-  const version = registry.kinds
-    .all()
-    .find((each) => each.storedAt === kind.storedAt && apiVersionOf(each) === apiVersion)
+  const isMeant = (each: Kind) => each.storedAt === kind.storedAt && apiVersionOf(each) === apiVersion
+  const version = isMeant(kind) ? kind : registry.kinds.all().find(isMeant)
   if (!version) return undefined
   return {
     definition: version.definition,

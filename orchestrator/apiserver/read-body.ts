@@ -41,10 +41,12 @@ function summaryOf(body: Uint8Array): string {
   return body.length > beginning.length ? `${text} ...` : text
 }
 
+const utf8 = new TextDecoder()
+
 /** Throws BAD_REQUEST, which begins with `failure`. */
 export function parseJson(body: Uint8Array, failure = 'error decoding patch'): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(body))
+    return JSON.parse(utf8.decode(body))
   } catch (error) {
     throw badRequest(`${failure}: ${messageOf(error)}`)
   }
@@ -62,7 +64,7 @@ function parseProtobuf(body: Uint8Array, { definition }: BodyType): unknown {
 /** Throws BAD_REQUEST. Aliases are counted, so that a small body cannot become a huge object. */
 export function parseYaml(body: Uint8Array): unknown {
   try {
-    const document = parseDocument(new TextDecoder().decode(body), { schema: 'core', uniqueKeys: true })
+    const document = parseDocument(utf8.decode(body), { schema: 'core', uniqueKeys: true })
     const [error] = document.errors
     if (error) throw error
     return document.toJS({ maxAliasCount: 100 })

@@ -22,10 +22,7 @@ const namespaceSubresources = ['status', 'finalize']
 
 /** `undefined` in `verb` positions is impossible: a method without a meaning is a request for a path. */
 export function requestInfoOf(method: string, path: string, query: URLSearchParams): RequestInfo {
-  const parts = path
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decode)
+  const parts = partsOf(path)
   const place = placeOf(parts)
   if (!place) return { type: 'path', verb: method.toLowerCase(), path }
   const { group, version, rest } = place
@@ -35,6 +32,13 @@ export function requestInfoOf(method: string, path: string, query: URLSearchPara
   const verb = target.resource === '' ? undefined : isOldWatch ? 'watch' : verbOf(method, target, query)
   if (!verb) return { type: 'path', verb: method.toLowerCase(), path }
   return { type: 'resource', verb, group, version, ...target }
+}
+
+/** What is between the slashes, decoded. */
+function partsOf(path: string): string[] {
+  const parts: string[] = []
+  for (const part of path.split('/')) if (part !== '') parts.push(decode(part))
+  return parts
 }
 
 function decode(part: string): string {

@@ -59,6 +59,7 @@ describe('Traffic', () => {
     await api.call('GET', '/api/v1/pods')
     await api.call('POST', '/api/v1/namespaces/default/configmaps', { body: { metadata: { name: 'counted' } } })
     await api.call('GET', '/api/v1/pods?watch=1&timeoutSeconds=1&resourceVersion=0')
+    await api.call('GET', '/api/v1/namespaces/default/pods/a/invented')
     const { status, body } = await api.call('GET', '/metrics')
     expect(status).toBe(200)
     for (const line of [
@@ -71,6 +72,7 @@ describe('Traffic', () => {
       /^etcd_request_duration_seconds_count\{operation="create",type="configmaps"\} 1$/m,
     ])
       expect(body).toMatch(line)
+    expect(body).not.toContain('invented')
     expect((await api.call('GET', '/metrics', { as: eve })).status).toBe(403)
     expect((await api.call('GET', '/metrics', { as: null })).status).toBe(401)
   })
@@ -96,6 +98,30 @@ describe('createHttpServer', () => {
   it('a URL of 100 kB is read, a head of 300 kB is refused', async () => {
     expect(await statusOf(`/livez?x=${'a'.repeat(100_000)}`)).toBe(200)
     expect(await statusOf('/livez', { 'x-long': 'a'.repeat(300_000) })).toBe(431)
+  })
+
+  it('a body comes with its head, behind it or in pieces, one request after the other', async () => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+    const value = 'x'.repeat(40_000)
+    const cut: Record<string, (head: string, body: string) => string[]> = {
+      together: (head, body) => [head + body],
+      behind: (head, body) => [head, body],
+      pieces: (head, body) => [head + body.slice(0, 5), body.slice(5, 9), body.slice(9)],
+    }
+    for (const [name, piecesOf] of Object.entries(cut)) {
+      const body = JSON.stringify({ metadata: { name }, data: { value } })
+      const head = `POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Length: ${body.length}\r\n\r\n`
+      const answered = new Promise<string>((resolve) => socket.once('data', (data) => resolve(String(data))))
+      for (const piece of piecesOf(head, body)) {
+        socket.write(piece)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+      expect(await answered).toMatch(/^HTTP\/1.1 201 /)
+      const { body: stored } = await api.call('GET', `/api/v1/namespaces/default/configmaps/${name}`)
+      expect(stored.data).toEqual({ value })
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    socket.destroy()
   })
 
   it.each([

@@ -2,7 +2,7 @@
 import { badRequest, requestTimeout, tooManyRequests } from '../api/status.ts'
 import { mastersGroup } from '../api/user.ts'
 import type { Caller } from './authenticator.ts'
-import { isLong, labelsOf, type RequestLabels, type ServerMetrics } from './metrics.ts'
+import { isLong, type RequestSeries, type ServerMetrics } from './metrics.ts'
 import type { Registry } from './registry.ts'
 import type { RequestInfo } from './request-info.ts'
 
@@ -38,12 +38,12 @@ export class Traffic {
 
   /** Throws TOO_MANY_REQUESTS, BAD_REQUEST (`timeout`). The masters are always let in, so that somebody can help. */
   enter({ query, user }: { query: URLSearchParams; user: Caller }, info: RequestInfo): Passage {
-    const isKnown = info.type === 'resource' && this.#registry.kinds.find(info) !== undefined
-    const labels = labelsOf(info, isKnown, query.get('dryRun') ?? '')
-    if (isLong(info)) return longPassage(this.#registry.metrics, labels)
+    const { metrics } = this.#registry
+    const series = metrics.seriesOf(info, this.#isKnown(info), query.get('dryRun') ?? '')
+    if (isLong(info)) return longPassage(metrics, series)
     const kind = kindOf(info)
     if (this.#inFlight[kind] >= this.#limits[kind] && !isMaster(user)) {
-      this.#registry.metrics.answered(labels, 429, undefined)
+      metrics.answered(series, 429, undefined)
       throw tooManyRequests('Too many requests, please try again later.', 1)
     }
     const seconds = secondsOf(query, this.#limits.seconds)
@@ -57,19 +57,28 @@ export class Traffic {
         if (isOver) return
         isOver = true
         this.#count(kind, -1)
-        this.#registry.metrics.answered(labels, code, (performance.now() - start) / 1000)
+        metrics.answered(series, code, (performance.now() - start) / 1000)
       },
     }
   }
 
   #count(kind: RequestKind, change: 1 | -1): void {
     this.#inFlight[kind] += change
-    this.#registry.metrics.inFlight.set({ request_kind: kind }, this.#inFlight[kind])
+    this.#registry.metrics.inFlight[kind] = this.#inFlight[kind]
+  }
+
+  /** False for what a client can invent: it is not counted by its name. */
+  #isKnown(info: RequestInfo): boolean {
+    if (info.type === 'path') return false
+    const kind = this.#registry.kinds.find(info)
+    return (
+      kind !== undefined && (info.subresource === '' || kind.subresources.some(({ name }) => name === info.subresource))
+    )
   }
 }
 
-function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
-  const { dry_run: _, ...open } = labels
+function longPassage(metrics: ServerMetrics, series: RequestSeries): Passage {
+  const { dry_run: _, ...open } = series.labels
   metrics.longRunning.inc(open)
   let isOver = false
   return {
@@ -79,7 +88,7 @@ function longPassage(metrics: ServerMetrics, labels: RequestLabels): Passage {
       if (isOver) return
       isOver = true
       metrics.longRunning.dec(open)
-      metrics.answered(labels, code, undefined)
+      metrics.answered(series, code, undefined)
     },
   }
 }
@@ -105,6 +114,8 @@ function secondsOf(query: URLSearchParams, most: number): number {
 function within<T>(work: Promise<T>, seconds: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(requestTimeout()), seconds * 1000)
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
+    work.then(resolve, reject)
+    const stop = () => clearTimeout(timer)
+    work.then(stop, stop)
   })
 }

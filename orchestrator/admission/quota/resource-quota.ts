@@ -14,14 +14,14 @@ export function resourceQuota(options: ResourceQuotaOptions): AdmissionPlugin {
   const reservations = new Reservations(options)
   return {
     name: 'ResourceQuota',
-    async validate(request) {
+    validate(request) {
       const { namespace, object, old } = request
       if (namespace === undefined || !object || !isCounted(request)) return
       if (options.objects.list(resourceQuotaKind, namespace).length === 0) return
       const { kind, name, dryRun } = request
       const now = options.clock.now()
       if (old && Object.keys(riseOf(usageOf(kind, object, now), usageOf(kind, old, now))).length === 0) return
-      await reservations.reserve(namespace, { kind, name, dryRun, object, ...(old ? { old } : {}) })
+      return reservations.reserve(namespace, { kind, name, dryRun, object, ...(old ? { old } : {}) })
     },
   }
 }

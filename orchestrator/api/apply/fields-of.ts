@@ -1,10 +1,11 @@
 /** Which fields an object sets. Source: structured-merge-diff/typed, `toFieldSetWalker` and `compareWalker`. */
-import { type FieldSet, isEmpty, nothing } from './field-set.ts'
+import type { FieldSet } from './field-set.ts'
+import { fieldSetOf } from './known-sets.ts'
 import { elementOf, entryOf, isJson, type Json, type Shape, type StructField, shapeOf } from './shape.ts'
 
 /** The fields that an applied configuration of `definition` claims: its values and items, not what only holds them. */
 export function fieldsOf(definition: string, object: unknown): FieldSet {
-  return walk(shapeOf(definition), object, claimed).children
+  return setOf(walk(shapeOf(definition), object, claimed))
 }
 
 /**
@@ -12,8 +13,10 @@ export function fieldsOf(definition: string, object: unknown): FieldSet {
  * What holds other fields is new itself, unless every object has it.
  */
 export function fieldsOfNew(definition: string, object: unknown): FieldSet {
-  return walk(shapeOf(definition), object, made).children
+  return setOf(walk(shapeOf(definition), object, made))
 }
+
+const setOf = ({ children }: Found) => fieldSetOf(`{${children}}`)
 
 /** Whether what holds others is a member itself. */
 interface Rule {
@@ -29,13 +32,15 @@ const made: Rule = {
   field: (shape, { isAlwaysThere }) => shape.type === 'map' || !isAlwaysThere,
 }
 
+/** The walk makes the text of `fieldsV1`, and only a set that nobody has written yet becomes objects. */
 interface Found {
   /** True if the value itself is a member. */
   readonly member: boolean
-  readonly children: FieldSet
+  /** What is in the braces: empty when nothing is. */
+  readonly children: string
 }
 
-const leaf: Found = { member: true, children: nothing }
+const leaf: Found = { member: true, children: '' }
 
 function walk(shape: Shape, value: unknown, rule: Rule): Found {
   switch (shape.type) {
@@ -51,30 +56,37 @@ function walk(shape: Shape, value: unknown, rule: Rule): Found {
   }
 }
 
-function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, rule: Rule): FieldSet {
-  const set: Record<string, FieldSet> = {}
+function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, rule: Rule): string {
+  let text = ''
   for (const name in value) {
     const field = shape.type === 'struct' ? shape.field(name) : entryOf(shape, name)
     if (!field) continue
     const inner = value[name]
-    const found = walk(field.shape, inner, rule)
-    const isHollow = inner === null || (isEmpty(found.children) && isJson(inner))
-    add(set, field.element, found, found.member || rule.field(shape, field, isHollow))
+    const { member, children } = walk(field.shape, inner, rule)
+    const isHollow = inner === null || (children === '' && isJson(inner))
+    const isMember = member || rule.field(shape, field, isHollow)
+    text = joined(text, nodeText(field.quoted ?? JSON.stringify(field.element), children, isMember))
   }
-  return set
+  return text
 }
 
-function walkItems(shape: Shape & { type: 'set' | 'keyed' }, items: readonly unknown[], rule: Rule): FieldSet {
-  const set: Record<string, FieldSet> = {}
+function walkItems(shape: Shape & { type: 'set' | 'keyed' }, items: readonly unknown[], rule: Rule): string {
+  let text = ''
   for (const item of items) {
     const element = elementOf(shape, item)
-    if (element !== undefined) add(set, element, shape.type === 'keyed' ? walk(shape.item, item, rule) : leaf, true)
+    if (element === undefined) continue
+    const { children } = shape.type === 'keyed' ? walk(shape.item, item, rule) : leaf
+    text = joined(text, nodeText(JSON.stringify(element), children, true))
   }
-  return set
+  return text
 }
 
-function add(set: Record<string, FieldSet>, element: string, { children }: Found, member: boolean): void {
-  if (isEmpty(children)) {
-    if (member) set[element] = nothing
-  } else set[element] = member ? { '.': nothing, ...children } : children
+function joined(before: string, node: string): string {
+  return before === '' || node === '' ? before + node : `${before},${node}`
+}
+
+/** Empty when neither the node nor anything below is in the set. */
+function nodeText(quotedElement: string, children: string, isMember: boolean): string {
+  if (children === '') return isMember ? `${quotedElement}:{}` : ''
+  return isMember ? `${quotedElement}:{".":{},${children}}` : `${quotedElement}:{${children}}`
 }

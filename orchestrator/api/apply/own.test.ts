@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { compare, isSame } from './compare.ts'
 import { difference, type FieldSet, intersection, isEmpty, isSameSet, membersOf, pathText, union } from './field-set.ts'
 import { fieldsOf, fieldsOfNew } from './fields-of.ts'
+import { textOfKnown } from './known-sets.ts'
 import { entriesOf, type Manager, type ManagerId, managersOf, withoutCrowd } from './managers.ts'
 import { applyConfig, type Change, ownersAfterUpdate } from './own.ts'
 
@@ -74,6 +75,22 @@ describe('fieldsOf', () => {
       '.spec.containers[name="a"].ports[containerPort=80,protocol="TCP"].containerPort',
       '.spec.nodeSelector',
     ])
+  })
+})
+
+describe('fieldsOfNew', () => {
+  it('the same fields are the same set, whatever their values, and nobody can change it', () => {
+    const podOf = (value: string) => ({ metadata: { labels: { a: value } }, spec: { nodeName: value } })
+    const set = fieldsOfNew(definition, podOf('1'))
+    expect(fieldsOfNew(definition, podOf('2'))).toBe(set)
+    expect(() => Object.assign(set['f:metadata'] ?? {}, { 'f:name': {} })).toThrow(TypeError)
+    expect(textOfKnown(set)).toBe(JSON.stringify(set))
+  })
+
+  it('an item that is there twice is in the set once, and in its text', () => {
+    const twice = fieldsOfNew(definition, { metadata: { finalizers: ['x/a', 'x/a'] } })
+    expect(twice).toEqual(fieldsOfNew(definition, { metadata: { finalizers: ['x/a'] } }))
+    expect(textOfKnown(twice)).toBe('{"f:metadata":{"f:finalizers":{".":{},"v:\\"x/a\\"":{}}}}')
   })
 })
 

@@ -54,10 +54,16 @@ const serversOwn = new Set([
 
 /** An object without what every object has and nobody owns, and without what this way of writing cannot change. */
 function ownable(object: object, ignored: string | undefined): object {
-  const { apiVersion: _version, kind: _kind, metadata, ...rest } = object as Record<string, unknown>
-  if (ignored) delete rest[ignored]
-  const own = Object.entries(metadata ?? {}).filter(([name]) => !serversOwn.has(name))
-  return own.length === 0 ? rest : { metadata: Object.fromEntries(own), ...rest }
+  const { metadata, ...rest } = object as Record<string, unknown>
+  const owned = without((metadata ?? {}) as Record<string, unknown>, (name) => serversOwn.has(name))
+  const others = without(rest, (name) => name === 'apiVersion' || name === 'kind' || name === ignored)
+  return Object.keys(owned).length === 0 ? others : { metadata: owned, ...others }
+}
+
+function without(fields: Readonly<Record<string, unknown>>, isLeftOut: (name: string) => boolean) {
+  const left: Record<string, unknown> = {}
+  for (const name in fields) if (!isLeftOut(name)) left[name] = fields[name]
+  return left
 }
 
 /**

@@ -22,6 +22,8 @@ export interface StructField {
   readonly shape: Shape
   /** Its path element. */
   readonly element: string
+  /** The same as JSON, for a field of a struct. */
+  readonly quoted?: string
   /** It is there, if only empty, when nobody has set it. */
   readonly isAlwaysThere: boolean
 }
@@ -55,7 +57,7 @@ function structOf(name: string): StructShape {
       if (!facts) return undefined
       const isStruct = facts.type.startsWith('io.') && schema[facts.type]?.fields !== undefined
       const isAlwaysThere = isStruct && !pointers.includes(field)
-      const made = { shape: shapeOfField(facts), element: `f:${field}`, isAlwaysThere }
+      const made = { shape: shapeOfField(facts), element: `f:${field}`, quoted: `"f:${field}"`, isAlwaysThere }
       known.set(field, made)
       return made
     },
@@ -97,8 +99,11 @@ export function isJson(value: unknown): value is Json {
 export function elementOf(shape: Shape & { type: 'set' | 'keyed' }, item: unknown): string | undefined {
   if (shape.type === 'set') return `v:${JSON.stringify(item)}`
   if (!isJson(item)) return undefined
-  const pairs = shape.keys.map((key) => [key, item[key] ?? shape.defaults[key]] as const)
-  // A key that is not there is no part of the name, as long as another one is.
-  const present = pairs.filter(([, value]) => value !== undefined)
-  return present.length === 0 ? undefined : `k:${JSON.stringify(Object.fromEntries(present))}`
+  let pairs = ''
+  for (const key of shape.keys) {
+    const value = item[key] ?? shape.defaults[key]
+    // A key that is not there is no part of the name, as long as another one is.
+    if (value !== undefined) pairs += `${pairs === '' ? '' : ','}"${key}":${JSON.stringify(value)}`
+  }
+  return pairs === '' ? undefined : `k:{${pairs}}`
 }

@@ -2,7 +2,7 @@
 import { checkPathSegment } from '../names.ts'
 import { parseQuantity } from '../quantity.ts'
 import type { HorizontalPodAutoscaler } from '../types.ts'
-import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidValue, none, notAllowed, type Problem, required, unsupported } from './problem.ts'
 
 type Spec = HorizontalPodAutoscaler['spec']
 type Metric = NonNullable<Spec['metrics']>[number]
@@ -12,23 +12,23 @@ type Rules = NonNullable<NonNullable<Spec['behavior']>['scaleUp']>
 /** What is wrong with a HorizontalPodAutoscaler. */
 export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): Problem[] {
   const { minReplicas = 1, maxReplicas = 0, scaleTargetRef: target, metrics, behavior } = spec
-  return [
-    ...(minReplicas < 1 ? [invalidValue('spec.minReplicas', minReplicas, 'must be greater than or equal to 1')] : []),
-    ...(maxReplicas < 1 ? [invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than 0')] : []),
-    ...(maxReplicas < minReplicas
+  return allOf(
+    minReplicas < 1 ? [invalidValue('spec.minReplicas', minReplicas, 'must be greater than or equal to 1')] : none,
+    maxReplicas < 1 ? [invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than 0')] : none,
+    maxReplicas < minReplicas
       ? [invalidValue('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`')]
-      : []),
-    ...validateReference(target, 'spec.scaleTargetRef'),
-    ...eachItem(metrics, 'spec.metrics', validateMetric),
-    ...(behavior?.scaleUp ? validateRules(behavior.scaleUp, 'spec.behavior.scaleUp') : []),
-    ...(behavior?.scaleDown ? validateRules(behavior.scaleDown, 'spec.behavior.scaleDown') : []),
-  ]
+      : none,
+    validateReference(target, 'spec.scaleTargetRef'),
+    eachItem(metrics, 'spec.metrics', validateMetric),
+    behavior?.scaleUp ? validateRules(behavior.scaleUp, 'spec.behavior.scaleUp') : none,
+    behavior?.scaleDown ? validateRules(behavior.scaleDown, 'spec.behavior.scaleDown') : none,
+  )
 }
 
 function validateReference({ kind, name }: Spec['scaleTargetRef'], field: string): Problem[] {
   const segment = (value: string, at: string) =>
     value ? checkPathSegment(value).map((reason) => invalidValue(at, value, reason)) : [required(at)]
-  return [...segment(kind, `${field}.kind`), ...segment(name, `${field}.name`)]
+  return allOf(segment(kind, `${field}.kind`), segment(name, `${field}.name`))
 }
 
 const sources: Readonly<Record<string, keyof Metric>> = {
@@ -48,10 +48,10 @@ function validateMetric(metric: Metric, field: string): Problem[] {
   if (metric[own] === undefined) {
     return [required(`${field}.${own}`, `must populate information for the given metric source`)]
   }
-  return [
-    ...others.map((name) => notAllowed(`${field}.${name}`, 'must populate the given metric source only')),
-    ...validateSource(metric, own, `${field}.${own}`),
-  ]
+  return allOf(
+    others.map((name) => notAllowed(`${field}.${name}`, 'must populate the given metric source only')),
+    validateSource(metric, own, `${field}.${own}`),
+  )
 }
 
 function validateSource(metric: Metric, own: keyof Metric, field: string): Problem[] {
@@ -59,15 +59,15 @@ function validateSource(metric: Metric, own: keyof Metric, field: string): Probl
   const named = resource ?? containerResource
   const measured = pods ?? object ?? external
   const target = (named ?? measured)?.target
-  return [
-    ...(named && !named.name ? [required(`${field}.name`, 'must specify a resource name')] : []),
-    ...(containerResource && !containerResource.container
+  return allOf(
+    named && !named.name ? [required(`${field}.name`, 'must specify a resource name')] : none,
+    containerResource && !containerResource.container
       ? [required(`${field}.container`, 'must specify a container')]
-      : []),
-    ...(measured && !measured.metric.name ? [required(`${field}.metric.name`, 'must specify a metric name')] : []),
-    ...(object ? validateReference(object.describedObject, `${field}.describedObject`) : []),
-    ...(target ? validateTarget(target, own, `${field}.target`) : [required(`${field}.target`)]),
-  ]
+      : none,
+    measured && !measured.metric.name ? [required(`${field}.metric.name`, 'must specify a metric name')] : none,
+    object ? validateReference(object.describedObject, `${field}.describedObject`) : none,
+    target ? validateTarget(target, own, `${field}.target`) : [required(`${field}.target`)],
+  )
 }
 
 function validateTarget(target: Target, own: keyof Metric, field: string): Problem[] {
@@ -82,22 +82,22 @@ function validateTarget(target: Target, own: keyof Metric, field: string): Probl
       ]
   const isPositive = (amount: string) => parseQuantity(amount).nano > 0n
   const mayUse = own === 'resource' || own === 'containerResource'
-  return [
-    ...ofType,
-    ...(value !== undefined && !isPositive(value) ? [invalidValue(`${field}.value`, value, 'must be positive')] : []),
-    ...(averageValue !== undefined && !isPositive(averageValue)
+  return allOf(
+    ofType,
+    value !== undefined && !isPositive(value) ? [invalidValue(`${field}.value`, value, 'must be positive')] : none,
+    averageValue !== undefined && !isPositive(averageValue)
       ? [invalidValue(`${field}.averageValue`, averageValue, 'must be positive')]
-      : []),
-    ...(averageUtilization !== undefined && averageUtilization < 1
+      : none,
+    averageUtilization !== undefined && averageUtilization < 1
       ? [invalidValue(`${field}.averageUtilization`, averageUtilization, 'must be greater than 0')]
-      : []),
-    ...(mayUse && averageUtilization === undefined && averageValue === undefined
+      : none,
+    mayUse && averageUtilization === undefined && averageValue === undefined
       ? [required(`${field}.averageUtilization`, 'must set either a target raw value or a target utilization')]
-      : []),
-    ...(mayUse && averageUtilization !== undefined && averageValue !== undefined
+      : none,
+    mayUse && averageUtilization !== undefined && averageValue !== undefined
       ? [notAllowed(`${field}.averageValue`, 'may not set both a target raw value and a target utilization')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 const longestPeriod = 1800
@@ -108,24 +108,26 @@ function validateRules(
   field: string,
 ): Problem[] {
   const chosen = ['Disabled', 'Max', 'Min']
-  return [
-    ...(window !== undefined && window < 0
+  return allOf(
+    window !== undefined && window < 0
       ? [invalidValue(`${field}.stabilizationWindowSeconds`, window, 'must be greater than or equal to zero')]
-      : []),
-    ...(window !== undefined && window > longestWindow
+      : none,
+    window !== undefined && window > longestWindow
       ? [invalidValue(`${field}.stabilizationWindowSeconds`, window, `must be less than or equal to ${longestWindow}`)]
-      : []),
-    ...(selectPolicy !== undefined && !chosen.includes(selectPolicy)
+      : none,
+    selectPolicy !== undefined && !chosen.includes(selectPolicy)
       ? [unsupported(`${field}.selectPolicy`, selectPolicy, chosen)]
-      : []),
-    ...(policies?.length === 0 ? [required(`${field}.policies`, 'must specify at least one Policy')] : []),
-    ...eachItem(policies, `${field}.policies`, ({ type, value, periodSeconds }, at) => [
-      ...(['Percent', 'Pods'].includes(type) ? [] : [unsupported(`${at}.type`, type, ['Percent', 'Pods'])]),
-      ...(value > 0 ? [] : [invalidValue(`${at}.value`, value, 'must be greater than zero')]),
-      ...(periodSeconds > 0 ? [] : [invalidValue(`${at}.periodSeconds`, periodSeconds, 'must be greater than zero')]),
-      ...(periodSeconds > longestPeriod
-        ? [invalidValue(`${at}.periodSeconds`, periodSeconds, `must be less than or equal to ${longestPeriod}`)]
-        : []),
-    ]),
-  ]
+      : none,
+    policies?.length === 0 ? [required(`${field}.policies`, 'must specify at least one Policy')] : none,
+    eachItem(policies, `${field}.policies`, ({ type, value, periodSeconds }, at) =>
+      allOf(
+        ['Percent', 'Pods'].includes(type) ? none : [unsupported(`${at}.type`, type, ['Percent', 'Pods'])],
+        value > 0 ? none : [invalidValue(`${at}.value`, value, 'must be greater than zero')],
+        periodSeconds > 0 ? none : [invalidValue(`${at}.periodSeconds`, periodSeconds, 'must be greater than zero')],
+        periodSeconds > longestPeriod
+          ? [invalidValue(`${at}.periodSeconds`, periodSeconds, `must be less than or equal to ${longestPeriod}`)]
+          : none,
+      ),
+    ),
+  )
 }

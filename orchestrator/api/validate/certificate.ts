@@ -2,7 +2,17 @@
 import { isEqual } from '../equal.ts'
 import { checkDnsSubdomain } from '../names.ts'
 import type { CertificateSigningRequest } from '../types.ts'
-import { duplicate, eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import {
+  allOf,
+  duplicate,
+  eachItem,
+  invalidValue,
+  none,
+  notAllowed,
+  type Problem,
+  required,
+  unsupported,
+} from './problem.ts'
 
 const usages = [
   'any',
@@ -35,14 +45,14 @@ const shortestSeconds = 600
 /** What is wrong with a CertificateSigningRequest. */
 export function validateSigningRequest({ spec, status }: CertificateSigningRequest): Problem[] {
   const { expirationSeconds } = spec
-  return [
-    ...validateRequest(spec.request),
-    ...(spec.usages?.length ? [] : [required('spec.usages')]),
-    ...eachItem(spec.usages, 'spec.usages', (usage, at) =>
-      usages.includes(usage) ? [] : [unsupported(at, usage, usages)],
+  return allOf(
+    validateRequest(spec.request),
+    spec.usages?.length ? none : [required('spec.usages')],
+    eachItem(spec.usages, 'spec.usages', (usage, at) =>
+      usages.includes(usage) ? none : [unsupported(at, usage, usages)],
     ),
-    ...validateSigner(spec.signerName),
-    ...(expirationSeconds !== undefined && expirationSeconds < shortestSeconds
+    validateSigner(spec.signerName),
+    expirationSeconds !== undefined && expirationSeconds < shortestSeconds
       ? [
           invalidValue(
             'spec.expirationSeconds',
@@ -50,9 +60,9 @@ export function validateSigningRequest({ spec, status }: CertificateSigningReque
             'may not specify a duration less than 600 seconds (10 minutes)',
           ),
         ]
-      : []),
-    ...validateConditions(status?.conditions),
-  ]
+      : none,
+    validateConditions(status?.conditions),
+  )
 }
 
 /** The first bytes of a PKCS#10 request: a sequence of a sequence whose first member is the version 0. */
@@ -111,17 +121,15 @@ function validateSigner(name: string | undefined): Problem[] {
     ]
   }
   const isDomain = checkDnsSubdomain(domain).length === 0 && domain.includes('.')
-  return [
-    ...(isDomain
-      ? []
-      : [invalidValue(field, domain, 'should be a domain with at least two segments separated by dots')]),
-    ...(checkDnsSubdomain(path.toLowerCase()).length === 0
-      ? []
-      : [invalidValue(field, path, checkDnsSubdomain(path)[0] ?? '')]),
-    ...(name.length > longestSigner
+  return allOf(
+    isDomain ? none : [invalidValue(field, domain, 'should be a domain with at least two segments separated by dots')],
+    checkDnsSubdomain(path.toLowerCase()).length === 0
+      ? none
+      : [invalidValue(field, path, checkDnsSubdomain(path)[0] ?? '')],
+    name.length > longestSigner
       ? [invalidValue(field, name, `must be no more than ${longestSigner} characters`)]
-      : []),
-  ]
+      : none,
+  )
 }
 
 type Conditions = NonNullable<CertificateSigningRequest['status']>['conditions']
@@ -151,12 +159,12 @@ export function validateApproval(request: CertificateSigningRequest, old: Certif
   const removed = (old.status?.conditions ?? []).filter(
     ({ type }) => ['Approved', 'Denied', 'Failed'].includes(type) && !next.some((each) => each.type === type),
   )
-  return [
-    ...validateConditions(next),
-    ...removed.map(({ type }) =>
+  return allOf(
+    validateConditions(next),
+    removed.map(({ type }) =>
       notAllowed('status.conditions', `updates may not remove a condition of type ${JSON.stringify(type)}`),
     ),
-  ]
+  )
 }
 
 /** What any update may not do: the wish stays as it was made. */

@@ -4,7 +4,7 @@ import { checkDnsLabel } from '../names.ts'
 import { parseQuantity } from '../quantity.ts'
 import type { PriorityClass, RuntimeClass } from '../types.ts'
 import { validateLabels } from './metadata.ts'
-import { invalidName, invalidValue, notAllowed, type Problem, unsupported } from './problem.ts'
+import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, unsupported } from './problem.ts'
 
 /** Users' priorities are below. */
 const highestOfUsers = 1_000_000_000
@@ -20,10 +20,10 @@ const policies = ['Never', 'PreemptLowerPriority']
 /** What is wrong with a PriorityClass. */
 export function validatePriorityClass({ metadata, value, preemptionPolicy: policy }: PriorityClass): Problem[] {
   const name = metadata?.name ?? ''
-  return [
-    ...validateValue(name, value),
-    ...(policy !== undefined && !policies.includes(policy) ? [unsupported('preemptionPolicy', policy, policies)] : []),
-  ]
+  return allOf(
+    validateValue(name, value),
+    policy !== undefined && !policies.includes(policy) ? [unsupported('preemptionPolicy', policy, policies)] : none,
+  )
 }
 
 function validateValue(name: string, value = 0): Problem[] {
@@ -43,26 +43,26 @@ function validateValue(name: string, value = 0): Problem[] {
 
 /** What an update of a PriorityClass may not do: pods have its value already. */
 export function validatePriorityClassUpdate(next: PriorityClass, old: PriorityClass): Problem[] {
-  return [
-    ...(next.value === old.value ? [] : [notAllowed('value', 'may not be changed in an update.')]),
-    ...(next.preemptionPolicy === old.preemptionPolicy
-      ? []
-      : [invalidValue('preemptionPolicy', next.preemptionPolicy ?? null, 'field is immutable')]),
-  ]
+  return allOf(
+    next.value === old.value ? none : [notAllowed('value', 'may not be changed in an update.')],
+    next.preemptionPolicy === old.preemptionPolicy
+      ? none
+      : [invalidValue('preemptionPolicy', next.preemptionPolicy ?? null, 'field is immutable')],
+  )
 }
 
 /** What is wrong with a RuntimeClass. */
 export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): Problem[] {
   const amounts = Object.entries(overhead?.podFixed ?? {})
-  return [
-    ...invalidName('handler', handler, checkDnsLabel(handler)),
-    ...amounts
+  return allOf(
+    invalidName('handler', handler, checkDnsLabel(handler)),
+    amounts
       .filter(([, amount]) => parseQuantity(amount).nano < 0n)
       .map(([name, amount]) =>
         invalidValue(`overhead.podFixed[${name}]`, amount, 'must be greater than or equal to 0'),
       ),
-    ...validateLabels(scheduling?.nodeSelector, 'scheduling.nodeSelector'),
-  ]
+    validateLabels(scheduling?.nodeSelector, 'scheduling.nodeSelector'),
+  )
 }
 
 /** What an update of a RuntimeClass may not do. */

@@ -2,10 +2,12 @@
 import { checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { Event, Lease, Node } from '../types.ts'
 import {
+  allOf,
   duplicate,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -17,27 +19,26 @@ const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
 /** What is wrong with a node. */
 export function validateNode({ spec, status }: Node): Problem[] {
   const seen = new Set<string>()
-  return [
-    ...eachItem(spec?.taints, 'spec.taints', ({ key, value = '', effect }, field) => {
+  return allOf(
+    eachItem(spec?.taints, 'spec.taints', ({ key, value = '', effect }, field) => {
       const id = `${key}:${effect}`
       const repeated = seen.has(id) ? [duplicate(field, id)] : []
       seen.add(id)
-      return [
-        ...invalidName(`${field}.key`, key, checkQualifiedName(key)),
-        ...invalidName(`${field}.value`, value, checkLabelValue(value)),
-        ...(effect
+      return allOf(
+        invalidName(`${field}.key`, key, checkQualifiedName(key)),
+        invalidName(`${field}.value`, value, checkLabelValue(value)),
+        effect
           ? effects.includes(effect)
-            ? []
+            ? none
             : [unsupported(`${field}.effect`, effect, effects)]
-          : [required(`${field}.effect`)]),
-        ...repeated,
-      ]
+          : [required(`${field}.effect`)],
+        repeated,
+      )
     }),
-    ...eachItem(status?.addresses, 'status.addresses', ({ type, address }, field) => [
-      ...(type ? [] : [required(`${field}.type`)]),
-      ...(address ? [] : [required(`${field}.address`)]),
-    ]),
-  ]
+    eachItem(status?.addresses, 'status.addresses', ({ type, address }, field) =>
+      allOf(type ? none : [required(`${field}.type`)], address ? none : [required(`${field}.address`)]),
+    ),
+  )
 }
 
 /** What an update of a node may not do. */
@@ -52,26 +53,26 @@ export function validateNodeUpdate({ spec = {} }: Node, old: Node): Problem[] {
 /** What is wrong with a lease. */
 export function validateLease({ spec = {} }: Lease): Problem[] {
   const { leaseDurationSeconds, leaseTransitions } = spec
-  return [
-    ...(leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0
+  return allOf(
+    leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0
       ? [invalidValue('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0')]
-      : []),
-    ...(leaseTransitions !== undefined && leaseTransitions < 0
+      : none,
+    leaseTransitions !== undefined && leaseTransitions < 0
       ? [invalidValue('spec.leaseTransitions', leaseTransitions, 'must be greater than or equal to 0')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 /** What is wrong with an event: it lies where its object lies, or in `default` for an object of the cluster. */
 export function validateEvent({ involvedObject, metadata, type }: Event): Problem[] {
   const { namespace = '' } = involvedObject ?? {}
   const home = namespace === '' ? ['default', 'kube-system'] : [namespace]
-  return [
-    ...(home.includes(metadata.namespace ?? '')
-      ? []
-      : [invalidValue('involvedObject.namespace', namespace, 'does not match event.namespace')]),
-    ...(type === undefined || type === '' || type === 'Normal' || type === 'Warning'
-      ? []
-      : [invalidValue('type', type, `has invalid value: ${type}`)]),
-  ]
+  return allOf(
+    home.includes(metadata.namespace ?? '')
+      ? none
+      : [invalidValue('involvedObject.namespace', namespace, 'does not match event.namespace')],
+    type === undefined || type === '' || type === 'Normal' || type === 'Warning'
+      ? none
+      : [invalidValue('type', type, `has invalid value: ${type}`)],
+  )
 }

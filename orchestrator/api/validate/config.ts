@@ -3,7 +3,7 @@ import { isEqual } from '../equal.ts'
 import { checkConfigKey } from '../names.ts'
 import { own } from '../own.ts'
 import type { ConfigMap, Secret } from '../types.ts'
-import { invalidName, invalidValue, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
+import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
 
 const largestBytes = 1024 * 1024
 
@@ -20,12 +20,12 @@ const base64Bytes = (value: string) => Math.floor((value.length * 3) / 4) - (val
 export function validateConfigMap({ data, binaryData }: ConfigMap): Problem[] {
   const both = Object.keys(data ?? {}).filter((key) => Object.hasOwn(binaryData ?? {}, key))
   const bytes = bytesOf(data, Buffer.byteLength) + bytesOf(binaryData, base64Bytes)
-  return [
-    ...validateKeys(data, 'data'),
-    ...both.map((key) => invalidValue(`data[${key}]`, key, `duplicate of key present in binaryData`)),
-    ...validateKeys(binaryData, 'binaryData'),
-    ...(bytes > largestBytes ? [tooLongValue('', largestBytes)] : []),
-  ]
+  return allOf(
+    validateKeys(data, 'data'),
+    both.map((key) => invalidValue(`data[${key}]`, key, `duplicate of key present in binaryData`)),
+    validateKeys(binaryData, 'binaryData'),
+    bytes > largestBytes ? [tooLongValue('', largestBytes)] : none,
+  )
 }
 
 const immutable = 'field is immutable when `immutable` is set'
@@ -33,11 +33,11 @@ const immutable = 'field is immutable when `immutable` is set'
 /** What an update of a ConfigMap may not do. */
 export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): Problem[] {
   if (!old.immutable) return []
-  return [
-    ...(map.immutable ? [] : [notAllowed('immutable', immutable)]),
-    ...(isEqual(map.data, old.data) ? [] : [notAllowed('data', immutable)]),
-    ...(isEqual(map.binaryData, old.binaryData) ? [] : [notAllowed('binaryData', immutable)]),
-  ]
+  return allOf(
+    map.immutable ? none : [notAllowed('immutable', immutable)],
+    isEqual(map.data, old.data) ? none : [notAllowed('data', immutable)],
+    isEqual(map.binaryData, old.binaryData) ? none : [notAllowed('binaryData', immutable)],
+  )
 }
 
 /** The keys that a typed Secret must have. */
@@ -54,11 +54,11 @@ const jsonKeys = ['.dockercfg', '.dockerconfigjson']
 export function validateSecret(secret: Secret): Problem[] {
   const data = secret.data ?? {}
   const tooLarge = bytesOf(data, base64Bytes) > largestBytes
-  return [
-    ...validateKeys(data, 'data'),
-    ...(tooLarge ? [tooLongValue('data', largestBytes)] : []),
-    ...(own(keysByType, secret.type ?? '') ?? []).flatMap((key) => validateTypedKey(data, key)),
-  ]
+  return allOf(
+    validateKeys(data, 'data'),
+    tooLarge ? [tooLongValue('data', largestBytes)] : none,
+    (own(keysByType, secret.type ?? '') ?? []).flatMap((key) => validateTypedKey(data, key)),
+  )
 }
 
 function validateTypedKey(data: Record<string, string>, key: string): Problem[] {
@@ -77,9 +77,9 @@ function validateTypedKey(data: Record<string, string>, key: string): Problem[] 
 export function validateSecretUpdate(secret: Secret, old: Secret): Problem[] {
   const problems = secret.type === old.type ? [] : [invalidValue('type', secret.type, 'field is immutable')]
   if (!old.immutable) return problems
-  return [
-    ...problems,
-    ...(secret.immutable ? [] : [notAllowed('immutable', immutable)]),
-    ...(isEqual(secret.data, old.data) ? [] : [notAllowed('data', immutable)]),
-  ]
+  return allOf(
+    problems,
+    secret.immutable ? none : [notAllowed('immutable', immutable)],
+    isEqual(secret.data, old.data) ? none : [notAllowed('data', immutable)],
+  )
 }

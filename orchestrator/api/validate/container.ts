@@ -5,11 +5,13 @@ import { validateEnvironment } from './environment.ts'
 import { validatePort } from './numbers.ts'
 import { validateHandler, validateProbe } from './probe.ts'
 import {
+  allOf,
   duplicate,
   duplicates,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -26,15 +28,13 @@ type Port = NonNullable<Container['ports']>[number]
 export function validateContainers(spec: PodSpec): Problem[] {
   const { containers = [], initContainers = [] } = spec
   if (containers.length === 0) return [required('spec.containers')]
-  const ofInit = eachItem(initContainers, 'spec.initContainers', (container, field) => [
-    ...validateContainer(container, spec, field),
-    ...validateInitContainer(container, field),
-  ])
-  const ofOrdinary = eachItem(containers, 'spec.containers', (container, field) => [
-    ...validateContainer(container, spec, field),
-    ...validateActions(container, field),
-  ])
-  return [...ofInit, ...ofOrdinary, ...validateUniqueNames(spec), ...validateHostPorts(spec)]
+  const ofInit = eachItem(initContainers, 'spec.initContainers', (container, field) =>
+    allOf(validateContainer(container, spec, field), validateInitContainer(container, field)),
+  )
+  const ofOrdinary = eachItem(containers, 'spec.containers', (container, field) =>
+    allOf(validateContainer(container, spec, field), validateActions(container, field)),
+  )
+  return allOf(ofInit, ofOrdinary, validateUniqueNames(spec), validateHostPorts(spec))
 }
 
 function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec): Problem[] {
@@ -54,21 +54,21 @@ const messagePolicies = ['FallbackToLogsOnError', 'File']
 
 function validateContainer(container: Container, spec: PodSpec, field: string): Problem[] {
   const { name, image, imagePullPolicy, terminationMessagePolicy } = container
-  return [
-    ...(name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : [required(`${field}.name`)]),
-    ...validateImage(image, `${field}.image`),
-    ...(imagePullPolicy && !pullPolicies.includes(imagePullPolicy)
+  return allOf(
+    name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : [required(`${field}.name`)],
+    validateImage(image, `${field}.image`),
+    imagePullPolicy && !pullPolicies.includes(imagePullPolicy)
       ? [unsupported(`${field}.imagePullPolicy`, imagePullPolicy, pullPolicies)]
-      : []),
-    ...(terminationMessagePolicy && !messagePolicies.includes(terminationMessagePolicy)
+      : none,
+    terminationMessagePolicy && !messagePolicies.includes(terminationMessagePolicy)
       ? [unsupported(`${field}.terminationMessagePolicy`, terminationMessagePolicy, messagePolicies)]
-      : []),
-    ...validatePorts(container.ports, spec.hostNetwork ?? false, `${field}.ports`),
-    ...validateEnvironment(container, field),
-    ...validateMounts(container, spec.volumes ?? [], field),
-    ...validateResources(container.resources, `${field}.resources`),
-    ...validateContainerContext(container.securityContext, `${field}.securityContext`),
-  ]
+      : none,
+    validatePorts(container.ports, spec.hostNetwork ?? false, `${field}.ports`),
+    validateEnvironment(container, field),
+    validateMounts(container, spec.volumes ?? [], field),
+    validateResources(container.resources, `${field}.resources`),
+    validateContainerContext(container.securityContext, `${field}.securityContext`),
+  )
 }
 
 function validateImage(image: string | undefined, field: string): Problem[] {
@@ -79,26 +79,34 @@ function validateImage(image: string | undefined, field: string): Problem[] {
 const protocols = ['SCTP', 'TCP', 'UDP']
 
 function validatePorts(ports: readonly Port[] | undefined, isHostNetwork: boolean, field: string): Problem[] {
-  return [
-    ...eachItem(ports, field, (port, at) => [
-      ...(port.name ? invalidName(`${at}.name`, port.name, checkPortName(port.name)) : []),
-      ...(port.containerPort
-        ? validatePort(port.containerPort, `${at}.containerPort`)
-        : [required(`${at}.containerPort`)]),
-      ...(port.hostPort ? validatePort(port.hostPort, `${at}.hostPort`) : []),
-      ...(isHostNetwork && port.hostPort !== port.containerPort
-        ? [invalidValue(`${at}.containerPort`, port.containerPort, 'must match `hostPort` when `hostNetwork` is true')]
-        : []),
-      ...(protocols.includes(port.protocol ?? '')
-        ? []
-        : [unsupported(`${at}.protocol`, port.protocol ?? '', protocols)]),
-    ]),
-    ...duplicates(
+  return allOf(
+    eachItem(ports, field, (port, at) =>
+      allOf(
+        port.name ? invalidName(`${at}.name`, port.name, checkPortName(port.name)) : none,
+        port.containerPort
+          ? validatePort(port.containerPort, `${at}.containerPort`)
+          : [required(`${at}.containerPort`)],
+        port.hostPort ? validatePort(port.hostPort, `${at}.hostPort`) : none,
+        isHostNetwork && port.hostPort !== port.containerPort
+          ? [
+              invalidValue(
+                `${at}.containerPort`,
+                port.containerPort,
+                'must match `hostPort` when `hostNetwork` is true',
+              ),
+            ]
+          : none,
+        protocols.includes(port.protocol ?? '')
+          ? none
+          : [unsupported(`${at}.protocol`, port.protocol ?? '', protocols)],
+      ),
+    ),
+    duplicates(
       ports,
       ({ name }) => name,
       (at) => `${field}[${at}].name`,
     ),
-  ]
+  )
 }
 
 /** Two containers of a pod cannot have the same port of the host. */
@@ -118,13 +126,13 @@ function validateHostPorts({ containers = [] }: PodSpec): Problem[] {
 /** Probes and hooks. */
 function validateActions(container: Container, field: string): Problem[] {
   const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container
-  return [
-    ...(lifecycle?.postStart ? validateHandler(lifecycle.postStart, `${field}.lifecycle.postStart`) : []),
-    ...(lifecycle?.preStop ? validateHandler(lifecycle.preStop, `${field}.lifecycle.preStop`) : []),
-    ...validateProbe(livenessProbe, `${field}.livenessProbe`),
-    ...validateProbe(readinessProbe, `${field}.readinessProbe`, true),
-    ...validateProbe(startupProbe, `${field}.startupProbe`),
-  ]
+  return allOf(
+    lifecycle?.postStart ? validateHandler(lifecycle.postStart, `${field}.lifecycle.postStart`) : none,
+    lifecycle?.preStop ? validateHandler(lifecycle.preStop, `${field}.lifecycle.preStop`) : none,
+    validateProbe(livenessProbe, `${field}.livenessProbe`),
+    validateProbe(readinessProbe, `${field}.readinessProbe`, true),
+    validateProbe(startupProbe, `${field}.startupProbe`),
+  )
 }
 
 /** What an ephemeral container has nothing for: it is not restarted, waited for or counted. */
@@ -150,12 +158,12 @@ export function validateEphemeral(spec: PodSpec): Problem[] {
     taken.add(name)
     const set = notForEphemeral.filter((each) => Object.keys(container[each] ?? {}).length > 0)
     const hasTarget = [...containers, ...initContainers].some((each) => each.name === targetContainerName)
-    return [
-      ...validateContainer(plain, spec, at),
-      ...(isTaken ? [duplicate(`${at}.name`, name)] : []),
-      ...(targetContainerName && !hasTarget ? [unresolved(`${at}.targetContainerName`, targetContainerName)] : []),
-      ...set.map((each) => notAllowed(`${at}.${each}`, 'cannot be set for an Ephemeral Container')),
-    ]
+    return allOf(
+      validateContainer(plain, spec, at),
+      isTaken ? [duplicate(`${at}.name`, name)] : none,
+      targetContainerName && !hasTarget ? [unresolved(`${at}.targetContainerName`, targetContainerName)] : none,
+      set.map((each) => notAllowed(`${at}.${each}`, 'cannot be set for an Ephemeral Container')),
+    )
   })
 }
 
@@ -164,10 +172,10 @@ const actions = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe']
 function validateInitContainer(container: Container, field: string): Problem[] {
   const { restartPolicy } = container
   if (restartPolicy === 'Always') return validateActions(container, field)
-  return [
-    ...(restartPolicy ? [unsupported(`${field}.restartPolicy`, restartPolicy, ['Always'])] : []),
-    ...actions
+  return allOf(
+    restartPolicy ? [unsupported(`${field}.restartPolicy`, restartPolicy, ['Always'])] : none,
+    actions
       .filter((name) => container[name] !== undefined)
       .map((name) => notAllowed(`${field}.${name}`, 'may not be set for init containers without restartPolicy=Always')),
-  ]
+  )
 }

@@ -1,7 +1,7 @@
 /** Source: k8s.io/kubernetes/pkg/apis/policy/validation/validation.go. */
 import type { PodDisruptionBudget } from '../types.ts'
 import { validateAmount, validateAtMostAll } from './amount.ts'
-import { invalidValue, type Problem, unsupported } from './problem.ts'
+import { allOf, invalidValue, none, type Problem, unsupported } from './problem.ts'
 import { validateSelector } from './selector.ts'
 
 const policies = ['AlwaysAllow', 'IfHealthyBudget']
@@ -14,14 +14,14 @@ export function validateDisruptionBudget({ spec = {} }: PodDisruptionBudget): Pr
       invalidValue('spec', { minAvailable, maxUnavailable }, 'minAvailable and maxUnavailable cannot be both set'),
     ]
   }
-  return [
-    ...validateAmount(minAvailable, 'spec.minAvailable'),
-    ...validateAtMostAll(minAvailable, 'spec.minAvailable'),
-    ...validateAmount(maxUnavailable, 'spec.maxUnavailable'),
-    ...validateAtMostAll(maxUnavailable, 'spec.maxUnavailable'),
-    ...validateSelector(selector, 'spec.selector'),
-    ...(policy !== undefined && !policies.includes(policy)
+  return allOf(
+    validateAmount(minAvailable, 'spec.minAvailable'),
+    validateAtMostAll(minAvailable, 'spec.minAvailable'),
+    validateAmount(maxUnavailable, 'spec.maxUnavailable'),
+    validateAtMostAll(maxUnavailable, 'spec.maxUnavailable'),
+    validateSelector(selector, 'spec.selector'),
+    policy !== undefined && !policies.includes(policy)
       ? [unsupported('spec.unhealthyPodEvictionPolicy', policy, policies)]
-      : []),
-  ]
+      : none,
+  )
 }

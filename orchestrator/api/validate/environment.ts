@@ -1,7 +1,7 @@
 /** Environment variables. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import { checkConfigKey, checkEnvName, checkQualifiedName } from '../names.ts'
 import type { Container, EnvVar } from '../types.ts'
-import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidName, invalidValue, none, type Problem, required, unsupported } from './problem.ts'
 
 type Source = NonNullable<EnvVar['valueFrom']>
 type FromSource = NonNullable<Container['envFrom']>[number]
@@ -10,15 +10,15 @@ type ResourceRef = NonNullable<Source['resourceFieldRef']>
 
 /** What is wrong with a container's `env` and `envFrom`. */
 export function validateEnvironment({ env, envFrom }: Container, field: string): Problem[] {
-  return [
-    ...eachItem(env, `${field}.env`, validateVariable),
-    ...eachItem(envFrom, `${field}.envFrom`, validateFromSource),
-  ]
+  return allOf(
+    eachItem(env, `${field}.env`, validateVariable),
+    eachItem(envFrom, `${field}.envFrom`, validateFromSource),
+  )
 }
 
 function validateVariable({ name, value, valueFrom }: EnvVar, field: string): Problem[] {
   const ofName = name ? invalidName(`${field}.name`, name, checkEnvName(name)) : [required(`${field}.name`)]
-  return [...ofName, ...(valueFrom ? validateSource(valueFrom, value, `${field}.valueFrom`) : [])]
+  return allOf(ofName, valueFrom ? validateSource(valueFrom, value, `${field}.valueFrom`) : none)
 }
 
 function validateSource(source: Source, value: string | undefined, field: string): Problem[] {
@@ -33,14 +33,14 @@ function validateSource(source: Source, value: string | undefined, field: string
       ),
     ]
   }
-  return [
-    ...(value ? [invalidValue(field, '', 'may not be specified when `value` is not empty')] : []),
-    ...(given > 1 ? [invalidValue(field, '', 'may not have more than one field specified at a time')] : []),
-    ...(fieldRef ? validateFieldRef(fieldRef, envFields, `${field}.fieldRef`) : []),
-    ...(resourceFieldRef ? validateResourceRef(resourceFieldRef, `${field}.resourceFieldRef`) : []),
-    ...(configMapKeyRef ? validateKeyRef(configMapKeyRef, `${field}.configMapKeyRef`) : []),
-    ...(secretKeyRef ? validateKeyRef(secretKeyRef, `${field}.secretKeyRef`) : []),
-  ]
+  return allOf(
+    value ? [invalidValue(field, '', 'may not be specified when `value` is not empty')] : none,
+    given > 1 ? [invalidValue(field, '', 'may not have more than one field specified at a time')] : none,
+    fieldRef ? validateFieldRef(fieldRef, envFields, `${field}.fieldRef`) : none,
+    resourceFieldRef ? validateResourceRef(resourceFieldRef, `${field}.resourceFieldRef`) : none,
+    configMapKeyRef ? validateKeyRef(configMapKeyRef, `${field}.configMapKeyRef`) : none,
+    secretKeyRef ? validateKeyRef(secretKeyRef, `${field}.secretKeyRef`) : none,
+  )
 }
 
 const envFields = [
@@ -95,10 +95,10 @@ export function validateResourceRef({ resource }: ResourceRef, field: string): P
 }
 
 function validateKeyRef({ name, key }: { name?: string; key: string }, field: string): Problem[] {
-  return [
-    ...(name ? [] : [required(`${field}.name`)]),
-    ...(key ? invalidName(`${field}.key`, key, checkConfigKey(key)) : [required(`${field}.key`)]),
-  ]
+  return allOf(
+    name ? none : [required(`${field}.name`)],
+    key ? invalidName(`${field}.key`, key, checkConfigKey(key)) : [required(`${field}.key`)],
+  )
 }
 
 function validateFromSource({ prefix, configMapRef, secretRef }: FromSource, field: string): Problem[] {
@@ -110,5 +110,5 @@ function validateFromSource({ prefix, configMapRef, secretRef }: FromSource, fie
   const [name, reference] = configMapRef
     ? (['configMapRef', configMapRef] as const)
     : (['secretRef', secretRef] as const)
-  return [...ofPrefix, ...(reference?.name ? [] : [required(`${field}.${name}.name`)])]
+  return allOf(ofPrefix, reference?.name ? none : [required(`${field}.${name}.name`)])
 }

@@ -2,7 +2,7 @@
 import { isEqual } from '../equal.ts'
 import type { Pod } from '../types.ts'
 import { validateEphemeral } from './container.ts'
-import { notAllowed, type Problem } from './problem.ts'
+import { allOf, none, notAllowed, type Problem } from './problem.ts'
 
 /** Ephemeral containers are only ever added. */
 export function validateEphemeralContainers(pod: Pod, old: Pod): Problem[] {
@@ -14,5 +14,5 @@ export function validateEphemeralContainers(pod: Pod, old: Pod): Problem[] {
     if (!now) return [notAllowed(field, `${what} removed\n`)]
     return isEqual(now, container) ? [] : [notAllowed(field, `${what} changed\n`)]
   })
-  return [...(pod.spec ? validateEphemeral(pod.spec) : []), ...changed]
+  return allOf(pod.spec ? validateEphemeral(pod.spec) : none, changed)
 }

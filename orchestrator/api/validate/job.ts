@@ -4,7 +4,7 @@ import { fromSelectorFields, matchesLabels } from '../selectors/label.ts'
 import type { CronJob, Job } from '../types.ts'
 import { validateNotNegative } from './numbers.ts'
 import { validateTemplate } from './pod-template.ts'
-import { invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { allOf, invalidValue, none, type Problem, required, unsupported } from './problem.ts'
 import { problemOfSchedule, problemOfTimeZone } from './schedule.ts'
 import { validateSelector } from './selector.ts'
 
@@ -15,7 +15,7 @@ const mostIndexes = 100_000
 /** What is wrong with a Job. */
 export function validateJob({ spec }: Job): Problem[] {
   if (!spec) return [required('spec.template')]
-  return [...validateJobSpec(spec, 'spec'), ...validateJobSelector(spec)]
+  return allOf(validateJobSpec(spec, 'spec'), validateJobSelector(spec))
 }
 
 const counts = [
@@ -29,13 +29,13 @@ const counts = [
 ] as const
 
 function validateJobSpec(spec: Spec, field: string): Problem[] {
-  return [
-    ...counts.flatMap((name) => validateNotNegative(spec[name], `${field}.${name}`)),
-    ...validateCompletion(spec, field),
-    ...validateRestart(spec, `${field}.template.spec.restartPolicy`),
-    ...validateReplacement(spec, `${field}.podReplacementPolicy`),
-    ...validateTemplate(spec.template, `${field}.template`),
-  ]
+  return allOf(
+    counts.flatMap((name) => validateNotNegative(spec[name], `${field}.${name}`)),
+    validateCompletion(spec, field),
+    validateRestart(spec, `${field}.template.spec.restartPolicy`),
+    validateReplacement(spec, `${field}.podReplacementPolicy`),
+    validateTemplate(spec.template, `${field}.template`),
+  )
 }
 
 function validateCompletion(spec: Spec, field: string): Problem[] {
@@ -44,26 +44,26 @@ function validateCompletion(spec: Spec, field: string): Problem[] {
     return [unsupported(`${field}.completionMode`, completionMode, ['NonIndexed', 'Indexed'])]
   }
   if (completionMode === 'NonIndexed') {
-    return [
-      ...(backoffLimitPerIndex === undefined
-        ? []
-        : [invalidValue(`${field}.backoffLimitPerIndex`, backoffLimitPerIndex, 'requires indexed completion mode')]),
-      ...(spec.successPolicy
+    return allOf(
+      backoffLimitPerIndex === undefined
+        ? none
+        : [invalidValue(`${field}.backoffLimitPerIndex`, backoffLimitPerIndex, 'requires indexed completion mode')],
+      spec.successPolicy
         ? [invalidValue(`${field}.successPolicy`, spec.successPolicy, 'requires indexed completion mode')]
-        : []),
-    ]
+        : none,
+    )
   }
   const tooMany = `must be less than or equal to ${mostIndexes} when completion mode is Indexed`
-  return [
-    ...(completions === undefined ? [required(`${field}.completions`, 'when completion mode is Indexed')] : []),
-    ...(parallelism > mostIndexes ? [invalidValue(`${field}.parallelism`, parallelism, tooMany)] : []),
-    ...(maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined
+  return allOf(
+    completions === undefined ? [required(`${field}.completions`, 'when completion mode is Indexed')] : none,
+    parallelism > mostIndexes ? [invalidValue(`${field}.parallelism`, parallelism, tooMany)] : none,
+    maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined
       ? [required(`${field}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified')]
-      : []),
-    ...(maxFailedIndexes !== undefined && completions !== undefined && maxFailedIndexes > completions
+      : none,
+    maxFailedIndexes !== undefined && completions !== undefined && maxFailedIndexes > completions
       ? [invalidValue(`${field}.maxFailedIndexes`, maxFailedIndexes, 'must be less than or equal to completions')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 function validateRestart({ template, podFailurePolicy, backoffLimitPerIndex }: Spec, field: string): Problem[] {
@@ -71,14 +71,14 @@ function validateRestart({ template, podFailurePolicy, backoffLimitPerIndex }: S
   if (policy === 'Always') return [required(field, 'valid values: "OnFailure", "Never"')]
   if (policy !== 'OnFailure' && policy !== 'Never') return [unsupported(field, policy, ['OnFailure', 'Never'])]
   if (policy === 'Never') return []
-  return [
-    ...(podFailurePolicy
+  return allOf(
+    podFailurePolicy
       ? [invalidValue(field, policy, 'only "Never" is supported when podFailurePolicy is specified')]
-      : []),
-    ...(backoffLimitPerIndex === undefined
-      ? []
-      : [invalidValue(field, policy, 'only "Never" is supported when backoffLimitPerIndex is specified')]),
-  ]
+      : none,
+    backoffLimitPerIndex === undefined
+      ? none
+      : [invalidValue(field, policy, 'only "Never" is supported when backoffLimitPerIndex is specified')],
+  )
 }
 
 function validateReplacement({ podReplacementPolicy, podFailurePolicy }: Spec, field: string): Problem[] {
@@ -113,15 +113,15 @@ const immutable = 'field is immutable'
 export function validateJobUpdate({ spec }: Job, old: Job): Problem[] {
   const before = old.spec
   if (!spec || !before) return []
-  return [
-    ...(isEqual(spec.completions, before.completions) || isElastic(spec, before)
-      ? []
-      : [invalidValue('spec.completions', spec.completions, immutable)]),
-    ...fixed
+  return allOf(
+    isEqual(spec.completions, before.completions) || isElastic(spec, before)
+      ? none
+      : [invalidValue('spec.completions', spec.completions, immutable)],
+    fixed
       .filter((name) => !isEqual(spec[name], before[name]))
       .map((name) => invalidValue(`spec.${name}`, spec[name] ?? null, immutable)),
-    ...validateTemplateUpdate(spec, before, old),
-  ]
+    validateTemplateUpdate(spec, before, old),
+  )
 }
 
 /** An indexed Job whose parallelism goes along may be made larger and smaller. */
@@ -164,18 +164,18 @@ export function validateCronJob({ metadata, spec }: CronJob): Problem[] {
   const policies = ['Allow', 'Forbid', 'Replace']
   const policy = spec.concurrencyPolicy ?? 'Allow'
   const template = spec.jobTemplate?.spec
-  return [
-    ...(name.length > longestName
+  return allOf(
+    name.length > longestName
       ? [invalidValue('metadata.name', name, `must be no more than ${longestName} characters`)]
-      : []),
-    ...validateSchedule(spec),
-    ...(policies.includes(policy) ? [] : [unsupported('spec.concurrencyPolicy', policy, policies)]),
-    ...validateNotNegative(spec.startingDeadlineSeconds, 'spec.startingDeadlineSeconds'),
-    ...validateNotNegative(spec.successfulJobsHistoryLimit, 'spec.successfulJobsHistoryLimit'),
-    ...validateNotNegative(spec.failedJobsHistoryLimit, 'spec.failedJobsHistoryLimit'),
-    ...(template ? validateJobSpec(template, 'spec.jobTemplate.spec') : [required('spec.jobTemplate.spec.template')]),
-    ...(template?.manualSelector ? [unsupported('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false'])] : []),
-  ]
+      : none,
+    validateSchedule(spec),
+    policies.includes(policy) ? none : [unsupported('spec.concurrencyPolicy', policy, policies)],
+    validateNotNegative(spec.startingDeadlineSeconds, 'spec.startingDeadlineSeconds'),
+    validateNotNegative(spec.successfulJobsHistoryLimit, 'spec.successfulJobsHistoryLimit'),
+    validateNotNegative(spec.failedJobsHistoryLimit, 'spec.failedJobsHistoryLimit'),
+    template ? validateJobSpec(template, 'spec.jobTemplate.spec') : [required('spec.jobTemplate.spec.template')],
+    template?.manualSelector ? [unsupported('spec.jobTemplate.spec.manualSelector', true, ['nil', 'false'])] : none,
+  )
 }
 
 function validateSchedule({ schedule, timeZone }: NonNullable<CronJob['spec']>): Problem[] {
@@ -186,8 +186,8 @@ function validateSchedule({ schedule, timeZone }: NonNullable<CronJob['spec']>):
   }
   const wrongSchedule = problemOfSchedule(schedule)
   const wrongZone = timeZone === undefined ? undefined : problemOfTimeZone(timeZone)
-  return [
-    ...(wrongSchedule === undefined ? [] : [invalidValue('spec.schedule', schedule, wrongSchedule)]),
-    ...(wrongZone === undefined ? [] : [invalidValue('spec.timeZone', timeZone, wrongZone)]),
-  ]
+  return allOf(
+    wrongSchedule === undefined ? none : [invalidValue('spec.schedule', schedule, wrongSchedule)],
+    wrongZone === undefined ? none : [invalidValue('spec.timeZone', timeZone, wrongZone)],
+  )
 }

@@ -3,7 +3,17 @@ import { checkQualifiedName } from '../names.ts'
 import { own } from '../own.ts'
 import { compareQuantities, parseQuantity } from '../quantity.ts'
 import type { LimitRange, ResourceQuota } from '../types.ts'
-import { duplicate, eachItem, invalidName, invalidValue, notAllowed, type Problem, required } from './problem.ts'
+import {
+  allOf,
+  duplicate,
+  eachItem,
+  invalidName,
+  invalidValue,
+  none,
+  notAllowed,
+  type Problem,
+  required,
+} from './problem.ts'
 
 type Limit = NonNullable<LimitRange['spec']>['limits'][number]
 type Amounts = Readonly<Record<string, string>>
@@ -34,7 +44,12 @@ function validateLimit(limit: Limit, field: string): Problem[] {
     ? [required(`${field}.limits`, 'either minimum or maximum storage value is required, but neither was provided')]
     : []
   const names = new Set(bounds.flatMap((name) => Object.keys(limit[name] ?? {})))
-  return [...ofType, ...misplaced, ...claim, ...[...names].flatMap((name) => validateOrder(limit, name, field))]
+  return allOf(
+    ofType,
+    misplaced,
+    claim,
+    [...names].flatMap((name) => validateOrder(limit, name, field)),
+  )
 }
 
 /** min ≤ defaultRequest ≤ default ≤ max, and a ratio that these leave room for. */
@@ -93,31 +108,32 @@ const plainNames = [
 
 /** What is wrong with a ResourceQuota. */
 export function validateResourceQuota({ spec = {} }: ResourceQuota): Problem[] {
-  return [
-    ...validateAmounts(spec.hard, 'spec.hard'),
-    ...eachItem(spec.scopes, 'spec.scopes', (scope, field) =>
-      scopes.includes(scope) ? [] : [invalidValue(field, scope, 'unsupported scope')],
+  return allOf(
+    validateAmounts(spec.hard, 'spec.hard'),
+    eachItem(spec.scopes, 'spec.scopes', (scope, field) =>
+      scopes.includes(scope) ? none : [invalidValue(field, scope, 'unsupported scope')],
     ),
-    ...validateScopePairs(spec.scopes ?? []),
-    ...eachItem(
+    validateScopePairs(spec.scopes ?? []),
+    eachItem(
       spec.scopeSelector?.matchExpressions,
       'spec.scopeSelector.matchExpressions',
-      ({ scopeName, operator, values = [] }, field) => [
-        ...(scopes.includes(scopeName) ? [] : [invalidValue(`${field}.scopeName`, scopeName, 'unsupported scope')]),
-        ...(['DoesNotExist', 'Exists', 'In', 'NotIn'].includes(operator)
-          ? []
-          : [invalidValue(`${field}.operator`, operator, 'not a valid selector operator')]),
-        ...(['In', 'NotIn'].includes(operator) && values.length === 0
-          ? [
-              required(
-                `${field}.values`,
-                "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
-              ),
-            ]
-          : []),
-      ],
+      ({ scopeName, operator, values = [] }, field) =>
+        allOf(
+          scopes.includes(scopeName) ? none : [invalidValue(`${field}.scopeName`, scopeName, 'unsupported scope')],
+          ['DoesNotExist', 'Exists', 'In', 'NotIn'].includes(operator)
+            ? none
+            : [invalidValue(`${field}.operator`, operator, 'not a valid selector operator')],
+          ['In', 'NotIn'].includes(operator) && values.length === 0
+            ? [
+                required(
+                  `${field}.values`,
+                  "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+                ),
+              ]
+            : none,
+        ),
     ),
-  ]
+  )
 }
 
 function validateScopePairs(used: readonly string[]): Problem[] {
@@ -135,10 +151,10 @@ export function validateAmounts(amounts: Amounts | undefined, field: string): Pr
   return Object.entries(amounts ?? {}).flatMap(([name, amount]) => {
     const at = `${field}[${name}]`
     const quantity = parseQuantity(amount)
-    return [
-      ...validateCountedName(name, at),
-      ...(quantity.nano < 0n ? [invalidValue(at, amount, 'must be greater than or equal to 0')] : []),
-    ]
+    return allOf(
+      validateCountedName(name, at),
+      quantity.nano < 0n ? [invalidValue(at, amount, 'must be greater than or equal to 0')] : none,
+    )
   })
 }
 

@@ -2,20 +2,20 @@
 import type { Kind } from '../kinds/kind.ts'
 import { checkDnsLabel, checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { KubeObject, ObjectMeta } from '../types.ts'
-import { invalidName, invalidValue, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
+import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
 
 const annotationBytes = 256 * 1024
 
 /** What is wrong with the metadata of an object of this kind. */
 export function validateMetadata(kind: Kind, object: KubeObject): Problem[] {
   const meta = object.metadata ?? {}
-  return [
-    ...validateNames(kind, meta),
-    ...validateLabels(meta.labels, 'metadata.labels'),
-    ...validateAnnotations(meta.annotations),
-    ...(meta.finalizers ?? []).flatMap((name, at) => validateFinalizer(name, `metadata.finalizers[${at}]`)),
-    ...validateOwners(meta),
-  ]
+  return allOf(
+    validateNames(kind, meta),
+    validateLabels(meta.labels, 'metadata.labels'),
+    validateAnnotations(meta.annotations),
+    (meta.finalizers ?? []).flatMap((name, at) => validateFinalizer(name, `metadata.finalizers[${at}]`)),
+    validateOwners(meta),
+  )
 }
 
 function validateNames(kind: Kind, meta: ObjectMeta): Problem[] {
@@ -35,20 +35,22 @@ function validateNames(kind: Kind, meta: ObjectMeta): Problem[] {
 
 /** Labels, wherever they are. */
 export function validateLabels(labels: Record<string, string> | undefined, field: string): Problem[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...invalidName(field, key, checkQualifiedName(key)),
-    ...invalidName(`${field}.${key}`, value, checkLabelValue(value)).map((problem) => ({ ...problem, field })),
-  ])
+  return Object.entries(labels ?? {}).flatMap(([key, value]) =>
+    allOf(
+      invalidName(field, key, checkQualifiedName(key)),
+      invalidName(`${field}.${key}`, value, checkLabelValue(value)).map((problem) => ({ ...problem, field })),
+    ),
+  )
 }
 
 function validateAnnotations(annotations: Record<string, string> | undefined): Problem[] {
   const entries = Object.entries(annotations ?? {})
   const field = 'metadata.annotations'
   const bytes = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
-  return [
-    ...entries.flatMap(([key]) => invalidName(field, key, checkQualifiedName(key.toLowerCase()))),
-    ...(bytes > annotationBytes ? [tooLongValue(field, annotationBytes)] : []),
-  ]
+  return allOf(
+    entries.flatMap(([key]) => invalidName(field, key, checkQualifiedName(key.toLowerCase()))),
+    bytes > annotationBytes ? [tooLongValue(field, annotationBytes)] : none,
+  )
 }
 
 const plainFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion']

@@ -4,7 +4,17 @@ import { isEqual } from '../equal.ts'
 import { checkDns1035Label, checkDnsSubdomain, checkQualifiedName } from '../names.ts'
 import type { Ingress, IngressClass, IPAddress, NetworkPolicy, ServiceCIDR } from '../types.ts'
 import { validatePort, validatePortOrName } from './numbers.ts'
-import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import {
+  allOf,
+  eachItem,
+  invalidName,
+  invalidValue,
+  none,
+  notAllowed,
+  type Problem,
+  required,
+  unsupported,
+} from './problem.ts'
 import { validateSelector } from './selector.ts'
 
 type Spec = NonNullable<Ingress['spec']>
@@ -15,20 +25,22 @@ type Path = NonNullable<Rule['http']>['paths'][number]
 /** What is wrong with an Ingress. */
 export function validateIngress({ spec = {} }: Ingress): Problem[] {
   const { rules = [], defaultBackend, ingressClassName, tls } = spec
-  return [
-    ...(rules.length === 0 && !defaultBackend
+  return allOf(
+    rules.length === 0 && !defaultBackend
       ? [invalidValue('spec', rules, 'either `defaultBackend` or `rules` must be specified')]
-      : []),
-    ...(defaultBackend ? validateBackend(defaultBackend, 'spec.defaultBackend') : []),
-    ...eachItem(rules, 'spec.rules', validateRule),
-    ...eachItem(tls, 'spec.tls', ({ hosts, secretName }, at) => [
-      ...eachItem(hosts, `${at}.hosts`, validateHost),
-      ...(secretName ? invalidName(`${at}.secretName`, secretName, checkDnsSubdomain(secretName)) : []),
-    ]),
-    ...(ingressClassName === undefined
-      ? []
-      : invalidName('spec.ingressClassName', ingressClassName, checkDnsSubdomain(ingressClassName))),
-  ]
+      : none,
+    defaultBackend ? validateBackend(defaultBackend, 'spec.defaultBackend') : none,
+    eachItem(rules, 'spec.rules', validateRule),
+    eachItem(tls, 'spec.tls', ({ hosts, secretName }, at) =>
+      allOf(
+        eachItem(hosts, `${at}.hosts`, validateHost),
+        secretName ? invalidName(`${at}.secretName`, secretName, checkDnsSubdomain(secretName)) : none,
+      ),
+    ),
+    ingressClassName === undefined
+      ? none
+      : invalidName('spec.ingressClassName', ingressClassName, checkDnsSubdomain(ingressClassName)),
+  )
 }
 
 function validateHost(host: string, field: string): Problem[] {
@@ -37,12 +49,12 @@ function validateHost(host: string, field: string): Problem[] {
 
 function validateRule({ host, http }: Rule, field: string): Problem[] {
   const isAddress = host !== undefined && isIP(host) !== 0
-  return [
-    ...(isAddress ? [invalidValue(`${field}.host`, host, 'must be a DNS name, not an IP address')] : []),
-    ...(host && !isAddress ? validateHost(host, `${field}.host`) : []),
-    ...(http && http.paths.length === 0 ? [required(`${field}.http.paths`)] : []),
-    ...eachItem(http?.paths, `${field}.http.paths`, validatePath),
-  ]
+  return allOf(
+    isAddress ? [invalidValue(`${field}.host`, host, 'must be a DNS name, not an IP address')] : none,
+    host && !isAddress ? validateHost(host, `${field}.host`) : none,
+    http && http.paths.length === 0 ? [required(`${field}.http.paths`)] : none,
+    eachItem(http?.paths, `${field}.http.paths`, validatePath),
+  )
 }
 
 const pathTypes = ['Exact', 'ImplementationSpecific', 'Prefix']
@@ -65,29 +77,29 @@ function validatePath({ path = '', pathType, backend }: Path, field: string): Pr
       problems.push(invalidValue(at, path, `cannot end with '${end}'`))
     }
   }
-  return [...problems, ...validateBackend(backend, `${field}.backend`)]
+  return allOf(problems, validateBackend(backend, `${field}.backend`))
 }
 
 function validateBackend({ service, resource }: Backend, field: string): Problem[] {
   if (service && resource) return [invalidValue(field, '', 'cannot set both resource and service backends')]
   if (resource) {
-    return [
-      ...(resource.kind ? [] : [required(`${field}.resource.kind`)]),
-      ...(resource.name ? [] : [required(`${field}.resource.name`)]),
-    ]
+    return allOf(
+      resource.kind ? none : [required(`${field}.resource.kind`)],
+      resource.name ? none : [required(`${field}.resource.name`)],
+    )
   }
   if (!service) return [required(field, 'cannot have a nil backend')]
   const { name, port } = service
   const at = `${field}.service`
   const hasBoth = Boolean(port?.name) && Boolean(port?.number)
   const hasNone = !port?.name && !port?.number
-  return [
-    ...(name ? invalidName(`${at}.name`, name, checkDns1035Label(name)) : [required(`${at}.name`)]),
-    ...(hasBoth ? [invalidValue(field, '', 'cannot set both port name & port number')] : []),
-    ...(hasNone ? [required(at, 'port name or number is required')] : []),
-    ...(port?.number && !hasBoth ? validatePort(port.number, `${at}.port.number`) : []),
-    ...(port?.name && !hasBoth ? validatePortOrName(port.name, `${at}.port.name`) : []),
-  ]
+  return allOf(
+    name ? invalidName(`${at}.name`, name, checkDns1035Label(name)) : [required(`${at}.name`)],
+    hasBoth ? [invalidValue(field, '', 'cannot set both port name & port number')] : none,
+    hasNone ? [required(at, 'port name or number is required')] : none,
+    port?.number && !hasBoth ? validatePort(port.number, `${at}.port.number`) : none,
+    port?.name && !hasBoth ? validatePortOrName(port.name, `${at}.port.name`) : none,
+  )
 }
 
 /** What is wrong with an IngressClass. */
@@ -103,21 +115,21 @@ export function validateIngressClass({ spec = {} }: IngressClass): Problem[] {
   if (!parameters) return ofController
   const field = 'spec.parameters'
   const { kind, name, scope, namespace } = parameters
-  return [
-    ...ofController,
-    ...(kind ? [] : [required(`${field}.kind`, 'kind is required')]),
-    ...(name ? [] : [required(`${field}.name`, 'name is required')]),
-    ...(scope === undefined ? [required(`${field}.scope`)] : []),
-    ...(scope !== undefined && !['Cluster', 'Namespace'].includes(scope)
+  return allOf(
+    ofController,
+    kind ? none : [required(`${field}.kind`, 'kind is required')],
+    name ? none : [required(`${field}.name`, 'name is required')],
+    scope === undefined ? [required(`${field}.scope`)] : none,
+    scope !== undefined && !['Cluster', 'Namespace'].includes(scope)
       ? [unsupported(`${field}.scope`, scope, ['Cluster', 'Namespace'])]
-      : []),
-    ...(scope === 'Namespace' && !namespace
+      : none,
+    scope === 'Namespace' && !namespace
       ? [required(`${field}.namespace`, "`parameters.scope` is set to 'Namespace'")]
-      : []),
-    ...(scope === 'Cluster' && namespace
+      : none,
+    scope === 'Cluster' && namespace
       ? [notAllowed(`${field}.namespace`, "`parameters.scope` is set to 'Cluster'")]
-      : []),
-  ]
+      : none,
+  )
 }
 
 /** What an update of an IngressClass may not do. */
@@ -135,21 +147,19 @@ type Peer = NonNullable<NonNullable<PolicySpec['egress']>[number]['to']>[number]
 export function validateNetworkPolicy({ spec }: NetworkPolicy): Problem[] {
   if (!spec) return []
   const types = spec.policyTypes ?? []
-  return [
-    ...validateSelector(spec.podSelector, 'spec.podSelector'),
-    ...eachItem(spec.ingress, 'spec.ingress', ({ ports, from }, at) => [
-      ...eachItem(ports, `${at}.ports`, validatePolicyPort),
-      ...eachItem(from, `${at}.from`, validatePeer),
-    ]),
-    ...eachItem(spec.egress, 'spec.egress', ({ ports, to }, at) => [
-      ...eachItem(ports, `${at}.ports`, validatePolicyPort),
-      ...eachItem(to, `${at}.to`, validatePeer),
-    ]),
-    ...(types.length > 2 ? [invalidValue('spec.policyTypes', types, 'may not specify more than two policyTypes')] : []),
-    ...eachItem(types, 'spec.policyTypes', (type, at) =>
-      ['Egress', 'Ingress'].includes(type) ? [] : [unsupported(at, type, ['Egress', 'Ingress'])],
+  return allOf(
+    validateSelector(spec.podSelector, 'spec.podSelector'),
+    eachItem(spec.ingress, 'spec.ingress', ({ ports, from }, at) =>
+      allOf(eachItem(ports, `${at}.ports`, validatePolicyPort), eachItem(from, `${at}.from`, validatePeer)),
     ),
-  ]
+    eachItem(spec.egress, 'spec.egress', ({ ports, to }, at) =>
+      allOf(eachItem(ports, `${at}.ports`, validatePolicyPort), eachItem(to, `${at}.to`, validatePeer)),
+    ),
+    types.length > 2 ? [invalidValue('spec.policyTypes', types, 'may not specify more than two policyTypes')] : none,
+    eachItem(types, 'spec.policyTypes', (type, at) =>
+      ['Egress', 'Ingress'].includes(type) ? none : [unsupported(at, type, ['Egress', 'Ingress'])],
+    ),
+  )
 }
 
 const protocols = ['SCTP', 'TCP', 'UDP']
@@ -160,18 +170,18 @@ function validatePolicyPort({ protocol, port, endPort }: PolicyPort, field: stri
       ? [unsupported(`${field}.protocol`, protocol, protocols)]
       : []
   const ofPort = port === undefined ? [] : validatePortOrName(port, `${field}.port`)
-  if (endPort === undefined) return [...ofProtocol, ...ofPort]
+  if (endPort === undefined) return allOf(ofProtocol, ofPort)
   const end = `${field}.endPort`
   if (port === undefined)
     return [...ofProtocol, required(`${field}.port`, 'must be specified when `endPort` is specified')]
   if (typeof port === 'string')
     return [...ofProtocol, ...ofPort, notAllowed(end, 'may not be specified when `port` is non-numeric')]
-  return [
-    ...ofProtocol,
-    ...ofPort,
-    ...(endPort < port ? [invalidValue(end, endPort, 'must be greater than or equal to `port`')] : []),
-    ...validatePort(endPort, end),
-  ]
+  return allOf(
+    ofProtocol,
+    ofPort,
+    endPort < port ? [invalidValue(end, endPort, 'must be greater than or equal to `port`')] : none,
+    validatePort(endPort, end),
+  )
 }
 
 function validatePeer({ podSelector, namespaceSelector, ipBlock }: Peer, field: string): Problem[] {
@@ -179,11 +189,11 @@ function validatePeer({ podSelector, namespaceSelector, ipBlock }: Peer, field: 
   if (ipBlock && (podSelector || namespaceSelector)) {
     return [notAllowed(field, 'may not specify both ipBlock and another peer')]
   }
-  return [
-    ...validateSelector(podSelector, `${field}.podSelector`),
-    ...validateSelector(namespaceSelector, `${field}.namespaceSelector`),
-    ...(ipBlock ? validateBlock(ipBlock, `${field}.ipBlock`) : []),
-  ]
+  return allOf(
+    validateSelector(podSelector, `${field}.podSelector`),
+    validateSelector(namespaceSelector, `${field}.namespaceSelector`),
+    ipBlock ? validateBlock(ipBlock, `${field}.ipBlock`) : none,
+  )
 }
 
 const notABlock = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
@@ -198,22 +208,22 @@ export function validateCidr(text: string, field: string): Problem[] {
 }
 
 function validateBlock({ cidr, except }: NonNullable<Peer['ipBlock']>, field: string): Problem[] {
-  return [
-    ...(cidr ? validateCidr(cidr, `${field}.cidr`) : [required(`${field}.cidr`)]),
-    ...eachItem(except, `${field}.except`, (each, at) => validateCidr(each, at)),
-  ]
+  return allOf(
+    cidr ? validateCidr(cidr, `${field}.cidr`) : [required(`${field}.cidr`)],
+    eachItem(except, `${field}.except`, (each, at) => validateCidr(each, at)),
+  )
 }
 
 /** What is wrong with an IPAddress: its name is the address. */
 export function validateIpAddress({ metadata, spec }: IPAddress): Problem[] {
   const name = metadata?.name ?? ''
   const { resource, name: parent } = spec?.parentRef ?? {}
-  return [
-    ...(isIP(name) ? [] : [invalidValue('metadata.name', name, 'must be a valid IP address in canonical form')]),
-    ...(spec?.parentRef ? [] : [required('spec.parentRef')]),
-    ...(spec?.parentRef && !resource ? [required('spec.parentRef.resource')] : []),
-    ...(spec?.parentRef && !parent ? [required('spec.parentRef.name')] : []),
-  ]
+  return allOf(
+    isIP(name) ? none : [invalidValue('metadata.name', name, 'must be a valid IP address in canonical form')],
+    spec?.parentRef ? none : [required('spec.parentRef')],
+    spec?.parentRef && !resource ? [required('spec.parentRef.resource')] : none,
+    spec?.parentRef && !parent ? [required('spec.parentRef.name')] : none,
+  )
 }
 
 /** What an update of an IPAddress may not do. */
@@ -227,10 +237,10 @@ export function validateIpAddressUpdate({ spec }: IPAddress, old: IPAddress): Pr
 export function validateServiceCidr({ spec }: ServiceCIDR): Problem[] {
   const cidrs = spec?.cidrs ?? []
   const families = new Set(cidrs.map((each) => isIP(each.split('/')[0] ?? '')))
-  return [
-    ...(cidrs.length === 0 ? [required('spec.cidrs', 'at least one CIDR required')] : []),
-    ...(cidrs.length > 2 ? [invalidValue('spec.cidrs', cidrs, 'may only hold up to 2 values')] : []),
-    ...(cidrs.length === 2 && families.size < 2
+  return allOf(
+    cidrs.length === 0 ? [required('spec.cidrs', 'at least one CIDR required')] : none,
+    cidrs.length > 2 ? [invalidValue('spec.cidrs', cidrs, 'may only hold up to 2 values')] : none,
+    cidrs.length === 2 && families.size < 2
       ? [
           invalidValue(
             'spec.cidrs',
@@ -238,9 +248,9 @@ export function validateServiceCidr({ spec }: ServiceCIDR): Problem[] {
             'may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/96',
           ),
         ]
-      : []),
-    ...eachItem(cidrs, 'spec.cidrs', (each, at) => validateCidr(each, at)),
-  ]
+      : none,
+    eachItem(cidrs, 'spec.cidrs', (each, at) => validateCidr(each, at)),
+  )
 }
 
 /** What an update of a ServiceCIDR may not do. */

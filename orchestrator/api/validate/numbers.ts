@@ -1,5 +1,5 @@
 import { checkPortName } from '../names.ts'
-import { invalidName, invalidValue, type Problem } from './problem.ts'
+import { allOf, invalidName, invalidValue, none, type Problem } from './problem.ts'
 
 /** Zero or more. */
 export function validateNotNegative(value: number | undefined, field: string): Problem[] {
@@ -43,8 +43,8 @@ export function validateMode(value: number | undefined, field: string): Problem[
 /** A path inside a volume: neither absolute nor upwards. */
 export function validateLocalPath(path: string | undefined, field: string): Problem[] {
   if (!path) return []
-  return [
-    ...(path.startsWith('/') ? [invalidValue(field, path, 'must be a relative path')] : []),
-    ...(path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : []),
-  ]
+  return allOf(
+    path.startsWith('/') ? [invalidValue(field, path, 'must be a relative path')] : none,
+    path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : none,
+  )
 }

@@ -3,7 +3,17 @@ import { isEqual } from '../equal.ts'
 import { checkDnsSubdomain } from '../names.ts'
 import { compareQuantities, parseQuantity } from '../quantity.ts'
 import type { PersistentVolume, PersistentVolumeClaim } from '../types.ts'
-import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import {
+  allOf,
+  eachItem,
+  invalidName,
+  invalidValue,
+  none,
+  notAllowed,
+  type Problem,
+  required,
+  unsupported,
+} from './problem.ts'
 import { validateSelector } from './selector.ts'
 
 const accessModes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod']
@@ -13,10 +23,10 @@ const reclaimPolicies = ['Delete', 'Recycle', 'Retain']
 function validateAccessModes(modes: readonly string[] | undefined, field: string): Problem[] {
   if (!modes?.length) return [required(field, 'at least 1 access mode is required')]
   const alone = modes.includes('ReadWriteOncePod') && modes.length > 1
-  return [
-    ...eachItem(modes, field, (mode) => (accessModes.includes(mode) ? [] : [unsupported(field, mode, accessModes)])),
-    ...(alone ? [notAllowed(field, 'may not use ReadWriteOncePod with other access modes')] : []),
-  ]
+  return allOf(
+    eachItem(modes, field, (mode) => (accessModes.includes(mode) ? none : [unsupported(field, mode, accessModes)])),
+    alone ? [notAllowed(field, 'may not use ReadWriteOncePod with other access modes')] : none,
+  )
 }
 
 function validateCapacity(storage: string | undefined, field: string): Problem[] {
@@ -48,53 +58,51 @@ export function validatePersistentVolume({ spec }: PersistentVolume): Problem[] 
   if (!spec) return [required('spec.accessModes')]
   const { capacity, persistentVolumeReclaimPolicy: policy, volumeMode, storageClassName } = spec
   const others = Object.keys(capacity ?? {}).filter((name) => name !== 'storage')
-  return [
-    ...validateAccessModes(spec.accessModes, 'spec.accessModes'),
-    ...(Object.keys(capacity ?? {}).length === 0
+  return allOf(
+    validateAccessModes(spec.accessModes, 'spec.accessModes'),
+    Object.keys(capacity ?? {}).length === 0
       ? [required('spec.capacity')]
-      : validateCapacity(capacity?.storage, 'spec.capacity[storage]')),
-    ...others.map((name) => unsupported('spec.capacity', name, ['storage'])),
-    ...validateSources(spec),
-    ...(policy && !reclaimPolicies.includes(policy)
+      : validateCapacity(capacity?.storage, 'spec.capacity[storage]'),
+    others.map((name) => unsupported('spec.capacity', name, ['storage'])),
+    validateSources(spec),
+    policy && !reclaimPolicies.includes(policy)
       ? [unsupported('spec.persistentVolumeReclaimPolicy', policy, reclaimPolicies)]
-      : []),
-    ...(storageClassName
+      : none,
+    storageClassName
       ? invalidName('spec.storageClassName', storageClassName, checkDnsSubdomain(storageClassName))
-      : []),
-    ...(volumeMode && !volumeModes.includes(volumeMode)
-      ? [unsupported('spec.volumeMode', volumeMode, volumeModes)]
-      : []),
-    ...validateAffinity(spec),
-  ]
+      : none,
+    volumeMode && !volumeModes.includes(volumeMode) ? [unsupported('spec.volumeMode', volumeMode, volumeModes)] : none,
+    validateAffinity(spec),
+  )
 }
 
 function validateSources(spec: VolumeSpec): Problem[] {
   const [first, ...more] = sourcesOf(spec)
   if (first === undefined) return [required('spec', 'must specify a volume type')]
-  return [
-    ...more.map((name) => notAllowed(`spec.${name}`, 'may not specify more than 1 volume type')),
-    ...validateHostPath(spec),
-    ...(spec.local && !spec.local.path ? [required('spec.local.path')] : []),
-    ...(spec.csi && !spec.csi.driver ? [required('spec.csi.driver')] : []),
-    ...(spec.csi && !spec.csi.volumeHandle ? [required('spec.csi.volumeHandle')] : []),
-    ...(spec.nfs && !spec.nfs.server ? [required('spec.nfs.server')] : []),
-    ...(spec.nfs && !spec.nfs.path.startsWith('/')
+  return allOf(
+    more.map((name) => notAllowed(`spec.${name}`, 'may not specify more than 1 volume type')),
+    validateHostPath(spec),
+    spec.local && !spec.local.path ? [required('spec.local.path')] : none,
+    spec.csi && !spec.csi.driver ? [required('spec.csi.driver')] : none,
+    spec.csi && !spec.csi.volumeHandle ? [required('spec.csi.volumeHandle')] : none,
+    spec.nfs && !spec.nfs.server ? [required('spec.nfs.server')] : none,
+    spec.nfs && !spec.nfs.path.startsWith('/')
       ? [invalidValue('spec.nfs.path', spec.nfs.path, 'must be an absolute path')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 function validateHostPath({ hostPath, persistentVolumeReclaimPolicy: policy }: VolumeSpec): Problem[] {
   if (!hostPath) return []
   const { path } = hostPath
   const field = 'spec.hostPath.path'
-  return [
-    ...(path ? [] : [required(field)]),
-    ...(path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : []),
-    ...(path === '/' && policy === 'Recycle'
+  return allOf(
+    path ? none : [required(field)],
+    path.split('/').includes('..') ? [invalidValue(field, path, "must not contain '..'")] : none,
+    path === '/' && policy === 'Recycle'
       ? [notAllowed('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'")]
-      : []),
-  ]
+      : none,
+  )
 }
 
 function validateAffinity({ local, nodeAffinity }: VolumeSpec): Problem[] {
@@ -112,17 +120,17 @@ function validateAffinity({ local, nodeAffinity }: VolumeSpec): Problem[] {
 export function validatePersistentVolumeUpdate({ spec }: PersistentVolume, old: PersistentVolume): Problem[] {
   const source = (each: VolumeSpec | undefined) =>
     Object.fromEntries(sourcesOf(each ?? {}).map((name) => [name, each?.[name as keyof VolumeSpec]]))
-  return [
-    ...(isEqual(source(spec), source(old.spec))
-      ? []
-      : [notAllowed('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation')]),
-    ...(spec?.volumeMode === old.spec?.volumeMode
-      ? []
-      : [invalidValue('spec.volumeMode', spec?.volumeMode ?? null, 'field is immutable')]),
-    ...(old.spec?.nodeAffinity && !isEqual(spec?.nodeAffinity, old.spec.nodeAffinity)
+  return allOf(
+    isEqual(source(spec), source(old.spec))
+      ? none
+      : [notAllowed('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation')],
+    spec?.volumeMode === old.spec?.volumeMode
+      ? none
+      : [invalidValue('spec.volumeMode', spec?.volumeMode ?? null, 'field is immutable')],
+    old.spec?.nodeAffinity && !isEqual(spec?.nodeAffinity, old.spec.nodeAffinity)
       ? [invalidValue('spec.nodeAffinity', spec?.nodeAffinity ?? null, 'field is immutable')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 type ClaimSpec = NonNullable<PersistentVolumeClaim['spec']>
@@ -135,19 +143,19 @@ export function validatePersistentVolumeClaim({ spec }: PersistentVolumeClaim): 
 /** The same of a claim within something else. */
 export function validateClaimSpec(spec: ClaimSpec, field: string): Problem[] {
   const { selector, storageClassName, volumeMode, resources, dataSource } = spec
-  return [
-    ...validateSelector(selector, `${field}.selector`),
-    ...validateAccessModes(spec.accessModes, `${field}.accessModes`),
-    ...validateCapacity(resources?.requests?.storage, `${field}.resources[storage]`),
-    ...(storageClassName
+  return allOf(
+    validateSelector(selector, `${field}.selector`),
+    validateAccessModes(spec.accessModes, `${field}.accessModes`),
+    validateCapacity(resources?.requests?.storage, `${field}.resources[storage]`),
+    storageClassName
       ? invalidName(`${field}.storageClassName`, storageClassName, checkDnsSubdomain(storageClassName))
-      : []),
-    ...(volumeMode && !volumeModes.includes(volumeMode)
+      : none,
+    volumeMode && !volumeModes.includes(volumeMode)
       ? [unsupported(`${field}.volumeMode`, volumeMode, volumeModes)]
-      : []),
-    ...(dataSource && !dataSource.name ? [required(`${field}.dataSource.name`)] : []),
-    ...(dataSource && !dataSource.kind ? [required(`${field}.dataSource.kind`)] : []),
-  ]
+      : none,
+    dataSource && !dataSource.name ? [required(`${field}.dataSource.name`)] : none,
+    dataSource && !dataSource.kind ? [required(`${field}.dataSource.kind`)] : none,
+  )
 }
 
 const fixedText =

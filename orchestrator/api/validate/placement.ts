@@ -2,7 +2,7 @@
 import { checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { PodSpec } from '../types.ts'
 import { validateLabels } from './metadata.ts'
-import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidName, invalidValue, none, type Problem, required, unsupported } from './problem.ts'
 import { validateCount } from './selector.ts'
 
 type Toleration = NonNullable<PodSpec['tolerations']>[number]
@@ -13,12 +13,12 @@ type Spread = NonNullable<PodSpec['topologySpreadConstraints']>[number]
 
 /** What is wrong with tolerations, node selectors, affinity and spreading. */
 export function validatePlacement(spec: PodSpec): Problem[] {
-  return [
-    ...validateLabels(spec.nodeSelector, 'spec.nodeSelector'),
-    ...eachItem(spec.tolerations, 'spec.tolerations', validateToleration),
-    ...validateNodeAffinity(spec.affinity?.nodeAffinity, 'spec.affinity.nodeAffinity'),
-    ...eachItem(spec.topologySpreadConstraints, 'spec.topologySpreadConstraints', validateSpread),
-  ]
+  return allOf(
+    validateLabels(spec.nodeSelector, 'spec.nodeSelector'),
+    eachItem(spec.tolerations, 'spec.tolerations', validateToleration),
+    validateNodeAffinity(spec.affinity?.nodeAffinity, 'spec.affinity.nodeAffinity'),
+    eachItem(spec.topologySpreadConstraints, 'spec.topologySpreadConstraints', validateSpread),
+  )
 }
 
 const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
@@ -56,26 +56,30 @@ function validateNodeAffinity(affinity: NodeAffinity | undefined, field: string)
   const must = affinity?.requiredDuringSchedulingIgnoredDuringExecution
   const prefer = affinity?.preferredDuringSchedulingIgnoredDuringExecution
   const at = `${field}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
-  return [
-    ...(must && must.nodeSelectorTerms.length === 0 ? [required(at, 'must have at least one node selector term')] : []),
-    ...eachItem(must?.nodeSelectorTerms, at, validateTerm),
-    ...eachItem(prefer, `${field}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, preference }, each) => [
-      ...(weight >= 1 && weight <= 100 ? [] : [invalidValue(`${each}.weight`, weight, 'must be in the range 1-100')]),
-      ...validateTerm(preference, `${each}.preference`),
-    ]),
-  ]
+  return allOf(
+    must && must.nodeSelectorTerms.length === 0 ? [required(at, 'must have at least one node selector term')] : none,
+    eachItem(must?.nodeSelectorTerms, at, validateTerm),
+    eachItem(prefer, `${field}.preferredDuringSchedulingIgnoredDuringExecution`, ({ weight, preference }, each) =>
+      allOf(
+        weight >= 1 && weight <= 100 ? none : [invalidValue(`${each}.weight`, weight, 'must be in the range 1-100')],
+        validateTerm(preference, `${each}.preference`),
+      ),
+    ),
+  )
 }
 
 function validateTerm({ matchExpressions, matchFields }: Term, field: string): Problem[] {
-  return [
-    ...eachItem(matchExpressions, `${field}.matchExpressions`, (expression, at) => [
-      ...validateExpression(expression, at),
-      ...invalidName(`${at}.key`, expression.key, checkQualifiedName(expression.key)),
-    ]),
-    ...eachItem(matchFields, `${field}.matchFields`, ({ key }, at) =>
-      key === 'metadata.name' ? [] : [invalidValue(`${at}.key`, key, 'not a valid field selector key')],
+  return allOf(
+    eachItem(matchExpressions, `${field}.matchExpressions`, (expression, at) =>
+      allOf(
+        validateExpression(expression, at),
+        invalidName(`${at}.key`, expression.key, checkQualifiedName(expression.key)),
+      ),
     ),
-  ]
+    eachItem(matchFields, `${field}.matchFields`, ({ key }, at) =>
+      key === 'metadata.name' ? none : [invalidValue(`${at}.key`, key, 'not a valid field selector key')],
+    ),
+  )
 }
 
 const operators = ['DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn']
@@ -92,13 +96,13 @@ function validateExpression({ operator, values = [] }: Expression, field: string
 const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway']
 
 function validateSpread({ maxSkew, topologyKey, whenUnsatisfiable }: Spread, field: string): Problem[] {
-  return [
-    ...(maxSkew > 0 ? [] : [invalidValue(`${field}.maxSkew`, maxSkew, 'must be greater than 0')]),
-    ...(topologyKey
+  return allOf(
+    maxSkew > 0 ? none : [invalidValue(`${field}.maxSkew`, maxSkew, 'must be greater than 0')],
+    topologyKey
       ? invalidName(`${field}.topologyKey`, topologyKey, checkQualifiedName(topologyKey))
-      : [required(`${field}.topologyKey`, 'can not be empty')]),
-    ...(unsatisfiable.includes(whenUnsatisfiable)
-      ? []
-      : [unsupported(`${field}.whenUnsatisfiable`, whenUnsatisfiable, unsatisfiable)]),
-  ]
+      : [required(`${field}.topologyKey`, 'can not be empty')],
+    unsatisfiable.includes(whenUnsatisfiable)
+      ? none
+      : [unsupported(`${field}.whenUnsatisfiable`, whenUnsatisfiable, unsatisfiable)],
+  )
 }

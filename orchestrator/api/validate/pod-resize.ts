@@ -2,7 +2,7 @@
 import { isEqual } from '../equal.ts'
 import { qosClassOf } from '../quality-of-service.ts'
 import type { Container, Pod } from '../types.ts'
-import { invalidValue, notAllowed, type Problem } from './problem.ts'
+import { allOf, invalidValue, none, notAllowed, type Problem } from './problem.ts'
 import { validateResources } from './resources.ts'
 
 const resizable = ['cpu', 'memory']
@@ -13,10 +13,10 @@ export function validateResize(pod: Pod, old: Pod): Problem[] {
     (pod.spec?.[list] ?? []).flatMap((container, at) => {
       const field = `spec.${list}[${at}].resources`
       const before = old.spec?.[list]?.[at]
-      return [
-        ...validateResources(container.resources, field),
-        ...(before ? validateChange(container, before, field) : []),
-      ]
+      return allOf(
+        validateResources(container.resources, field),
+        before ? validateChange(container, before, field) : none,
+      )
     }),
   )
   const isOver = old.status?.phase === 'Succeeded' || old.status?.phase === 'Failed'
@@ -35,9 +35,9 @@ function validateChange(container: Container, before: Container, field: string):
     const others = [...new Set([...Object.keys(now), ...Object.keys(earlier)])].filter(
       (name) => !resizable.includes(name) && !isEqual(now[name], earlier[name]),
     )
-    return [
-      ...removed.map(() => notAllowed(`${field}.${part}`, `resource ${part} cannot be removed`)),
-      ...others.map(() => notAllowed(`${field}.${part}`, 'only cpu and memory resources are mutable')),
-    ]
+    return allOf(
+      removed.map(() => notAllowed(`${field}.${part}`, `resource ${part} cannot be removed`)),
+      others.map(() => notAllowed(`${field}.${part}`, 'only cpu and memory resources are mutable')),
+    )
   })
 }

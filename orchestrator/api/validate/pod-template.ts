@@ -3,7 +3,7 @@ import { fromSelectorFields, matchesLabels } from '../selectors/label.ts'
 import type { LabelSelector, PodTemplateSpec } from '../types.ts'
 import { validateLabels } from './metadata.ts'
 import { validatePod, validatePodCreate } from './pod.ts'
-import { invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { allOf, invalidValue, none, notAllowed, type Problem, required, unsupported } from './problem.ts'
 import { isEmptySelector, validateSelector } from './selector.ts'
 
 /** What is wrong with a template: as with a pod, at `field`. */
@@ -12,10 +12,10 @@ export function validateTemplate(template: PodTemplateSpec | undefined, field: s
   const { metadata, spec } = template
   const pod = spec ? { spec } : {}
   const ofPod = [...validatePod(pod), ...validatePodCreate(pod)]
-  return [
-    ...validateLabels(metadata?.labels, `${field}.labels`),
-    ...ofPod.map((problem) => ({ ...problem, field: `${field}.${problem.field}` })),
-  ]
+  return allOf(
+    validateLabels(metadata?.labels, `${field}.labels`),
+    ofPod.map((problem) => ({ ...problem, field: `${field}.${problem.field}` })),
+  )
 }
 
 /** A selector that has to find exactly the pods of the template. */
@@ -42,10 +42,10 @@ export function validateTemplateSelector(
 /** What runs for ever has to be started again. */
 export function validateRestartsAlways(template: PodTemplateSpec | undefined, field: string): Problem[] {
   const { restartPolicy = 'Always', activeDeadlineSeconds } = template?.spec ?? {}
-  return [
-    ...(restartPolicy === 'Always' ? [] : [unsupported(`${field}.spec.restartPolicy`, restartPolicy, ['Always'])]),
-    ...(activeDeadlineSeconds === undefined
-      ? []
-      : [notAllowed(`${field}.spec.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicaSet is not Supported')]),
-  ]
+  return allOf(
+    restartPolicy === 'Always' ? none : [unsupported(`${field}.spec.restartPolicy`, restartPolicy, ['Always'])],
+    activeDeadlineSeconds === undefined
+      ? none
+      : [notAllowed(`${field}.spec.activeDeadlineSeconds`, 'activeDeadlineSeconds in ReplicaSet is not Supported')],
+  )
 }

@@ -6,10 +6,12 @@ import { validateContainers } from './container.ts'
 import { validateBetween, validateNotNegative } from './numbers.ts'
 import { validatePlacement } from './placement.ts'
 import {
+  allOf,
   duplicates,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -21,16 +23,16 @@ import { validateVolumes } from './volume.ts'
 /** What is wrong with a pod. */
 export function validatePod({ spec }: Pod): Problem[] {
   if (!spec) return [required('spec.containers')]
-  return [
-    ...validateVolumes(spec.volumes, 'spec.volumes'),
-    ...validateContainers(spec),
-    ...validatePolicies(spec),
-    ...validateNames(spec),
-    ...validateDns(spec),
-    ...validatePlacement(spec),
-    ...validatePodContext(spec.securityContext, 'spec.securityContext'),
-    ...validateSharing(spec),
-  ]
+  return allOf(
+    validateVolumes(spec.volumes, 'spec.volumes'),
+    validateContainers(spec),
+    validatePolicies(spec),
+    validateNames(spec),
+    validateDns(spec),
+    validatePlacement(spec),
+    validatePodContext(spec.securityContext, 'spec.securityContext'),
+    validateSharing(spec),
+  )
 }
 
 const restartPolicies = ['Always', 'Never', 'OnFailure']
@@ -44,14 +46,14 @@ function oneOf(value: string | undefined, supported: readonly string[], field: s
 }
 
 function validatePolicies(spec: PodSpec): Problem[] {
-  return [
-    ...oneOf(spec.restartPolicy, restartPolicies, 'spec.restartPolicy'),
-    ...oneOf(spec.dnsPolicy, dnsPolicies, 'spec.dnsPolicy'),
-    ...oneOf(spec.preemptionPolicy, preemptionPolicies, 'spec.preemptionPolicy'),
-    ...oneOf(spec.os?.name, ['linux', 'windows'], 'spec.os.name'),
-    ...validateBetween(spec.activeDeadlineSeconds, [1, longestSeconds], 'spec.activeDeadlineSeconds'),
-    ...validateNotNegative(spec.terminationGracePeriodSeconds, 'spec.terminationGracePeriodSeconds'),
-  ]
+  return allOf(
+    oneOf(spec.restartPolicy, restartPolicies, 'spec.restartPolicy'),
+    oneOf(spec.dnsPolicy, dnsPolicies, 'spec.dnsPolicy'),
+    oneOf(spec.preemptionPolicy, preemptionPolicies, 'spec.preemptionPolicy'),
+    oneOf(spec.os?.name, ['linux', 'windows'], 'spec.os.name'),
+    validateBetween(spec.activeDeadlineSeconds, [1, longestSeconds], 'spec.activeDeadlineSeconds'),
+    validateNotNegative(spec.terminationGracePeriodSeconds, 'spec.terminationGracePeriodSeconds'),
+  )
 }
 
 function validateNames(spec: PodSpec): Problem[] {
@@ -59,28 +61,28 @@ function validateNames(spec: PodSpec): Problem[] {
     const value = spec[field]
     return typeof value === 'string' && value !== '' ? invalidName(`spec.${field}`, value, check(value)) : []
   }
-  return [
-    ...named('serviceAccountName', checkDnsSubdomain),
-    ...named('nodeName', checkDnsSubdomain),
-    ...named('hostname', checkDnsLabel),
-    ...named('subdomain', checkDnsLabel),
-    ...named('priorityClassName', checkDnsSubdomain),
-    ...named('runtimeClassName', checkDnsSubdomain),
-    ...eachItem(spec.imagePullSecrets, 'spec.imagePullSecrets', ({ name }, at) =>
-      name ? [] : [required(`${at}.name`)],
+  return allOf(
+    named('serviceAccountName', checkDnsSubdomain),
+    named('nodeName', checkDnsSubdomain),
+    named('hostname', checkDnsLabel),
+    named('subdomain', checkDnsLabel),
+    named('priorityClassName', checkDnsSubdomain),
+    named('runtimeClassName', checkDnsSubdomain),
+    eachItem(spec.imagePullSecrets, 'spec.imagePullSecrets', ({ name }, at) =>
+      name ? none : [required(`${at}.name`)],
     ),
-    ...eachItem(spec.readinessGates, 'spec.readinessGates', ({ conditionType }, at) =>
+    eachItem(spec.readinessGates, 'spec.readinessGates', ({ conditionType }, at) =>
       invalidName(`${at}.conditionType`, conditionType, checkQualifiedName(conditionType)),
     ),
-    ...eachItem(spec.schedulingGates, 'spec.schedulingGates', ({ name }, at) =>
+    eachItem(spec.schedulingGates, 'spec.schedulingGates', ({ name }, at) =>
       invalidName(`${at}.name`, name, checkQualifiedName(name)),
     ),
-    ...duplicates(
+    duplicates(
       spec.schedulingGates,
       ({ name }) => name,
       (at) => `spec.schedulingGates[${at}].name`,
     ),
-  ]
+  )
 }
 
 const mostNameservers = 3
@@ -89,33 +91,35 @@ const mostSearches = 32
 function validateDns({ dnsPolicy, dnsConfig, hostAliases }: PodSpec): Problem[] {
   const { nameservers = [], searches = [] } = dnsConfig ?? {}
   const field = 'spec.dnsConfig'
-  return [
-    ...(dnsPolicy === 'None' && nameservers.length === 0
+  return allOf(
+    dnsPolicy === 'None' && nameservers.length === 0
       ? [
           required(
             dnsConfig ? `${field}.nameservers` : field,
             'must provide at least one DNS nameserver when `dnsPolicy` is None',
           ),
         ]
-      : []),
-    ...(nameservers.length > mostNameservers
+      : none,
+    nameservers.length > mostNameservers
       ? [invalidValue(`${field}.nameservers`, nameservers, `must not have more than ${mostNameservers} nameservers`)]
-      : []),
-    ...eachItem(nameservers, `${field}.nameservers`, validateAddress),
-    ...(searches.length > mostSearches
+      : none,
+    eachItem(nameservers, `${field}.nameservers`, validateAddress),
+    searches.length > mostSearches
       ? [invalidValue(`${field}.searches`, searches, `must not have more than ${mostSearches} search paths`)]
-      : []),
-    ...eachItem(searches, `${field}.searches`, (search, at) =>
+      : none,
+    eachItem(searches, `${field}.searches`, (search, at) =>
       invalidName(at, search, checkDnsSubdomain(search.replace(/(?<=.)\.$/, '').replace(/_/g, '-'))),
     ),
-    ...eachItem(dnsConfig?.options, `${field}.options`, ({ name }, at) =>
-      name ? [] : [required(at, 'must not be empty')],
+    eachItem(dnsConfig?.options, `${field}.options`, ({ name }, at) =>
+      name ? none : [required(at, 'must not be empty')],
     ),
-    ...eachItem(hostAliases, 'spec.hostAliases', ({ ip, hostnames }, at) => [
-      ...validateAddress(ip, `${at}.ip`),
-      ...eachItem(hostnames, `${at}.hostnames`, (name, each) => invalidName(each, name, checkDnsSubdomain(name))),
-    ]),
-  ]
+    eachItem(hostAliases, 'spec.hostAliases', ({ ip, hostnames }, at) =>
+      allOf(
+        validateAddress(ip, `${at}.ip`),
+        eachItem(hostnames, `${at}.hostnames`, (name, each) => invalidName(each, name, checkDnsSubdomain(name))),
+      ),
+    ),
+  )
 }
 
 function validateAddress(address: string, field: string): Problem[] {
@@ -126,12 +130,12 @@ function validateAddress(address: string, field: string): Problem[] {
 
 function validateSharing({ shareProcessNamespace, hostPID, hostUsers, hostNetwork, hostIPC }: PodSpec): Problem[] {
   const usesHost = [hostPID && 'hostPID', hostNetwork && 'hostNetwork', hostIPC && 'hostIPC'].filter(Boolean)
-  return [
-    ...(shareProcessNamespace && hostPID
+  return allOf(
+    shareProcessNamespace && hostPID
       ? [invalidValue('spec.shareProcessNamespace', true, 'ShareProcessNamespace and HostPID cannot both be enabled')]
-      : []),
-    ...(hostUsers === false ? usesHost.map((name) => notAllowed(`spec.${name}`, 'when `hostUsers` is false')) : []),
-  ]
+      : none,
+    hostUsers === false ? usesHost.map((name) => notAllowed(`spec.${name}`, 'when `hostUsers` is false')) : none,
+  )
 }
 
 /** What a creator may not say. */

@@ -1,7 +1,7 @@
 /** Probes and lifecycle hooks. Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import type { Container, Probe } from '../types.ts'
 import { validateNotNegative, validatePort, validatePortOrName } from './numbers.ts'
-import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidValue, none, notAllowed, type Problem, required, unsupported } from './problem.ts'
 
 type Hook = NonNullable<NonNullable<Container['lifecycle']>['postStart']>
 type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<Hook, 'sleep'>
@@ -14,25 +14,25 @@ export function validateHandler(handler: Handler, field: string): Problem[] {
   const given = handlerNames.filter((name) => handler[name] !== undefined)
   if (given.length === 0) return [required(field, 'must specify a handler type')]
   const [, ...surplus] = given
-  return [
-    ...surplus.map((name) => notAllowed(`${field}.${name}`, 'may not specify more than 1 handler type')),
-    ...(handler.exec && !handler.exec.command?.length ? [required(`${field}.exec.command`)] : []),
-    ...(handler.httpGet ? validateHttpGet(handler.httpGet, `${field}.httpGet`) : []),
-    ...(handler.tcpSocket ? validatePortOrName(handler.tcpSocket.port, `${field}.tcpSocket.port`) : []),
-    ...(handler.grpc ? validatePort(handler.grpc.port, `${field}.grpc.port`) : []),
-    ...(handler.sleep ? validateNotNegative(handler.sleep.seconds, `${field}.sleep.seconds`) : []),
-  ]
+  return allOf(
+    surplus.map((name) => notAllowed(`${field}.${name}`, 'may not specify more than 1 handler type')),
+    handler.exec && !handler.exec.command?.length ? [required(`${field}.exec.command`)] : none,
+    handler.httpGet ? validateHttpGet(handler.httpGet, `${field}.httpGet`) : none,
+    handler.tcpSocket ? validatePortOrName(handler.tcpSocket.port, `${field}.tcpSocket.port`) : none,
+    handler.grpc ? validatePort(handler.grpc.port, `${field}.grpc.port`) : none,
+    handler.sleep ? validateNotNegative(handler.sleep.seconds, `${field}.sleep.seconds`) : none,
+  )
 }
 
 function validateHttpGet({ path, port, scheme, httpHeaders }: HttpGet, field: string): Problem[] {
   const schemes = ['HTTP', 'HTTPS']
-  return [
-    ...(path ? [] : [required(`${field}.path`)]),
-    ...validatePortOrName(port, `${field}.port`),
-    ...(scheme && schemes.includes(scheme) ? [] : [unsupported(`${field}.scheme`, scheme ?? '', schemes)]),
-    ...eachItem(httpHeaders, `${field}.httpHeaders`, ({ name }, at) =>
+  return allOf(
+    path ? none : [required(`${field}.path`)],
+    validatePortOrName(port, `${field}.port`),
+    scheme && schemes.includes(scheme) ? none : [unsupported(`${field}.scheme`, scheme ?? '', schemes)],
+    eachItem(httpHeaders, `${field}.httpHeaders`, ({ name }, at) =>
       /^[-A-Za-z0-9]+$/.test(name)
-        ? []
+        ? none
         : [
             invalidValue(
               at,
@@ -41,7 +41,7 @@ function validateHttpGet({ path, port, scheme, httpHeaders }: HttpGet, field: st
             ),
           ],
     ),
-  ]
+  )
 }
 
 const counts = [
@@ -56,17 +56,17 @@ const counts = [
 export function validateProbe(probe: Probe | undefined, field: string, isReadiness = false): Problem[] {
   if (!probe) return []
   const { successThreshold = 1, terminationGracePeriodSeconds: grace } = probe
-  return [
-    ...validateHandler(probe, field),
-    ...counts.flatMap((name) => validateNotNegative(probe[name], `${field}.${name}`)),
-    ...(!isReadiness && successThreshold !== 1
+  return allOf(
+    validateHandler(probe, field),
+    counts.flatMap((name) => validateNotNegative(probe[name], `${field}.${name}`)),
+    !isReadiness && successThreshold !== 1
       ? [invalidValue(`${field}.successThreshold`, successThreshold, 'must be 1')]
-      : []),
-    ...(grace !== undefined && grace <= 0
+      : none,
+    grace !== undefined && grace <= 0
       ? [invalidValue(`${field}.terminationGracePeriodSeconds`, grace, 'must be greater than 0')]
-      : []),
-    ...(isReadiness && grace !== undefined
+      : none,
+    isReadiness && grace !== undefined
       ? [invalidValue(`${field}.terminationGracePeriodSeconds`, grace, 'must not be set for readinessProbes')]
-      : []),
-  ]
+      : none,
+  )
 }

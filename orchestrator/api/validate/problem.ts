@@ -5,6 +5,16 @@ import type { StatusCause } from '../status.ts'
 
 export type Problem = StatusCause
 
+/** Nothing is wrong. */
+export const none: readonly Problem[] = []
+
+/** One list of all. Nearly always nothing is wrong with anything: that takes no memory for each thing that was looked at. */
+export function allOf(...lists: readonly (readonly Problem[])[]): Problem[] {
+  const all: Problem[] = []
+  for (const list of lists) if (list.length > 0) all.push(...list)
+  return all
+}
+
 /** `Required value`, with what is missing. */
 export function required(field: string, detail = ''): Problem {
   return { reason: 'FieldValueRequired', message: detail ? `Required value: ${detail}` : 'Required value', field }
@@ -54,9 +64,14 @@ export function invalidName(field: string, value: string, reasons: readonly stri
 export function eachItem<T>(
   items: readonly T[] | undefined,
   field: string,
-  check: (item: T, field: string, at: number) => Problem[],
+  check: (item: T, field: string, at: number) => readonly Problem[],
 ): Problem[] {
-  return (items ?? []).flatMap((item, at) => check(item, `${field}[${at}]`, at))
+  const problems: Problem[] = []
+  items?.forEach((item, at) => {
+    const found = check(item, `${field}[${at}]`, at)
+    if (found.length > 0) problems.push(...found)
+  })
+  return problems
 }
 
 /** A problem for each name that an earlier item has already. */
@@ -65,8 +80,9 @@ export function duplicates<T>(
   nameOf: (item: T) => string | undefined,
   fieldOf: (at: number) => string,
 ): Problem[] {
+  if (items === undefined || items.length < 2) return []
   const seen = new Set<string>()
-  return (items ?? []).flatMap((item, at) => {
+  return items.flatMap((item, at) => {
     const name = nameOf(item)
     if (name === undefined || name === '') return []
     if (seen.has(name)) return [duplicate(fieldOf(at), name)]

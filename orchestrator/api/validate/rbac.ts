@@ -2,7 +2,7 @@
 import { isEqual } from '../equal.ts'
 import { checkDnsSubdomain, checkPathSegment } from '../names.ts'
 import type { ClusterRole, ClusterRoleBinding, PolicyRule, RbacSubject, Role, RoleBinding } from '../types.ts'
-import { eachItem, invalidName, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidName, invalidValue, none, type Problem, required, unsupported } from './problem.ts'
 import { validateSelector } from './selector.ts'
 
 export const rbacGroup = 'rbac.authorization.k8s.io'
@@ -16,13 +16,13 @@ export function validateRole({ rules }: Role): Problem[] {
 export function validateClusterRole({ rules, aggregationRule }: ClusterRole): Problem[] {
   const selectors = aggregationRule?.clusterRoleSelectors
   const field = 'aggregationRule.clusterRoleSelectors'
-  return [
-    ...eachItem(rules, 'rules', (rule, at) => validateRule(rule, false, at)),
-    ...(aggregationRule && !selectors?.length
+  return allOf(
+    eachItem(rules, 'rules', (rule, at) => validateRule(rule, false, at)),
+    aggregationRule && !selectors?.length
       ? [required(field, 'at least one clusterRoleSelector required if aggregationRule is non-nil')]
-      : []),
-    ...eachItem(selectors, field, (selector, at) => validateSelector(selector, at)),
-  ]
+      : none,
+    eachItem(selectors, field, (selector, at) => validateSelector(selector, at)),
+  )
 }
 
 function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): Problem[] {
@@ -39,29 +39,29 @@ function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): P
   }
   const one = (name: string, text: string) =>
     required(`${field}.${name}`, `resource rules must supply at least one ${text}`)
-  return [
-    ...ofVerbs,
-    ...(apiGroups.length > 0 ? [] : [one('apiGroups', 'api group')]),
-    ...(resources.length > 0 ? [] : [one('resources', 'resource')]),
-  ]
+  return allOf(
+    ofVerbs,
+    apiGroups.length > 0 ? none : [one('apiGroups', 'api group')],
+    resources.length > 0 ? none : [one('resources', 'resource')],
+  )
 }
 
 /** What is wrong with a RoleBinding. */
 export function validateRoleBinding({ roleRef, subjects }: RoleBinding): Problem[] {
-  return [...validateRoleRef(roleRef, ['ClusterRole', 'Role']), ...validateSubjects(subjects, true)]
+  return allOf(validateRoleRef(roleRef, ['ClusterRole', 'Role']), validateSubjects(subjects, true))
 }
 
 /** What is wrong with a ClusterRoleBinding. */
 export function validateClusterRoleBinding({ roleRef, subjects }: ClusterRoleBinding): Problem[] {
-  return [...validateRoleRef(roleRef, ['ClusterRole']), ...validateSubjects(subjects, false)]
+  return allOf(validateRoleRef(roleRef, ['ClusterRole']), validateSubjects(subjects, false))
 }
 
 function validateRoleRef({ apiGroup, kind, name }: RoleBinding['roleRef'], kinds: readonly string[]): Problem[] {
-  return [
-    ...(apiGroup === rbacGroup ? [] : [unsupported('roleRef.apiGroup', apiGroup, [rbacGroup])]),
-    ...(kinds.includes(kind) ? [] : [unsupported('roleRef.kind', kind, kinds)]),
-    ...(name ? invalidName('roleRef.name', name, checkPathSegment(name)) : [required('roleRef.name')]),
-  ]
+  return allOf(
+    apiGroup === rbacGroup ? none : [unsupported('roleRef.apiGroup', apiGroup, [rbacGroup])],
+    kinds.includes(kind) ? none : [unsupported('roleRef.kind', kind, kinds)],
+    name ? invalidName('roleRef.name', name, checkPathSegment(name)) : [required('roleRef.name')],
+  )
 }
 
 function validateSubjects(subjects: readonly RbacSubject[] | undefined, isNamespaced: boolean): Problem[] {
@@ -75,15 +75,15 @@ function validateSubject(subject: RbacSubject, isNamespaced: boolean, field: str
     apiGroup === wanted ? [] : [unsupported(`${field}.apiGroup`, apiGroup, [wanted])]
   switch (kind) {
     case 'ServiceAccount':
-      return [
-        ...ofName,
-        ...(name ? invalidName(`${field}.name`, name, checkDnsSubdomain(name)) : []),
-        ...ofGroup(''),
-        ...(isNamespaced || namespace ? [] : [required(`${field}.namespace`)]),
-      ]
+      return allOf(
+        ofName,
+        name ? invalidName(`${field}.name`, name, checkDnsSubdomain(name)) : none,
+        ofGroup(''),
+        isNamespaced || namespace ? none : [required(`${field}.namespace`)],
+      )
     case 'User':
     case 'Group':
-      return [...ofName, ...ofGroup(rbacGroup)]
+      return allOf(ofName, ofGroup(rbacGroup))
     default:
       return [...ofName, unsupported(`${field}.kind`, kind, ['Group', 'ServiceAccount', 'User'])]
   }

@@ -3,7 +3,7 @@ import { matchesLabels } from '../selectors/label.ts'
 import type { PodTemplate, ReplicationController } from '../types.ts'
 import { validateNotNegative } from './numbers.ts'
 import { validateRestartsAlways, validateTemplate } from './pod-template.ts'
-import { invalidValue, type Problem, required } from './problem.ts'
+import { allOf, invalidValue, none, type Problem, required } from './problem.ts'
 
 /** What is wrong with a ReplicationController. */
 export function validateReplicationController({ spec }: ReplicationController): Problem[] {
@@ -17,14 +17,14 @@ export function validateReplicationController({ spec }: ReplicationController): 
     ...(wanted.length === 0 ? [required('spec.selector')] : []),
   ]
   if (!template) return [...problems, required('spec.template')]
-  return [
-    ...problems,
-    ...(matchesLabels(wanted, labels)
-      ? []
-      : [invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')]),
-    ...validateTemplate(template, 'spec.template'),
-    ...validateRestartsAlways(template, 'spec.template'),
-  ]
+  return allOf(
+    problems,
+    matchesLabels(wanted, labels)
+      ? none
+      : [invalidValue('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')],
+    validateTemplate(template, 'spec.template'),
+    validateRestartsAlways(template, 'spec.template'),
+  )
 }
 
 /** What is wrong with a PodTemplate. */

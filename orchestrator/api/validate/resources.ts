@@ -3,7 +3,16 @@ import { checkQualifiedName } from '../names.ts'
 import { own } from '../own.ts'
 import { compareQuantities, parseQuantity } from '../quantity.ts'
 import type { Container } from '../types.ts'
-import { duplicate, invalidName, invalidValue, notAllowed, type Problem, required, unresolved } from './problem.ts'
+import {
+  allOf,
+  duplicate,
+  invalidName,
+  invalidValue,
+  notAllowed,
+  type Problem,
+  required,
+  unresolved,
+} from './problem.ts'
 
 type Requirements = NonNullable<Container['resources']>
 
@@ -20,18 +29,18 @@ const mayOvercommit = (name: string) => !isExtended(name) && !name.startsWith(hu
 /** What is wrong with a container's resources. */
 export function validateResources(resources: Requirements | undefined, field: string): Problem[] {
   const { limits = {}, requests = {}, claims } = resources ?? {}
-  return [
-    ...validateAmounts(limits, `${field}.limits`),
-    ...validateAmounts(requests, `${field}.requests`),
-    ...Object.entries(requests).flatMap(([name, amount]) =>
+  return allOf(
+    validateAmounts(limits, `${field}.limits`),
+    validateAmounts(requests, `${field}.requests`),
+    Object.entries(requests).flatMap(([name, amount]) =>
       compareToLimit({ name, amount, limit: own(limits, name) }, field),
     ),
-    ...Object.keys(limits)
+    Object.keys(limits)
       .filter((name) => !mayOvercommit(name) && own(requests, name) === undefined)
       .map((name) => required(`${field}.limits`, `Request must be set for non overcommitable resource ${name}`)),
-    ...validateHugePages({ ...limits, ...requests }, field),
-    ...validateClaims(claims, `${field}.claims`),
-  ]
+    validateHugePages({ ...limits, ...requests }, field),
+    validateClaims(claims, `${field}.claims`),
+  )
 }
 
 function validateAmounts(amounts: Record<string, string>, field: string): Problem[] {
@@ -41,7 +50,7 @@ function validateAmounts(amounts: Record<string, string>, field: string): Proble
     const negative = quantity.nano < 0n ? [invalidValue(at, amount, 'must be greater than or equal to 0')] : []
     const isWhole = quantity.nano % 1_000_000_000n === 0n
     const fraction = isExtended(name) && !isWhole ? [invalidValue(at, amount, 'must be an integer')] : []
-    return [...validateName(name, at), ...negative, ...fraction]
+    return allOf(validateName(name, at), negative, fraction)
   })
 }
 

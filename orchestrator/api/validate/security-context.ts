@@ -1,7 +1,7 @@
 /** Source: k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import type { Container, PodSpec } from '../types.ts'
 import { validateId } from './numbers.ts'
-import { duplicates, eachItem, invalidValue, type Problem, required, unsupported } from './problem.ts'
+import { allOf, duplicates, eachItem, invalidValue, none, type Problem, required, unsupported } from './problem.ts'
 
 type ContainerContext = NonNullable<Container['securityContext']>
 type PodContext = NonNullable<PodSpec['securityContext']>
@@ -32,20 +32,20 @@ export function validateContainerContext(context: ContainerContext | undefined, 
   const { privileged, allowPrivilegeEscalation, capabilities, runAsUser, runAsGroup, procMount } = context
   const addsAdmin = capabilities?.add?.some((name) => name === 'SYS_ADMIN' || name === 'CAP_SYS_ADMIN')
   const escalation = 'cannot set `allowPrivilegeEscalation` to false and'
-  return [
-    ...validateId(runAsUser, `${field}.runAsUser`),
-    ...validateId(runAsGroup, `${field}.runAsGroup`),
-    ...(procMount && !['Default', 'Unmasked'].includes(procMount)
+  return allOf(
+    validateId(runAsUser, `${field}.runAsUser`),
+    validateId(runAsGroup, `${field}.runAsGroup`),
+    procMount && !['Default', 'Unmasked'].includes(procMount)
       ? [unsupported(`${field}.procMount`, procMount, ['Default', 'Unmasked'])]
-      : []),
-    ...(allowPrivilegeEscalation === false && privileged
+      : none,
+    allowPrivilegeEscalation === false && privileged
       ? [invalidValue(field, context, `${escalation} \`privileged\` to true`)]
-      : []),
-    ...(allowPrivilegeEscalation === false && addsAdmin
+      : none,
+    allowPrivilegeEscalation === false && addsAdmin
       ? [invalidValue(field, context, `${escalation} \`capabilities.Add\` CAP_SYS_ADMIN`)]
-      : []),
-    ...validateProfile(context.seccompProfile, `${field}.seccompProfile`),
-  ]
+      : none,
+    validateProfile(context.seccompProfile, `${field}.seccompProfile`),
+  )
 }
 
 const sysctlName = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/
@@ -54,25 +54,25 @@ const sysctlName = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a
 export function validatePodContext(context: PodContext | undefined, field: string): Problem[] {
   if (!context) return []
   const { runAsUser, runAsGroup, fsGroup, supplementalGroups, sysctls, fsGroupChangePolicy } = context
-  return [
-    ...validateId(runAsUser, `${field}.runAsUser`),
-    ...validateId(runAsGroup, `${field}.runAsGroup`),
-    ...validateId(fsGroup, `${field}.fsGroup`),
-    ...eachItem(supplementalGroups, `${field}.supplementalGroups`, (group, at) => validateId(group, at)),
-    ...(fsGroupChangePolicy && !['Always', 'OnRootMismatch'].includes(fsGroupChangePolicy)
+  return allOf(
+    validateId(runAsUser, `${field}.runAsUser`),
+    validateId(runAsGroup, `${field}.runAsGroup`),
+    validateId(fsGroup, `${field}.fsGroup`),
+    eachItem(supplementalGroups, `${field}.supplementalGroups`, (group, at) => validateId(group, at)),
+    fsGroupChangePolicy && !['Always', 'OnRootMismatch'].includes(fsGroupChangePolicy)
       ? [unsupported(`${field}.fsGroupChangePolicy`, fsGroupChangePolicy, ['Always', 'OnRootMismatch'])]
-      : []),
-    ...eachItem(sysctls, `${field}.sysctls`, ({ name }, at) => {
+      : none,
+    eachItem(sysctls, `${field}.sysctls`, ({ name }, at) => {
       if (!name) return [required(`${at}.name`)]
       return sysctlName.test(name)
-        ? []
+        ? none
         : [invalidValue(`${at}.name`, name, `must have at most 253 characters and match regex ${sysctlName.source}`)]
     }),
-    ...duplicates(
+    duplicates(
       sysctls,
       ({ name }) => name,
       (at) => `${field}.sysctls[${at}].name`,
     ),
-    ...validateProfile(context.seccompProfile, `${field}.seccompProfile`),
-  ]
+    validateProfile(context.seccompProfile, `${field}.seccompProfile`),
+  )
 }

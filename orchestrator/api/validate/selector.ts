@@ -2,18 +2,20 @@
 import { checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { LabelSelector } from '../types.ts'
 import { validateLabels } from './metadata.ts'
-import { eachItem, invalidName, invalidValue, notAllowed, type Problem, required } from './problem.ts'
+import { allOf, eachItem, invalidName, invalidValue, notAllowed, type Problem, required } from './problem.ts'
 
 /** What is wrong with a label selector. */
 export function validateSelector(selector: LabelSelector | undefined, field: string): Problem[] {
-  return [
-    ...validateLabels(selector?.matchLabels, `${field}.matchLabels`),
-    ...eachItem(selector?.matchExpressions, `${field}.matchExpressions`, ({ key, operator, values = [] }, at) => [
-      ...validateValues(operator, values, at),
-      ...invalidName(`${at}.key`, key, checkQualifiedName(key)),
-      ...eachItem(values, `${at}.values`, (value, each) => invalidName(each, value, checkLabelValue(value))),
-    ]),
-  ]
+  return allOf(
+    validateLabels(selector?.matchLabels, `${field}.matchLabels`),
+    eachItem(selector?.matchExpressions, `${field}.matchExpressions`, ({ key, operator, values = [] }, at) =>
+      allOf(
+        validateValues(operator, values, at),
+        invalidName(`${at}.key`, key, checkQualifiedName(key)),
+        eachItem(values, `${at}.values`, (value, each) => invalidName(each, value, checkLabelValue(value))),
+      ),
+    ),
+  )
 }
 
 function validateValues(operator: string, values: readonly string[], field: string): Problem[] {

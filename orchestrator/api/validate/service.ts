@@ -5,11 +5,13 @@ import type { EndpointSlice, Endpoints, Service } from '../types.ts'
 import { validateLabels } from './metadata.ts'
 import { validateBetween, validatePort, validatePortOrName } from './numbers.ts'
 import {
+  allOf,
   duplicate,
   duplicates,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -32,21 +34,21 @@ const oneOf = (value: string | undefined, supported: readonly string[], field: s
 
 /** What is wrong with a service. */
 export function validateService({ spec = {} }: Service): Problem[] {
-  return [
-    ...oneOf(spec.type, types, 'spec.type'),
-    ...validatePorts(spec),
-    ...validateAddresses(spec),
-    ...validateLabels(spec.selector, 'spec.selector'),
-    ...oneOf(spec.sessionAffinity, affinities, 'spec.sessionAffinity'),
-    ...validateBetween(
+  return allOf(
+    oneOf(spec.type, types, 'spec.type'),
+    validatePorts(spec),
+    validateAddresses(spec),
+    validateLabels(spec.selector, 'spec.selector'),
+    oneOf(spec.sessionAffinity, affinities, 'spec.sessionAffinity'),
+    validateBetween(
       spec.sessionAffinityConfig?.clientIP?.timeoutSeconds,
       [1, oneDay],
       'spec.sessionAffinityConfig.clientIP.timeoutSeconds',
     ),
-    ...oneOf(spec.internalTrafficPolicy, policies, 'spec.internalTrafficPolicy'),
-    ...oneOf(spec.externalTrafficPolicy, policies, 'spec.externalTrafficPolicy'),
-    ...validateExternalName(spec),
-  ]
+    oneOf(spec.internalTrafficPolicy, policies, 'spec.internalTrafficPolicy'),
+    oneOf(spec.externalTrafficPolicy, policies, 'spec.externalTrafficPolicy'),
+    validateExternalName(spec),
+  )
 }
 
 const isHeadless = ({ clusterIP }: Spec) => clusterIP === 'None'
@@ -56,15 +58,15 @@ function validatePorts(spec: Spec): Problem[] {
   const field = 'spec.ports'
   if (ports.length === 0) return isHeadless(spec) || type === 'ExternalName' ? [] : [required(field)]
   const needsName = ports.length > 1
-  return [
-    ...eachItem(ports, field, (port, at) => validateServicePort(port, { needsName, type }, at)),
-    ...duplicates(
+  return allOf(
+    eachItem(ports, field, (port, at) => validateServicePort(port, { needsName, type }, at)),
+    duplicates(
       ports,
       ({ name }) => name,
       (at) => `${field}[${at}].name`,
     ),
-    ...repeatedPorts(ports, field),
-  ]
+    repeatedPorts(ports, field),
+  )
 }
 
 function validateServicePort(
@@ -73,15 +75,15 @@ function validateServicePort(
   field: string,
 ): Problem[] {
   const { name, protocol, targetPort, nodePort } = port
-  return [
-    ...(name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : needsName ? [required(`${field}.name`)] : []),
-    ...validatePort(port.port, `${field}.port`),
-    ...oneOf(protocol, protocols, `${field}.protocol`),
-    ...validatePortOrName(targetPort, `${field}.targetPort`),
-    ...(nodePort && type !== 'NodePort' && type !== 'LoadBalancer'
+  return allOf(
+    name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : needsName ? [required(`${field}.name`)] : none,
+    validatePort(port.port, `${field}.port`),
+    oneOf(protocol, protocols, `${field}.protocol`),
+    validatePortOrName(targetPort, `${field}.targetPort`),
+    nodePort && type !== 'NodePort' && type !== 'LoadBalancer'
       ? [notAllowed(`${field}.nodePort`, "may not be used when `type` is 'ClusterIP'")]
-      : []),
-  ]
+      : none,
+  )
 }
 
 function repeatedPorts(ports: readonly Port[], field: string): Problem[] {
@@ -117,10 +119,10 @@ function validateAddresses(spec: Spec): Problem[] {
 function validateExternalName({ type, externalName, clusterIP }: Spec): Problem[] {
   if (type !== 'ExternalName') return []
   if (!externalName) return [required('spec.externalName')]
-  return [
-    ...invalidName('spec.externalName', externalName, checkDnsSubdomain(externalName.replace(/\.$/, ''))),
-    ...(clusterIP ? [notAllowed('spec.clusterIPs', 'may not be set for ExternalName services')] : []),
-  ]
+  return allOf(
+    invalidName('spec.externalName', externalName, checkDnsSubdomain(externalName.replace(/\.$/, ''))),
+    clusterIP ? [notAllowed('spec.clusterIPs', 'may not be set for ExternalName services')] : none,
+  )
 }
 
 /** What an update of a service may not do. */
@@ -133,24 +135,28 @@ export function validateServiceUpdate({ spec = {} }: Service, old: Service): Pro
 
 /** What is wrong with Endpoints. */
 export function validateEndpoints({ subsets }: Endpoints): Problem[] {
-  return eachItem(subsets, 'subsets', ({ addresses = [], notReadyAddresses = [], ports = [] }, field) => [
-    ...(addresses.length + notReadyAddresses.length === 0
-      ? [required(field, 'must specify `addresses` or `notReadyAddresses`')]
-      : []),
-    ...eachItem(addresses, `${field}.addresses`, ({ ip }, at) => validateEndpointAddress(ip, `${at}.ip`)),
-    ...eachItem(notReadyAddresses, `${field}.notReadyAddresses`, ({ ip }, at) =>
-      validateEndpointAddress(ip, `${at}.ip`),
+  return eachItem(subsets, 'subsets', ({ addresses = [], notReadyAddresses = [], ports = [] }, field) =>
+    allOf(
+      addresses.length + notReadyAddresses.length === 0
+        ? [required(field, 'must specify `addresses` or `notReadyAddresses`')]
+        : none,
+      eachItem(addresses, `${field}.addresses`, ({ ip }, at) => validateEndpointAddress(ip, `${at}.ip`)),
+      eachItem(notReadyAddresses, `${field}.notReadyAddresses`, ({ ip }, at) =>
+        validateEndpointAddress(ip, `${at}.ip`),
+      ),
+      eachItem(ports, `${field}.ports`, ({ name, port, protocol }, at) =>
+        allOf(
+          name
+            ? invalidName(`${at}.name`, name, checkDnsLabel(name))
+            : ports.length > 1
+              ? [required(`${at}.name`)]
+              : none,
+          validatePort(port, `${at}.port`),
+          oneOf(protocol, protocols, `${at}.protocol`),
+        ),
+      ),
     ),
-    ...eachItem(ports, `${field}.ports`, ({ name, port, protocol }, at) => [
-      ...(name
-        ? invalidName(`${at}.name`, name, checkDnsLabel(name))
-        : ports.length > 1
-          ? [required(`${at}.name`)]
-          : []),
-      ...validatePort(port, `${at}.port`),
-      ...oneOf(protocol, protocols, `${at}.protocol`),
-    ]),
-  ])
+  )
 }
 
 /** An address of a pod or machine: not one that every machine has for itself. */
@@ -170,9 +176,9 @@ const mostEndpoints = 1000
 /** What is wrong with an EndpointSlice. */
 export function validateEndpointSlice({ addressType, endpoints = [], ports }: EndpointSlice): Problem[] {
   if (!addressType) return [required('addressType')]
-  return [
-    ...oneOf(addressType, addressTypes, 'addressType'),
-    ...(endpoints.length > mostEndpoints
+  return allOf(
+    oneOf(addressType, addressTypes, 'addressType'),
+    endpoints.length > mostEndpoints
       ? [
           {
             reason: 'FieldValueTooMany',
@@ -180,23 +186,25 @@ export function validateEndpointSlice({ addressType, endpoints = [], ports }: En
             field: 'endpoints',
           },
         ]
-      : []),
-    ...eachItem(endpoints, 'endpoints', ({ addresses }, field) =>
+      : none,
+    eachItem(endpoints, 'endpoints', ({ addresses }, field) =>
       addresses.length === 0
         ? [required(`${field}.addresses`, 'must contain at least 1 address')]
         : eachItem(addresses, `${field}.addresses`, (ip, at) => validateSliceAddress(ip, addressType, at)),
     ),
-    ...eachItem(ports, 'ports', ({ name, port, protocol }, field) => [
-      ...(name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : []),
-      ...validateBetween(port, [1, 65535], `${field}.port`),
-      ...oneOf(protocol, protocols, `${field}.protocol`),
-    ]),
-    ...duplicates(
+    eachItem(ports, 'ports', ({ name, port, protocol }, field) =>
+      allOf(
+        name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : none,
+        validateBetween(port, [1, 65535], `${field}.port`),
+        oneOf(protocol, protocols, `${field}.protocol`),
+      ),
+    ),
+    duplicates(
       ports,
       ({ name }) => name,
       (at) => `ports[${at}].name`,
     ),
-  ]
+  )
 }
 
 function validateSliceAddress(address: string, type: string, field: string): Problem[] {

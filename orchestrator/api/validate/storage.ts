@@ -11,10 +11,12 @@ import type {
   VolumeAttributesClass,
 } from '../types.ts'
 import {
+  allOf,
   duplicates,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -34,69 +36,69 @@ function validateProvisioner(name: string | undefined, field: string): Problem[]
 function validateParameters(parameters: Readonly<Record<string, string>> | undefined): Problem[] {
   const entries = Object.entries(parameters ?? {})
   const bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0)
-  return [
-    ...(entries.length > mostParameters ? [tooLongValue('parameters', mostParameters)] : []),
-    ...(entries.some(([key]) => key === '') ? [invalidValue('parameters', '', 'field can not be empty.')] : []),
-    ...(bytes > longestParameters ? [tooLongValue('parameters', longestParameters)] : []),
-  ]
+  return allOf(
+    entries.length > mostParameters ? [tooLongValue('parameters', mostParameters)] : none,
+    entries.some(([key]) => key === '') ? [invalidValue('parameters', '', 'field can not be empty.')] : none,
+    bytes > longestParameters ? [tooLongValue('parameters', longestParameters)] : none,
+  )
 }
 
 /** What is wrong with a StorageClass. */
 export function validateStorageClass(storage: StorageClass): Problem[] {
   const { provisioner, parameters, reclaimPolicy = '', volumeBindingMode, allowedTopologies } = storage
   const modes = ['Immediate', 'WaitForFirstConsumer']
-  return [
-    ...validateProvisioner(provisioner, 'provisioner'),
-    ...validateParameters(parameters),
-    ...(reclaimPolicy && !['Delete', 'Retain'].includes(reclaimPolicy)
+  return allOf(
+    validateProvisioner(provisioner, 'provisioner'),
+    validateParameters(parameters),
+    reclaimPolicy && !['Delete', 'Retain'].includes(reclaimPolicy)
       ? [unsupported('reclaimPolicy', reclaimPolicy, ['Delete', 'Retain'])]
-      : []),
-    ...(volumeBindingMode === undefined
+      : none,
+    volumeBindingMode === undefined
       ? [required('volumeBindingMode')]
       : modes.includes(volumeBindingMode)
-        ? []
-        : [unsupported('volumeBindingMode', volumeBindingMode, modes)]),
-    ...eachItem(allowedTopologies, 'allowedTopologies', ({ matchLabelExpressions }, at) =>
-      eachItem(matchLabelExpressions, `${at}.matchLabelExpressions`, ({ key, values }, each) => [
-        ...invalidName(`${each}.key`, key, checkQualifiedName(key)),
-        ...(values.length > 0 ? [] : [required(`${each}.values`)]),
-      ]),
+        ? none
+        : [unsupported('volumeBindingMode', volumeBindingMode, modes)],
+    eachItem(allowedTopologies, 'allowedTopologies', ({ matchLabelExpressions }, at) =>
+      eachItem(matchLabelExpressions, `${at}.matchLabelExpressions`, ({ key, values }, each) =>
+        allOf(
+          invalidName(`${each}.key`, key, checkQualifiedName(key)),
+          values.length > 0 ? none : [required(`${each}.values`)],
+        ),
+      ),
     ),
-  ]
+  )
 }
 
 /** What an update of a StorageClass may not do: its volumes were made by what it said. */
 export function validateStorageClassUpdate(next: StorageClass, old: StorageClass): Problem[] {
-  return [
-    ...(isEqual(next.parameters, old.parameters)
-      ? []
-      : [notAllowed('parameters', 'updates to parameters are forbidden.')]),
-    ...(next.provisioner === old.provisioner
-      ? []
-      : [notAllowed('provisioner', 'updates to provisioner are forbidden.')]),
-    ...(next.reclaimPolicy === old.reclaimPolicy
-      ? []
-      : [notAllowed('reclaimPolicy', 'updates to reclaimPolicy are forbidden.')]),
-    ...(next.volumeBindingMode === old.volumeBindingMode
-      ? []
-      : [invalidValue('volumeBindingMode', next.volumeBindingMode ?? null, immutable)]),
-  ]
+  return allOf(
+    isEqual(next.parameters, old.parameters)
+      ? none
+      : [notAllowed('parameters', 'updates to parameters are forbidden.')],
+    next.provisioner === old.provisioner ? none : [notAllowed('provisioner', 'updates to provisioner are forbidden.')],
+    next.reclaimPolicy === old.reclaimPolicy
+      ? none
+      : [notAllowed('reclaimPolicy', 'updates to reclaimPolicy are forbidden.')],
+    next.volumeBindingMode === old.volumeBindingMode
+      ? none
+      : [invalidValue('volumeBindingMode', next.volumeBindingMode ?? null, immutable)],
+  )
 }
 
 /** What is wrong with a VolumeAttachment. */
 export function validateVolumeAttachment({ spec }: VolumeAttachment): Problem[] {
   const { attacher, nodeName, source } = spec
   const names = [source?.persistentVolumeName, source?.inlineVolumeSpec].filter((each) => each !== undefined)
-  return [
-    ...validateProvisioner(attacher, 'spec.attacher'),
-    ...(nodeName ? [] : [required('spec.nodeName')]),
-    ...(names.length === 0
+  return allOf(
+    validateProvisioner(attacher, 'spec.attacher'),
+    nodeName ? none : [required('spec.nodeName')],
+    names.length === 0
       ? [required('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')]
-      : []),
-    ...(names.length > 1
+      : none,
+    names.length > 1
       ? [notAllowed('spec.source', 'must specify exactly one of inlineVolumeSpec and persistentVolumeName')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 /** What an update of a VolumeAttachment may not do. */
@@ -115,51 +117,51 @@ export function validateCsiDriver({ metadata, spec }: CSIDriver): Problem[] {
   const modes = ['Ephemeral', 'Persistent']
   const policies = ['File', 'None', 'ReadWriteOnceWithFSType']
   const policy = spec.fsGroupPolicy
-  return [
-    ...validateDriverName(metadata?.name ?? '', 'metadata.name'),
-    ...(spec.attachRequired === undefined ? [required('spec.attachedRequired')] : []),
-    ...(policy !== undefined && !policies.includes(policy)
-      ? [unsupported('spec.fsGroupPolicy', policy, policies)]
-      : []),
-    ...eachItem(spec.volumeLifecycleModes, 'spec.volumeLifecycleModes', (mode) =>
-      modes.includes(mode) ? [] : [unsupported('spec.volumeLifecycleModes', mode, modes)],
+  return allOf(
+    validateDriverName(metadata?.name ?? '', 'metadata.name'),
+    spec.attachRequired === undefined ? [required('spec.attachedRequired')] : none,
+    policy !== undefined && !policies.includes(policy) ? [unsupported('spec.fsGroupPolicy', policy, policies)] : none,
+    eachItem(spec.volumeLifecycleModes, 'spec.volumeLifecycleModes', (mode) =>
+      modes.includes(mode) ? none : [unsupported('spec.volumeLifecycleModes', mode, modes)],
     ),
-    ...duplicates(
+    duplicates(
       spec.tokenRequests,
       ({ audience }) => audience,
       (at) => `spec.tokenRequests[${at}].audience`,
     ),
-  ]
+  )
 }
 
 /** What is wrong with a CSINode. */
 export function validateCsiNode({ spec }: CSINode): Problem[] {
-  return [
-    ...eachItem(spec.drivers, 'spec.drivers', ({ name, nodeID, topologyKeys }, at) => [
-      ...validateDriverName(name, `${at}.name`),
-      ...(nodeID ? [] : [required(`${at}.nodeID`)]),
-      ...eachItem(topologyKeys, `${at}.topologyKeys`, (key, each) => invalidName(each, key, checkQualifiedName(key))),
-    ]),
-    ...duplicates(
+  return allOf(
+    eachItem(spec.drivers, 'spec.drivers', ({ name, nodeID, topologyKeys }, at) =>
+      allOf(
+        validateDriverName(name, `${at}.name`),
+        nodeID ? none : [required(`${at}.nodeID`)],
+        eachItem(topologyKeys, `${at}.topologyKeys`, (key, each) => invalidName(each, key, checkQualifiedName(key))),
+      ),
+    ),
+    duplicates(
       spec.drivers,
       ({ name }) => name,
       (at) => `spec.drivers[${at}].name`,
     ),
-  ]
+  )
 }
 
 /** What is wrong with a CSIStorageCapacity. */
 export function validateStorageCapacity(found: CSIStorageCapacity): Problem[] {
   const amounts = ['capacity', 'maximumVolumeSize'] as const
-  return [
-    ...(found.storageClassName ? [] : [required('storageClassName')]),
-    ...validateSelector(found.nodeTopology, 'nodeTopology'),
-    ...amounts.flatMap((name) => {
+  return allOf(
+    found.storageClassName ? none : [required('storageClassName')],
+    validateSelector(found.nodeTopology, 'nodeTopology'),
+    amounts.flatMap((name) => {
       const amount = found[name]
       const isNegative = amount !== undefined && compareQuantities(parseQuantity(amount), parseQuantity('0')) < 0
       return isNegative ? [invalidValue(name, amount, 'must be greater than or equal to 0')] : []
     }),
-  ]
+  )
 }
 
 /** What an update of a CSIStorageCapacity may not do. */
@@ -171,12 +173,12 @@ export function validateStorageCapacityUpdate(next: CSIStorageCapacity, old: CSI
 
 /** What is wrong with a VolumeAttributesClass. */
 export function validateVolumeAttributesClass({ driverName, parameters }: VolumeAttributesClass): Problem[] {
-  return [
-    ...validateProvisioner(driverName, 'driverName'),
-    ...(Object.keys(parameters ?? {}).length === 0
+  return allOf(
+    validateProvisioner(driverName, 'driverName'),
+    Object.keys(parameters ?? {}).length === 0
       ? [required('parameters', 'must contain at least one key/value pair')]
-      : validateParameters(parameters)),
-  ]
+      : validateParameters(parameters),
+  )
 }
 
 /** What an update of a VolumeAttributesClass may not do. */
@@ -184,10 +186,10 @@ export function validateVolumeAttributesClassUpdate(
   next: VolumeAttributesClass,
   old: VolumeAttributesClass,
 ): Problem[] {
-  return [
-    ...(next.driverName === old.driverName ? [] : [notAllowed('driverName', 'updates to driverName are forbidden.')]),
-    ...(isEqual(next.parameters, old.parameters)
-      ? []
-      : [notAllowed('parameters', 'updates to parameters are forbidden.')]),
-  ]
+  return allOf(
+    next.driverName === old.driverName ? none : [notAllowed('driverName', 'updates to driverName are forbidden.')],
+    isEqual(next.parameters, old.parameters)
+      ? none
+      : [notAllowed('parameters', 'updates to parameters are forbidden.')],
+  )
 }

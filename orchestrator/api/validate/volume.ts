@@ -5,10 +5,12 @@ import type { Container, Volume, VolumeMount } from '../types.ts'
 import { validateFieldRef, validateResourceRef, volumeFields } from './environment.ts'
 import { validateLocalPath, validateMode } from './numbers.ts'
 import {
+  allOf,
   duplicates,
   eachItem,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -22,14 +24,14 @@ type KeyToPath = NonNullable<NonNullable<Volume['configMap']>['items']>[number]
 
 /** What is wrong with a pod's volumes. */
 export function validateVolumes(volumes: readonly Volume[] | undefined, field: string): Problem[] {
-  return [
-    ...eachItem(volumes, field, (volume, at) => [...validateName(volume, at), ...validateSource(volume, at)]),
-    ...duplicates(
+  return allOf(
+    eachItem(volumes, field, (volume, at) => allOf(validateName(volume, at), validateSource(volume, at))),
+    duplicates(
       volumes,
       ({ name }) => name,
       (at) => `${field}[${at}].name`,
     ),
-  ]
+  )
 }
 
 function validateName({ name }: Volume, field: string): Problem[] {
@@ -41,10 +43,10 @@ function validateSource(volume: Volume, field: string): Problem[] {
   if (types.length === 0) return [required(field, 'must specify a volume type')]
   const [, ...surplus] = types
   const validateType = validatorOf(volume, field)
-  return [
-    ...surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type')),
-    ...validateType,
-  ]
+  return allOf(
+    surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type')),
+    validateType,
+  )
 }
 
 const hostPathTypes = [
@@ -98,15 +100,17 @@ interface Keys {
 }
 
 function validateKeys({ ofName, name, items, defaultMode }: Keys, field: string): Problem[] {
-  return [
-    ...(name ? [] : [required(`${field}.${ofName}`)]),
-    ...validateMode(defaultMode, `${field}.defaultMode`),
-    ...eachItem(items, `${field}.items`, ({ key, path, mode }, at) => [
-      ...(key ? invalidName(`${at}.key`, key, checkConfigKey(key)) : [required(`${at}.key`)]),
-      ...(path ? validateLocalPath(path, `${at}.path`) : [required(`${at}.path`)]),
-      ...validateMode(mode, `${at}.mode`),
-    ]),
-  ]
+  return allOf(
+    name ? none : [required(`${field}.${ofName}`)],
+    validateMode(defaultMode, `${field}.defaultMode`),
+    eachItem(items, `${field}.items`, ({ key, path, mode }, at) =>
+      allOf(
+        key ? invalidName(`${at}.key`, key, checkConfigKey(key)) : [required(`${at}.key`)],
+        path ? validateLocalPath(path, `${at}.path`) : [required(`${at}.path`)],
+        validateMode(mode, `${at}.mode`),
+      ),
+    ),
+  )
 }
 
 function validateDownwardItem({ path, fieldRef, resourceFieldRef, mode }: DownwardItem, field: string): Problem[] {
@@ -120,23 +124,23 @@ function validateDownwardItem({ path, fieldRef, resourceFieldRef, mode }: Downwa
           ...validateResourceRef(resourceFieldRef, `${field}.resourceFieldRef`),
         ]
       : [required(`${field}.fieldRef`, 'one of fieldRef and resourceFieldRef is required')]
-  return [
-    ...(path ? validateLocalPath(path, `${field}.path`) : [required(`${field}.path`)]),
-    ...ofSource,
-    ...validateMode(mode, `${field}.mode`),
-  ]
+  return allOf(
+    path ? validateLocalPath(path, `${field}.path`) : [required(`${field}.path`)],
+    ofSource,
+    validateMode(mode, `${field}.mode`),
+  )
 }
 
 function validateProjection(source: Projection, field: string): Problem[] {
   const { configMap, secret, downwardAPI, serviceAccountToken } = source
   const [, ...surplus] = Object.keys(source)
   const tokenSeconds = serviceAccountToken?.expirationSeconds ?? 3600
-  return [
-    ...surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type per source')),
-    ...(configMap ? validateKeys({ ...configMap, ofName: 'name', name: configMap.name }, `${field}.configMap`) : []),
-    ...(secret ? validateKeys({ ...secret, ofName: 'name', name: secret.name }, `${field}.secret`) : []),
-    ...(downwardAPI ? eachItem(downwardAPI.items, `${field}.downwardAPI.items`, validateDownwardItem) : []),
-    ...(tokenSeconds < 600
+  return allOf(
+    surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type per source')),
+    configMap ? validateKeys({ ...configMap, ofName: 'name', name: configMap.name }, `${field}.configMap`) : none,
+    secret ? validateKeys({ ...secret, ofName: 'name', name: secret.name }, `${field}.secret`) : none,
+    downwardAPI ? eachItem(downwardAPI.items, `${field}.downwardAPI.items`, validateDownwardItem) : none,
+    tokenSeconds < 600
       ? [
           invalidValue(
             `${field}.serviceAccountToken.expirationSeconds`,
@@ -144,9 +148,9 @@ function validateProjection(source: Projection, field: string): Problem[] {
             'may not specify a duration less than 10 minutes',
           ),
         ]
-      : []),
-    ...(serviceAccountToken && !serviceAccountToken.path ? [required(`${field}.serviceAccountToken.path`)] : []),
-  ]
+      : none,
+    serviceAccountToken && !serviceAccountToken.path ? [required(`${field}.serviceAccountToken.path`)] : none,
+  )
 }
 
 const propagations = ['Bidirectional', 'HostToContainer', 'None']
@@ -157,18 +161,18 @@ export function validateMounts(container: Container, volumes: readonly Volume[],
   return eachItem(container.volumeMounts, `${field}.volumeMounts`, (mount, at) => {
     const isRepeated = paths.has(mount.mountPath)
     paths.add(mount.mountPath)
-    return [
-      ...validateMount(mount, volumes, at),
-      ...(isRepeated ? [invalidValue(`${at}.mountPath`, mount.mountPath, 'must be unique')] : []),
-      ...(mount.mountPropagation === 'Bidirectional' && !container.securityContext?.privileged
+    return allOf(
+      validateMount(mount, volumes, at),
+      isRepeated ? [invalidValue(`${at}.mountPath`, mount.mountPath, 'must be unique')] : none,
+      mount.mountPropagation === 'Bidirectional' && !container.securityContext?.privileged
         ? [
             notAllowed(
               `${at}.mountPropagation`,
               'Bidirectional mount propagation is available only to privileged containers',
             ),
           ]
-        : []),
-    ]
+        : none,
+    )
   })
 }
 
@@ -176,19 +180,19 @@ function validateMount(mount: VolumeMount, volumes: readonly Volume[], field: st
   const { name, mountPath, subPath, subPathExpr, mountPropagation, recursiveReadOnly, readOnly } = mount
   const isKnown = volumes.some((volume) => volume.name === name)
   const ofName = name ? (isKnown ? [] : [unresolved(`${field}.name`, name)]) : [required(`${field}.name`)]
-  return [
-    ...ofName,
-    ...(mountPath ? [] : [required(`${field}.mountPath`)]),
-    ...validateLocalPath(subPath, `${field}.subPath`),
-    ...validateLocalPath(subPathExpr, `${field}.subPathExpr`),
-    ...(subPath && subPathExpr
+  return allOf(
+    ofName,
+    mountPath ? none : [required(`${field}.mountPath`)],
+    validateLocalPath(subPath, `${field}.subPath`),
+    validateLocalPath(subPathExpr, `${field}.subPathExpr`),
+    subPath && subPathExpr
       ? [invalidValue(`${field}.subPathExpr`, subPathExpr, 'subPathExpr and subPath are mutually exclusive')]
-      : []),
-    ...(mountPropagation && !propagations.includes(mountPropagation)
+      : none,
+    mountPropagation && !propagations.includes(mountPropagation)
       ? [unsupported(`${field}.mountPropagation`, mountPropagation, propagations)]
-      : []),
-    ...(recursiveReadOnly && recursiveReadOnly !== 'Disabled' && !readOnly
+      : none,
+    recursiveReadOnly && recursiveReadOnly !== 'Disabled' && !readOnly
       ? [notAllowed(`${field}.recursiveReadOnly`, 'may only be specified when readOnly is true')]
-      : []),
-  ]
+      : none,
+  )
 }

@@ -4,7 +4,7 @@ import type { ControllerRevision, DaemonSet, Deployment, ReplicaSet, StatefulSet
 import { type Amount, isNothing, validateAmount, validateAtMostAll } from './amount.ts'
 import { validateNotNegative } from './numbers.ts'
 import { validateRestartsAlways, validateTemplate, validateTemplateSelector } from './pod-template.ts'
-import { eachItem, invalidValue, notAllowed, type Problem, required, unsupported } from './problem.ts'
+import { allOf, eachItem, invalidValue, none, notAllowed, type Problem, required, unsupported } from './problem.ts'
 
 const oneOf = (value: string | undefined, supported: readonly string[], field: string): Problem[] => {
   if (value && supported.includes(value)) return []
@@ -15,19 +15,19 @@ const oneOf = (value: string | undefined, supported: readonly string[], field: s
 export function validateDeployment({ spec }: Deployment): Problem[] {
   if (!spec) return [required('spec.selector'), required('spec.template')]
   const { replicas, strategy, minReadySeconds, revisionHistoryLimit, progressDeadlineSeconds: deadline } = spec
-  return [
-    ...validateNotNegative(replicas, 'spec.replicas'),
-    ...validateTemplateSelector(spec, 'spec'),
-    ...validateTemplate(spec.template, 'spec.template'),
-    ...validateRestartsAlways(spec.template, 'spec.template'),
-    ...validateDeploymentStrategy(strategy),
-    ...validateNotNegative(minReadySeconds, 'spec.minReadySeconds'),
-    ...validateNotNegative(revisionHistoryLimit, 'spec.revisionHistoryLimit'),
-    ...validateNotNegative(deadline, 'spec.progressDeadlineSeconds'),
-    ...(deadline !== undefined && deadline <= (minReadySeconds ?? 0)
+  return allOf(
+    validateNotNegative(replicas, 'spec.replicas'),
+    validateTemplateSelector(spec, 'spec'),
+    validateTemplate(spec.template, 'spec.template'),
+    validateRestartsAlways(spec.template, 'spec.template'),
+    validateDeploymentStrategy(strategy),
+    validateNotNegative(minReadySeconds, 'spec.minReadySeconds'),
+    validateNotNegative(revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    validateNotNegative(deadline, 'spec.progressDeadlineSeconds'),
+    deadline !== undefined && deadline <= (minReadySeconds ?? 0)
       ? [invalidValue('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['strategy']): Problem[] {
@@ -45,14 +45,14 @@ function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['s
 
 function validateRollingUpdate(update: { maxUnavailable?: Amount; maxSurge?: Amount }, field: string): Problem[] {
   const { maxUnavailable, maxSurge } = update
-  return [
-    ...validateAmount(maxUnavailable, `${field}.maxUnavailable`),
-    ...validateAmount(maxSurge, `${field}.maxSurge`),
-    ...(isNothing(maxUnavailable) && isNothing(maxSurge)
+  return allOf(
+    validateAmount(maxUnavailable, `${field}.maxUnavailable`),
+    validateAmount(maxSurge, `${field}.maxSurge`),
+    isNothing(maxUnavailable) && isNothing(maxSurge)
       ? [invalidValue(`${field}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
-      : []),
-    ...validateAtMostAll(maxUnavailable, `${field}.maxUnavailable`),
-  ]
+      : none,
+    validateAtMostAll(maxUnavailable, `${field}.maxUnavailable`),
+  )
 }
 
 /** What a selector may not do: the pods of before would be nobody's. */
@@ -68,26 +68,26 @@ export function validateSameSelector(
 /** What is wrong with a ReplicaSet. */
 export function validateReplicaSet({ spec }: ReplicaSet): Problem[] {
   if (!spec) return [required('spec.selector')]
-  return [
-    ...validateNotNegative(spec.replicas, 'spec.replicas'),
-    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
-    ...validateTemplateSelector(spec, 'spec'),
-    ...validateTemplate(spec.template, 'spec.template'),
-    ...validateRestartsAlways(spec.template, 'spec.template'),
-  ]
+  return allOf(
+    validateNotNegative(spec.replicas, 'spec.replicas'),
+    validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    validateTemplateSelector(spec, 'spec'),
+    validateTemplate(spec.template, 'spec.template'),
+    validateRestartsAlways(spec.template, 'spec.template'),
+  )
 }
 
 /** What is wrong with a DaemonSet. */
 export function validateDaemonSet({ spec }: DaemonSet): Problem[] {
   if (!spec) return [required('spec.selector')]
-  return [
-    ...validateTemplateSelector(spec, 'spec'),
-    ...validateTemplate(spec.template, 'spec.template'),
-    ...validateRestartsAlways(spec.template, 'spec.template'),
-    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
-    ...validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
-    ...validateDaemonSetStrategy(spec.updateStrategy),
-  ]
+  return allOf(
+    validateTemplateSelector(spec, 'spec'),
+    validateTemplate(spec.template, 'spec.template'),
+    validateRestartsAlways(spec.template, 'spec.template'),
+    validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    validateDaemonSetStrategy(spec.updateStrategy),
+  )
 }
 
 function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['updateStrategy']): Problem[] {
@@ -97,32 +97,32 @@ function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['upd
   if (!rollingUpdate) return [required(`${field}.rollingUpdate`)]
   const { maxUnavailable, maxSurge } = rollingUpdate
   const both = !isNothing(maxUnavailable) && !isNothing(maxSurge)
-  return [
-    ...validateRollingUpdate(rollingUpdate, `${field}.rollingUpdate`),
-    ...(both
+  return allOf(
+    validateRollingUpdate(rollingUpdate, `${field}.rollingUpdate`),
+    both
       ? [invalidValue(`${field}.rollingUpdate.maxSurge`, maxSurge, 'may not be set when maxUnavailable is non-zero')]
-      : []),
-  ]
+      : none,
+  )
 }
 
 /** What is wrong with a StatefulSet. */
 export function validateStatefulSet({ spec }: StatefulSet): Problem[] {
   if (!spec) return [required('spec.selector')]
-  return [
-    ...oneOf(spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'spec.podManagementPolicy'),
-    ...validateStatefulSetStrategy(spec.updateStrategy),
-    ...validateRetention(spec.persistentVolumeClaimRetentionPolicy),
-    ...validateNotNegative(spec.replicas, 'spec.replicas'),
-    ...validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
-    ...validateNotNegative(spec.ordinals?.start, 'spec.ordinals.start'),
-    ...validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
-    ...validateTemplateSelector(spec, 'spec'),
-    ...validateTemplate(spec.template, 'spec.template'),
-    ...validateRestartsAlways(spec.template, 'spec.template'),
-    ...eachItem(spec.volumeClaimTemplates, 'spec.volumeClaimTemplates', ({ metadata }, at) =>
-      metadata?.name ? [] : [required(`${at}.metadata.name`)],
+  return allOf(
+    oneOf(spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'spec.podManagementPolicy'),
+    validateStatefulSetStrategy(spec.updateStrategy),
+    validateRetention(spec.persistentVolumeClaimRetentionPolicy),
+    validateNotNegative(spec.replicas, 'spec.replicas'),
+    validateNotNegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    validateNotNegative(spec.ordinals?.start, 'spec.ordinals.start'),
+    validateNotNegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),
+    validateTemplateSelector(spec, 'spec'),
+    validateTemplate(spec.template, 'spec.template'),
+    validateRestartsAlways(spec.template, 'spec.template'),
+    eachItem(spec.volumeClaimTemplates, 'spec.volumeClaimTemplates', ({ metadata }, at) =>
+      metadata?.name ? none : [required(`${at}.metadata.name`)],
     ),
-  ]
+  )
 }
 
 function validateStatefulSetStrategy(strategy: NonNullable<StatefulSet['spec']>['updateStrategy']): Problem[] {
@@ -133,15 +133,15 @@ function validateStatefulSetStrategy(strategy: NonNullable<StatefulSet['spec']>[
     return [invalidValue(`${field}.rollingUpdate`, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")]
   }
   const { partition, maxUnavailable } = rollingUpdate ?? {}
-  return [
-    ...wrongType,
-    ...validateNotNegative(partition, `${field}.rollingUpdate.partition`),
-    ...validateAmount(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
-    ...(isNothing(maxUnavailable)
+  return allOf(
+    wrongType,
+    validateNotNegative(partition, `${field}.rollingUpdate.partition`),
+    validateAmount(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
+    isNothing(maxUnavailable)
       ? [invalidValue(`${field}.rollingUpdate.maxUnavailable`, maxUnavailable, 'cannot be 0')]
-      : []),
-    ...validateAtMostAll(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
-  ]
+      : none,
+    validateAtMostAll(maxUnavailable, `${field}.rollingUpdate.maxUnavailable`),
+  )
 }
 
 const retentions = ['Delete', 'Retain']
@@ -179,10 +179,10 @@ export function validateStatefulSetUpdate({ spec }: StatefulSet, old: StatefulSe
 
 /** What is wrong with a ControllerRevision. */
 export function validateControllerRevision({ data, revision }: ControllerRevision): Problem[] {
-  return [
-    ...(data === undefined ? [required('data', 'data is mandatory')] : []),
-    ...validateNotNegative(revision, 'revision'),
-  ]
+  return allOf(
+    data === undefined ? [required('data', 'data is mandatory')] : none,
+    validateNotNegative(revision, 'revision'),
+  )
 }
 
 /** What an update of a ControllerRevision may not do. */

@@ -5,6 +5,7 @@ import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
+import { allOf, none } from '../../api/validate/problem.ts'
 import type { ObjectPlace } from '../objects.ts'
 import { atRevision, copyOf, keyOf, typed } from '../objects.ts'
 import { ownedWrite, ownersAfter, setOwners } from '../ownership.ts'
@@ -32,13 +33,13 @@ const nameAttempts = 8
 /**
  * Makes an object from a private copy, which is taken over. Throws ALREADY_EXISTS, INVALID, and what admission says.
  */
-export async function createObject(
-  registry: Registry,
-  collection: Collection,
-  request: CreateRequest,
-): Promise<KubeObject> {
+export function createObject(registry: Registry, collection: Collection, request: CreateRequest): Promise<KubeObject> {
   const { name, generateName } = request.object.metadata ?? {}
-  if (name || !generateName) return createOnce(registry, collection, request)
+  const create = name || !generateName ? createOnce : createUntilNew
+  return create(registry, collection, request)
+}
+
+async function createUntilNew(registry: Registry, collection: Collection, request: CreateRequest): Promise<KubeObject> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await createOnce(registry, collection, { ...request, object: copyOf(request.object) })
@@ -60,7 +61,7 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
-  return untilEnded(registry.admission, admission, () =>
+  return await untilEnded(registry.admission, admission, () =>
     admitAndCreate(registry, place, { ...request, admission, owners }),
   )
 }
@@ -72,13 +73,15 @@ async function admitAndCreate(
 ): Promise<KubeObject> {
   const { kind } = place
   const { object, owners, admission } = request
-  await mutate(registry.admission, admission)
+  const mutated = mutate(registry.admission, admission)
+  if (mutated !== undefined) await mutated
   kind.strategy.beforeCreate?.(object, { user: request.user })
   setOwners(object, owners)
-  refuseIfInvalid(kind, object, [...problemsOf(kind, object), ...(kind.strategy.validateCreate?.(object) ?? [])])
-  await validate(registry.admission, admission)
+  refuseIfInvalid(kind, object, allOf(problemsOf(kind, object), kind.strategy.validateCreate?.(object) ?? none))
+  const validated = validate(registry.admission, admission)
+  if (validated !== undefined) await validated
   for (const text of warningsAbout(kind, object)) request.warn(text)
-  if (!request.dryRun) return createStored(registry, place, object)
+  if (!request.dryRun) return await createStored(registry, place, object)
   if (registry.cacheOf(kind).get(keyOf(place))) throw alreadyExists(kind, place.name)
   const answer = atRevision(typed(kind, object), 0)
   const { resourceVersion: _, ...withoutRevision } = answer.metadata ?? {}

@@ -6,7 +6,7 @@ import { badRequest, invalid } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import type { User } from '../../api/user.ts'
 import { validateMetadata } from '../../api/validate/metadata.ts'
-import type { Problem } from '../../api/validate/problem.ts'
+import { allOf, none, type Problem } from '../../api/validate/problem.ts'
 import type { ObjectPlace } from '../objects.ts'
 
 export interface WriteOptions {
@@ -58,7 +58,7 @@ export function refuseIfInvalid(kind: Kind, object: KubeObject, problems: readon
 
 /** Everything that is wrong with an object on its own. */
 export function problemsOf(kind: Kind, object: KubeObject): Problem[] {
-  return [...validateMetadata(kind, object), ...(kind.strategy.validate?.(object) ?? [])]
+  return allOf(validateMetadata(kind, object), kind.strategy.validate?.(object) ?? none)
 }
 
 /** Each lost race is somebody else's success, so this is reached only when something is wrong. */
