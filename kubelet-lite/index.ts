@@ -86,6 +86,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     probes: prober,
     clock,
     node: () => status.node,
+    refreshNode: () => status.refresh(),
     selinux: hostFacts().modules.selinux,
     memories: new Map(),
     interrupts: new Map(),

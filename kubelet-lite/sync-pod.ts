@@ -29,6 +29,8 @@ export interface PodSync {
   clock: Clock
   /** The node object as last seen. */
   node: () => Node
+  /** Sees the node object anew. */
+  refreshNode: () => Promise<void>
   /** True on a kernel with SELinux. */
   selinux: boolean
   memories: Map<string, PodMemory>
@@ -55,7 +57,10 @@ export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Prom
   const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
   const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0
   if (ended && isNew) return {}
-  const refusal = isNew && !at.memories.has(uid) ? admit(pod, hostOf(at, uid)) : undefined
+  const mustAsk = isNew && !at.memories.has(uid)
+  // The scheduler may have gone by a label that the node has got since: what is remembered refuses nobody.
+  if (mustAsk && admit(pod, hostOf(at, uid))) await at.refreshNode()
+  const refusal = mustAsk ? admit(pod, hostOf(at, uid)) : undefined
   if (refusal) return refuse(at, pod, refusal)
   const interrupt = new AbortController()
   at.interrupts.set(uid, interrupt)

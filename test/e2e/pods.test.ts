@@ -95,6 +95,12 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       /persistentVolumeClaim is not supported/,
     )
   })
+  it('a label that the node got a moment ago counts for the pods that ask for it', async () => {
+    await cluster.ok(['label', 'node', cluster.nodeName, 'example.com/disk=fast'])
+    await run('on-label', shell(untilTold), { nodeSelector: { 'example.com/disk': 'fast' } })
+    await remove('on-label')
+    await cluster.ok(['label', 'node', cluster.nodeName, 'example.com/disk-'])
+  })
   it('names: host name, subdomain, aliases, DNS settings; one process namespace for all', async () => {
     const other = shell('exec sleep 4321', { name: 'other' })
     const main = shell(untilTold)
