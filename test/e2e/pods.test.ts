@@ -251,6 +251,16 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     }
     await remove('server')
   })
+  it('attach: whose input ends leaves a reader that goes on, and waits for one that reads it once', async () => {
+    const say = (name: string, input: string) => cluster.kubectl(['attach', '-i', name], { input, timeoutMs: 20_000 })
+    await run('reader', shell('cat', { stdin: true }))
+    for (const line of ['one\n', 'two\n']) expect((await say('reader', line)).code).toBe(0)
+    await eventually('its log', async () => (await cluster.ok(['logs', 'reader'])) === 'one\ntwo\n')
+    expect((await get('reader')).status?.containerStatuses?.[0]).toMatchObject({ ready: true, restartCount: 0 })
+    await run('once', shell('cat; sleep 1; echo end', { stdin: true, stdinOnce: true }), { restartPolicy: 'Never' })
+    expect(await say('once', 'one\n')).toMatchObject({ code: 0, stdout: expect.stringMatching(/one\nend\n/) })
+    await remove('reader', 'once')
+  })
   it('afterwards nothing of it is left on the node', async () => {
     await sleep(200)
     await eventually('no record', async () => containerRecords(cluster).length === 0)
