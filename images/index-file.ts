@@ -48,10 +48,12 @@ function entriesOf(bytes: Uint8Array): Entry[] {
 }
 
 function documentOf(entries: readonly Entry[]): string {
-  const manifests = entries.map(({ reference, ...descriptor }) => ({
-    ...descriptor,
-    ...(reference === undefined ? {} : { annotations: { ...descriptor.annotations, [referenceName]: reference } }),
-  }))
+  const manifests = entries.map(({ reference, annotations, ...descriptor }) => {
+    // A descriptor still has the name that it was read with: what counts is `reference`.
+    const { [referenceName]: _, ...others } = annotations ?? {}
+    const all = reference === undefined ? others : { ...others, [referenceName]: reference }
+    return { ...descriptor, ...(Object.keys(all).length === 0 ? {} : { annotations: all }) }
+  })
   return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
 }
 

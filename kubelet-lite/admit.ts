@@ -5,13 +5,30 @@ import { hasFreePorts, hasRoom } from './room.ts'
 import { allowsSysctls } from './sysctls.ts'
 import { kindOf } from './volumes/kinds.ts'
 
-/** The first reason why this node, which runs `others` already, must not run the pod. Pure. */
-export function admit(pod: Pod, node: Node, others: readonly Pod[]): Refusal | undefined {
+/** What a node knows of itself when it is asked to take a pod. */
+export interface AdmitHost {
+  node: Node
+  /** The pods that it runs already. */
+  others: readonly Pod[]
+  /** True when its kernel enforces or logs by SELinux labels. */
+  selinux: boolean
+}
+
+/** The first reason why this node must not run the pod. Pure. */
+export function admit(pod: Pod, { node, others, selinux }: AdmitHost): Refusal | undefined {
   for (const check of checks) {
     const refusal = check(pod, node, others)
     if (refusal) return refusal
   }
-  return undefined
+  return selinux ? refuseLabels(pod) : undefined
+}
+
+/** Nothing here labels processes and files. Without SELinux a label says nothing, and is passed over as upstream does. */
+function refuseLabels({ spec }: Pod): Refusal | undefined {
+  if (spec?.securityContext?.seLinuxOptions) return unsupported('spec.securityContext.seLinuxOptions')
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]
+  const labelled = all.find((each) => each.securityContext?.seLinuxOptions)
+  return labelled && unsupported(`spec.containers[${labelled.name}].securityContext.seLinuxOptions`)
 }
 
 const matchesNodeSelector: Check = (pod, node) => {
@@ -44,10 +61,9 @@ const knowsFields: Check = (pod) => {
   const claims = (spec?.resourceClaims ?? []).length > 0 ? 'spec.resourceClaims' : undefined
   const pooled = spec?.resources ? 'spec.resources (of the pod as a whole)' : undefined
   const renamed = spec?.hostnameOverride ? 'spec.hostnameOverride' : undefined
-  const labelled = spec?.securityContext?.seLinuxOptions ? 'spec.securityContext.seLinuxOptions' : undefined
   const strict = spec?.securityContext?.supplementalGroupsPolicy === 'Strict'
   const groups = strict ? 'spec.securityContext.supplementalGroupsPolicy: Strict' : undefined
-  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? labelled ?? groups
+  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? groups
   return found === undefined ? undefined : unsupported(found)
 }
 
@@ -62,7 +78,6 @@ const knowsContainerFields: Check = (pod) => {
 
 const containerFields: readonly { name: string; used: (container: Container) => boolean }[] = [
   { name: 'volumeDevices', used: (each) => (each.volumeDevices ?? []).length > 0 },
-  { name: 'securityContext.seLinuxOptions', used: (each) => each.securityContext?.seLinuxOptions !== undefined },
   {
     name: 'securityContext.appArmorProfile',
     used: (each) => each.securityContext?.appArmorProfile?.type === 'Localhost',

@@ -7,10 +7,11 @@ import { stepFailed } from './errors.ts'
 import { hashOf } from './plan.ts'
 import { identityOf, logPath, terminationLogPath } from './pod-directory.ts'
 import { containerResources } from './resources.ts'
+import type { ServiceReader } from './service-variables.ts'
 import { showsObjects } from './volumes/kinds.ts'
 import { bindSubPath } from './volumes/sub-path.ts'
 
-export interface ContainerConfigInput {
+export interface ContainerConfigInput extends ServiceReader {
   root: string
   pod: Pod
   container: Container

@@ -11,7 +11,7 @@ const pod: Pod = { metadata: { name: 'p', namespace: 'n', uid: 'u', labels: { ap
 const node = { name: 'node-1', ip: '192.0.2.1', cpus: 4, memoryBytes: 8 * 1024 ** 3 }
 const variables = async (change: Partial<Container>) => {
   const container = { name: 'web', ...change } as Container
-  const all = await environment({ pod, container, reader, node, podIPs: ['10.0.0.9'] })
+  const all = await environment({ pod, container, reader, services: () => [], node, podIPs: ['10.0.0.9'] })
   return Object.fromEntries(all.map(({ name, value }) => [name, value]))
 }
 const fails = async (change: Partial<Container>) => {

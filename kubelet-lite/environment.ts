@@ -2,6 +2,7 @@
 import type { ConfigMap, Container, EnvVar, Pod, Secret } from '../orchestrator/api/types.ts'
 import { fieldValue, type NodeFacts, resourceFieldValue } from './downward.ts'
 import { stepFailed } from './errors.ts'
+import { type ServiceReader, serviceVariables } from './service-variables.ts'
 
 /** Reads objects of the pod's namespace; undefined when there is none. */
 export interface ConfigReader {
@@ -9,7 +10,7 @@ export interface ConfigReader {
   secret(namespace: string, name: string): Promise<Secret | undefined>
 }
 
-export interface EnvironmentInput {
+export interface EnvironmentInput extends ServiceReader {
   pod: Pod
   container: Container
   reader: ConfigReader
@@ -20,11 +21,11 @@ export interface EnvironmentInput {
 type Variables = Map<string, string>
 
 /**
- * Variables in the order in which they are defined; a later one may use `$(EARLIER)`.
+ * Variables in the order in which they are defined, those of Services first; a later one may use `$(EARLIER)`.
  * Throws `CreateContainerConfigError` when a ConfigMap, Secret or key is missing that is not optional.
  */
 export async function environment(input: EnvironmentInput): Promise<{ name: string; value: string }[]> {
-  const result: Variables = new Map()
+  const result: Variables = new Map(serviceVariables(input.pod, input))
   for (const source of input.container.envFrom ?? []) await addAll(input, source, result)
   for (const variable of input.container.env ?? []) {
     const value = await variableValue(input, variable, result)

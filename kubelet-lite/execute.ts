@@ -18,10 +18,11 @@ import { podCgroup } from './pod-cgroup.ts'
 import { identityOf } from './pod-directory.ts'
 import { podMounts } from './pod-files.ts'
 import { podResources } from './resources.ts'
+import type { ServiceReader } from './service-variables.ts'
 import type { AccountTokens } from './volumes/account-tokens.ts'
 import { setUpVolumes } from './volumes/index.ts'
 
-export interface Executor {
+export interface Executor extends ServiceReader {
   root: string
   runtime: RuntimeService
   images: ImageService

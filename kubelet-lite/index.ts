@@ -9,6 +9,7 @@ import type { Clock } from '../runtime/base/clock.ts'
 import { runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import type { Runtime } from '../runtime/index.ts'
+import { hostFacts } from '../runtime/linux/host.ts'
 import { apiConfigReader } from './config-reader.ts'
 import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
@@ -20,6 +21,7 @@ import { podsDirectory } from './pod-directory.ts'
 import { PodWorkers } from './pod-workers.ts'
 import { Prober } from './probes/prober.ts'
 import { KubeletServer } from './server/index.ts'
+import { ServiceCache } from './service-variables.ts'
 import { Sources } from './sources.ts'
 import { StatusWriter } from './status-writer.ts'
 import { SyncLoop } from './sync-loop.ts'
@@ -74,7 +76,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const server = new KubeletServer({ ...address, tls, pods: () => sources.list(), runtime, root, clock, log })
   const status = new NodeStatus({ ...options, images, name, ip, kubeletPort: await server.start() })
   const stops = new ContainerStops({ runtime, events, clock, log })
-  const shown = { reader: apiConfigReader(client), tokens: accountTokens(client, clock) }
+  const cache = new ServiceCache(client)
+  const shown = { reader: apiConfigReader(client), tokens: accountTokens(client, clock), services: cache.services }
   const pods: PodSync = {
     executor: { root, runtime, images, ...shown, events, node, cgroupRoot, dns: [], stops, clock },
     sources,
@@ -83,6 +86,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     probes: prober,
     clock,
     node: () => status.node,
+    refreshNode: () => status.refresh(),
+    selinux: hostFacts().modules.selinux,
     memories: new Map(),
     interrupts: new Map(),
     departed: new Map(),
@@ -90,6 +95,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const workers = new PodWorkers({ sync: (uid, signal) => syncPod(pods, uid, signal), clock, log })
   const loop = new SyncLoop({ root, runtime, sources, workers, clock, log })
   await status.start()
+  await cache.start()
   await sources.start()
   loop.start()
   const garbage = new ImageGarbage(imageGarbageOf(options))
@@ -101,6 +107,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         () => garbage.close(),
         () => loop.close(),
         () => sources.close(),
+        () => cache.close(),
         () => prober.close(),
         () => workers.close(),
         () => status.close(),

@@ -49,7 +49,13 @@ export class NodeStatus {
     this.#loop = this.#keepFresh()
   }
 
-  /** The node object as last written. */
+  /** Reads the node object anew: others write its labels and taints. */
+  async refresh(): Promise<void> {
+    const { client, name } = this.#options
+    this.#node = await client.get(resources.nodes, { name })
+  }
+
+  /** The node object as last written or read. */
   get node(): Node {
     return this.#node ?? { metadata: { name: this.#options.name } }
   }

@@ -138,12 +138,19 @@ describe('podStatus', () => {
     const pod = aPod({}, { phase: 'Failed' })
     expect(status({ pod }).phase).toBe('Failed')
   })
-  it('init containers: the others wait with PodInitializing', () => {
-    const pod = aPod({ initContainers: [{ name: 'init', image: 'image' }] })
+  it('init containers: the others wait with PodInitializing, and so do further init containers', () => {
+    const image = 'image'
+    const pod = aPod({
+      initContainers: [
+        { name: 'init', image },
+        { name: 'next', image },
+      ],
+    })
     const observed = { sandboxes: [sandbox], containers: [aContainer({ name: 'init', id: 'init-0' })] }
     const found = status({ pod, observed, ready: new Set() })
     expect(found.phase).toBe('Pending')
     expect(found.containerStatuses?.[0]?.state).toEqual({ waiting: { reason: 'PodInitializing' } })
+    expect(found.initContainerStatuses?.[1]?.state).toEqual({ waiting: { reason: 'PodInitializing' } })
     expect(conditionOf(found, 'Initialized')).toMatchObject({ status: 'False', reason: 'ContainersNotInitialized' })
   })
   it('conditions: an unchanged one keeps its transition time, a foreign one is kept', () => {

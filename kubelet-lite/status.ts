@@ -100,7 +100,7 @@ function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean)
   const all = input.observed.containers.filter((each) => each.name === spec.name)
   const container = latest(input.observed).get(spec.name)
   const waiting = input.waiting.get(spec.name) ?? input.waiting.get('')
-  const state = stateOf(input, { container, waiting, init })
+  const state = stateOf(input, { container, waiting })
   // While it waits to be started again, its last run is the newest record; otherwise the one before.
   const lastRun = state.waiting ? container : all.filter((each) => each !== container).at(-1)
   const running = state.running !== undefined
@@ -120,7 +120,7 @@ function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean)
 
 function stateOf(
   input: StatusInput,
-  at: { container: Container | undefined; waiting: Waiting | undefined; init: boolean },
+  at: { container: Container | undefined; waiting: Waiting | undefined },
 ): ContainerState {
   const { container, waiting } = at
   if (container?.state === 'running') return { running: { startedAt: seconds(container.startedAt ?? input.now) } }
@@ -128,8 +128,9 @@ function stateOf(
   if (waiting && !isOver) return { waiting: { ...waiting } }
   if (container?.state === 'exited') return { terminated: terminated(container) }
   if (isOver) return { terminated: neverStarted() }
-  const blocked = !at.init && (input.pod.spec?.initContainers ?? []).length > 0 && !initialized(input)
-  return { waiting: { reason: blocked ? 'PodInitializing' : 'ContainerCreating' } }
+  // Upstream says it of all containers of such a pod, also of the init containers themselves (kubelet_pods.go).
+  const initializing = (input.pod.spec?.initContainers ?? []).length > 0
+  return { waiting: { reason: initializing ? 'PodInitializing' : 'ContainerCreating' } }
 }
 
 /** Upstream's words for a container that was still waiting when its pod was told to end, or had to. */

@@ -5,7 +5,7 @@ import type { Node, Pod } from '../orchestrator/api/types.ts'
 import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { hasCode, messageOf } from '../runtime/base/errors.ts'
-import { admit } from './admit.ts'
+import { type AdmitHost, admit } from './admit.ts'
 import { deadlineOf, endingOf } from './ending.ts'
 import { type Executor, execute } from './execute.ts'
 import { mirrorOf, pruneMirrors } from './mirror-pods.ts'
@@ -29,6 +29,10 @@ export interface PodSync {
   clock: Clock
   /** The node object as last seen. */
   node: () => Node
+  /** Sees the node object anew. */
+  refreshNode: () => Promise<void>
+  /** True on a kernel with SELinux. */
+  selinux: boolean
   memories: Map<string, PodMemory>
   /** Rounds that are under way, by UID. */
   interrupts: Map<string, AbortController>
@@ -53,7 +57,10 @@ export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Prom
   const ended = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed'
   const isNew = observed.sandboxes.length === 0 && observed.containers.length === 0
   if (ended && isNew) return {}
-  const refusal = isNew && !at.memories.has(uid) ? admit(pod, at.node(), othersThan(at, uid)) : undefined
+  const mustAsk = isNew && !at.memories.has(uid)
+  // The scheduler may have gone by a label that the node has got since: what is remembered refuses nobody.
+  if (mustAsk && admit(pod, hostOf(at, uid))) await at.refreshNode()
+  const refusal = mustAsk ? admit(pod, hostOf(at, uid)) : undefined
   if (refusal) return refuse(at, pod, refusal)
   const interrupt = new AbortController()
   at.interrupts.set(uid, interrupt)
@@ -68,6 +75,11 @@ export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Prom
 interface Round {
   observed: ObservedPod
   signal: AbortSignal
+}
+
+/** This node, as a pod finds it that would come here. */
+function hostOf(at: PodSync, uid: string): AdmitHost {
+  return { node: at.node(), others: othersThan(at, uid), selinux: at.selinux }
 }
 
 /** The pods that this node has already taken on. */

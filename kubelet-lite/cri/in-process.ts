@@ -126,7 +126,7 @@ export class InProcessRuntime implements RuntimeService {
       const { overlay, config: defaults } = await this.#images.prepare(id, config.image)
       const user = await resolveUser(defaults.User ?? '', config.security, imageFileReader(overlay.lower))
       await touch(config.terminationLogPath)
-      await mkdir(dirname(config.logPath), { recursive: true, mode: 0o755 })
+      await beginLog(config.logPath)
       const spec = containerSpec({
         id,
         config,
@@ -270,6 +270,12 @@ export class InProcessRuntime implements RuntimeService {
       if (ids.delete(id) && ids.size === 0) this.#ids.delete(podUid)
     }
   }
+}
+
+/** A container that has printed nothing yet has an empty log, not none. */
+async function beginLog(path: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
+  await writeFile(path, '', { flag: 'a', mode: 0o640 })
 }
 
 async function touch(path: string): Promise<void> {

@@ -39,23 +39,35 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
     const options = { stdin: wanted.stdin, ...(wanted.tty ? { terminal: defaultTerminal } : {}) }
     const session =
       verb === 'exec' ? await runtime.exec(container.id, command, options) : await runtime.attach(container.id, options)
-    await connect(session, streams)
+    await connect(session, streams, verb === 'attach' && !endsWithInput(target))
   } catch (error) {
     await streams.finish(failureStatus(`error executing command in container: ${messageOf(error)}`))
   }
 }
 
-async function connect(session: StreamSession, streams: RemoteCommandStreams): Promise<void> {
+/** True for a container that hears of the end of its first client's input; that client then waits for its end. */
+function endsWithInput({ pod, container: name }: Target): boolean {
+  const specs = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const { stdinOnce = false, tty = false } = specs.find((each) => each.name === name) ?? {}
+  return stdinOnce && !tty
+}
+
+/** `leaves`: a client whose input has ended has done what he came for, as with containerd and CRI-O. */
+async function connect(session: StreamSession, streams: RemoteCommandStreams, leaves: boolean): Promise<void> {
   streams.onResize((columns, rows) => session.resize(columns, rows))
   // A client that goes away takes its process's streams along, as with the real kubelet.
   const gone = streams.closed.then(() => session.close())
-  if (streams.stdin && session.stdin) pipeline(streams.stdin, session.stdin).catch(() => undefined)
+  const { promise: left, resolve: leave } = Promise.withResolvers<{ exitCode: number }>()
+  if (streams.stdin && session.stdin) {
+    const detach = () => leaves && leave({ exitCode: 0 })
+    pipeline(streams.stdin, session.stdin).then(detach, () => undefined)
+  }
   const outputs = [
     drain(session.stdout, streams.stdout),
     session.stderr ? drain(session.stderr, streams.stderr) : Promise.resolve(),
   ]
   const ended = Promise.all([session.exit, ...outputs]).then(([exit]) => exit)
-  const exit = await Promise.race([ended, gone.then(() => undefined)])
+  const exit = await Promise.race([ended, left, gone.then(() => undefined)])
   if (exit) await streams.finish(exitStatus(exit.exitCode))
 }
 

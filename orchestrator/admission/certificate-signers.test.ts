@@ -71,7 +71,17 @@ describe('certificate admission', () => {
       'certificatesigningrequests.certificates.k8s.io "r" is forbidden: user not permitted to approve requests with signerName "example.com/a"',
     )
     await allow(['approve'], 'example.com/*')
-    expect((await change('approval', condition('Approved'))).status).toBe(200)
+    const approved = await change('approval', { ...condition('Approved'), certificate: 'Zm9yZ2Vk' })
+    expect([approved.status, approved.body.status.certificate]).toEqual([200, undefined])
+  })
+
+  it('approval: changes conditions and metadata, nothing else', async () => {
+    const metadata = { annotations: { 'example.com/by': 'the office' } }
+    const body = { metadata, spec: { signerName: 'example.com/other' }, status: { certificate: 'Zm9yZ2Vk' } }
+    const patched = await api.call('PATCH', `${requests}/r/approval`, { body, headers: merge })
+    expect(patched.status).toBe(200)
+    expect(patched.body.metadata.annotations).toEqual(metadata.annotations)
+    expect([patched.body.spec.signerName, patched.body.status.certificate]).toEqual(['example.com/a', undefined])
   })
 
   it('CertificateSigning: who may not sign for the signer neither signs nor fails it', async () => {

@@ -37,6 +37,16 @@ describe('authorization over HTTP', () => {
     expect((await post(`${rbac}/clusterrolebindings`, binding)).status).toBe(201)
   }
 
+  it('a review is no row of a table: who takes nothing else gets 406, everybody else what he takes next', async () => {
+    const url = `${reviews}/selfsubjectaccessreviews`
+    const body = { spec: { nonResourceAttributes: { path: '/', verb: 'get' } } }
+    const table = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+    const refused = await api.call('POST', url, { body, headers: { accept: table } })
+    expect([refused.status, refused.body.reason]).toEqual([406, 'NotAcceptable'])
+    const answered = await api.call('POST', url, { body, headers: { accept: `${table},application/json` } })
+    expect([answered.status, answered.body.kind]).toEqual([201, 'SelfSubjectAccessReview'])
+  })
+
   describe('roles', () => {
     it('allow from the moment they are bound until they are not', async () => {
       const anne = user('anne')

@@ -374,6 +374,7 @@ describe('API over HTTP', () => {
       await call('POST', paged, { body: aMap('p3b') })
       const second = await call('GET', `${paged}?limit=3&continue=${first.body.metadata.continue}`)
       expect(names(second.body)).toEqual(['p3', 'p4', 'p5'])
+      expect(second.body.metadata.remainingItemCount).toBe(1)
       expect(second.body.metadata.resourceVersion).toBe(first.body.metadata.resourceVersion)
       const third = await call('GET', `${paged}?limit=3&continue=${second.body.metadata.continue}`)
       expect([names(third.body), third.body.metadata.continue]).toEqual([['p6'], undefined])

@@ -48,6 +48,11 @@ function splitAt(text: string, separator: string): [string, string] {
 const knownForms = new Map<string, OutputForm>()
 const mostKnownForms = 100
 
+/** As `outputFormOf`, for what cannot be shown as rows: nobody lists it. Throws NOT_ACCEPTABLE. */
+export function formWithoutTables(header = ''): OutputForm {
+  return readForm(header, (as) => as !== 'Table')
+}
+
 /** The first form of `header` that we have. Throws NOT_ACCEPTABLE. */
 export function outputFormOf(header = ''): OutputForm {
   const known = knownForms.get(header)
@@ -64,7 +69,7 @@ export function statusEncodingOf(header: string | undefined): Encoding {
   return (plain && own(encodings, plain.type)) ?? 'json'
 }
 
-function readForm(header: string): OutputForm {
+function readForm(header: string, has: (as: string) => boolean = () => true): OutputForm {
   const ranges = mediaRangesOf(header)
   if (ranges.length === 0) return { encoding: 'json' }
   for (const { type, parameters } of ranges) {
@@ -75,7 +80,8 @@ function readForm(header: string): OutputForm {
     const isMeta = group === 'meta.k8s.io' && (version === 'v1' || version === 'v1beta1')
     const isPartial = as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList'
     // Tables have no protobuf; whoever asks for one names JSON next.
-    if (isMeta && (isPartial || (as === 'Table' && encoding !== 'protobuf'))) return { encoding, as, version }
+    if (isMeta && has(as) && (isPartial || (as === 'Table' && encoding !== 'protobuf')))
+      return { encoding, as, version }
   }
   throw notAcceptable(accepted)
 }

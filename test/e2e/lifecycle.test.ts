@@ -97,6 +97,19 @@ describe.skipIf(preferredKubectl() === undefined)('the life of pods', () => {
     ])
     await remove('words')
   })
+  it('who has printed nothing yet has an empty log, and a reader waits for the first word', async () => {
+    const late = shell('while [ ! -e /tmp/speak ]; do sleep 0.1; done; echo at last')
+    await cluster.apply(listOf(aPod('quiet', late, { restartPolicy: 'Never' })))
+    await until('quiet', (pod) => first(pod)?.state?.running)
+    expect(await cluster.ok(['logs', 'quiet'])).toBe('')
+    const followed = cluster.ok(['logs', '-f', 'quiet'])
+    await cluster.ok(['exec', 'quiet', '--', 'touch', '/tmp/speak'])
+    expect(await followed).toBe('at last\n')
+    await cluster.apply(listOf(aPod('silent', shell('true'), { restartPolicy: 'Never' })))
+    await until('silent', isOver)
+    expect(await cluster.ok(['logs', 'silent'])).toBe('')
+    await remove('quiet', 'silent')
+  })
   it('out of memory, out of time, out of disk: each with its reason', async () => {
     const oom = aPod('oom', shell('tail /dev/zero', { resources: { limits: { memory: '16Mi' } } }), {
       restartPolicy: 'Never',

@@ -95,6 +95,12 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       /persistentVolumeClaim is not supported/,
     )
   })
+  it('a label that the node got a moment ago counts for the pods that ask for it', async () => {
+    await cluster.ok(['label', 'node', cluster.nodeName, 'example.com/disk=fast'])
+    await run('on-label', shell(untilTold), { nodeSelector: { 'example.com/disk': 'fast' } })
+    await remove('on-label')
+    await cluster.ok(['label', 'node', cluster.nodeName, 'example.com/disk-'])
+  })
   it('names: host name, subdomain, aliases, DNS settings; one process namespace for all', async () => {
     const other = shell('exec sleep 4321', { name: 'other' })
     const main = shell(untilTold)
@@ -244,6 +250,16 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       forward.kill('SIGKILL')
     }
     await remove('server')
+  })
+  it('attach: whose input ends leaves a reader that goes on, and waits for one that reads it once', async () => {
+    const say = (name: string, input: string) => cluster.kubectl(['attach', '-i', name], { input, timeoutMs: 20_000 })
+    await run('reader', shell('cat', { stdin: true }))
+    for (const line of ['one\n', 'two\n']) expect((await say('reader', line)).code).toBe(0)
+    await eventually('its log', async () => (await cluster.ok(['logs', 'reader'])) === 'one\ntwo\n')
+    expect((await get('reader')).status?.containerStatuses?.[0]).toMatchObject({ ready: true, restartCount: 0 })
+    await run('once', shell('cat; sleep 1; echo end', { stdin: true, stdinOnce: true }), { restartPolicy: 'Never' })
+    expect(await say('once', 'one\n')).toMatchObject({ code: 0, stdout: expect.stringMatching(/one\nend\n/) })
+    await remove('reader', 'once')
   })
   it('afterwards nothing of it is left on the node', async () => {
     await sleep(200)

@@ -7,11 +7,9 @@ import { statusSubresource } from './kind.ts'
 
 const certificates = inGroup('certificates.k8s.io', 'v1', 'io.k8s.api.certificates.v1.')
 
-/** `status.conditions` alone: certificates are the signer's, the wish is the asker's. */
+/** Of the status the conditions alone: certificates are the signer's, the wish is the asker's. */
 function keepAllButConditions(request: CertificateSigningRequest, old: CertificateSigningRequest): void {
-  const { resourceVersion: _, ...metadata } = old.metadata ?? {}
   const conditions = request.status?.conditions
-  request.metadata = metadata
   request.spec = old.spec
   request.status = { ...old.status, ...(conditions ? { conditions } : {}) }
 }

@@ -1,6 +1,7 @@
 import { own } from '../../api/own.ts'
 import type { Answer } from '../answer.ts'
-import type { Incoming } from '../incoming.ts'
+import { headerOf, type Incoming } from '../incoming.ts'
+import { formWithoutTables } from '../negotiate.ts'
 import type { ResourceRequest } from '../request-info.ts'
 import { presentationOf, refuseUnsupported } from '../resource-handler.ts'
 import type { Serving } from '../serving.ts'
@@ -35,5 +36,8 @@ export function handleUnstored(
   refuseUnsupported(kind, info)
   const handler = own(handlers, `${kind.group}/${kind.resource}`)
   if (!handler) throw new Error(`answer for ${kind.resource}: nobody does`)
-  return handler(serving, { incoming, info, kind, presentation: presentationOf(serving.registry, incoming) })
+  const presentation = presentationOf(serving.registry, incoming)
+  if (kind.verbs.includes('list')) return handler(serving, { incoming, info, kind, presentation })
+  const form = formWithoutTables(headerOf(incoming, 'accept'))
+  return handler(serving, { incoming, info, kind, presentation: { ...presentation, form } })
 }

@@ -6,12 +6,15 @@ export interface ContinueToken {
   readonly revision: number
   /** `namespace/name` (or name) of the last object that was listed. */
   readonly after: string
+  /** How many are left after it at that revision, where the page before has counted them. */
+  readonly remaining?: number
 }
 
 interface TokenText {
   v: string
   rv: number
   start: string
+  left?: number
 }
 
 const version = 'meta.k8s.io/v1'
@@ -19,8 +22,8 @@ const version = 'meta.k8s.io/v1'
 /** The newest state, for who goes on though the state of his first page is gone. */
 export const anyRevision = -1
 
-export function writeToken({ revision, after }: ContinueToken): string {
-  const token: TokenText = { v: version, rv: revision, start: after }
+export function writeToken({ revision, after, remaining }: ContinueToken): string {
+  const token: TokenText = { v: version, rv: revision, start: after, ...(remaining ? { left: remaining } : {}) }
   return Buffer.from(JSON.stringify(token)).toString('base64url')
 }
 
@@ -28,10 +31,10 @@ export function writeToken({ revision, after }: ContinueToken): string {
 export function readToken(text: string): ContinueToken {
   const token = parse(text)
   if (token?.v !== version) throw refusal('the token cannot be read')
-  const { rv, start } = token
+  const { rv, start, left } = token
   if (!Number.isSafeInteger(rv) || !rv) throw refusal(`incorrect encoded start resourceVersion (version ${version})`)
   if (typeof start !== 'string' || start === '') throw refusal(`encoded start key empty (version ${version})`)
-  return { revision: rv, after: start }
+  return { revision: rv, after: start, ...(Number.isSafeInteger(left) ? { remaining: Number(left) } : {}) }
 }
 
 /** The error for a token that does not fit. */

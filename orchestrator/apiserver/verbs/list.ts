@@ -71,14 +71,15 @@ function listNewest(registry: Registry, collection: Collection, { selection, lim
   const all = wanted.map(({ value }) => value)
   const found = selection.isEverything ? all : all.filter((object) => selection.matches(object))
   if (limit === 0 || found.length <= limit) return { items: found, revision }
-  const items = found.slice(0, limit)
-  return {
-    items,
-    revision,
-    continue: tokenAfter(items.at(-1), revision),
-    // With a selector, Kubernetes does not count what is left.
-    ...(selection.isEverything ? { remaining: found.length - limit } : {}),
-  }
+  // With a selector, Kubernetes does not count what is left.
+  const left = selection.isEverything ? { remaining: found.length - limit } : {}
+  return pageOf(found.slice(0, limit), { revision, ...left })
+}
+
+/** A page that is not the last one. */
+function pageOf(items: readonly KubeObject[], at: { revision: number; remaining?: number }): Listed {
+  const { namespace, name = '' } = items.at(-1)?.metadata ?? {}
+  return { items, ...at, continue: writeToken({ ...at, after: namespace ? `${namespace}/${name}` : name }) }
 }
 
 function candidates(registry: Registry, collection: Collection, selection: Selection) {
@@ -89,11 +90,6 @@ function candidates(registry: Registry, collection: Collection, selection: Selec
     return entry ? [entry] : []
   }
   return cache.listBelow(prefixOf(collection))
-}
-
-function tokenAfter(object: KubeObject | undefined, revision: number): string {
-  const { namespace, name = '' } = object?.metadata ?? {}
-  return writeToken({ revision, after: namespace ? `${namespace}/${name}` : name })
 }
 
 /** The next page: of the state that the token is of, or of the newest. */
@@ -144,12 +140,17 @@ async function listPast(registry: Registry, collection: Collection, exact: Exact
     for (const record of range.records) {
       const object = decodeRecord(registry, collection, record)
       if (!selection.matches(object)) continue
-      if (limit > 0 && items.length === limit) return { items, revision, continue: tokenAfter(items.at(-1), revision) }
+      if (limit > 0 && items.length === limit) return pageOf(items, { revision, ...leftOf(exact) })
       items.push(object)
     }
     if (!range.more) return { items, revision }
     next = `${range.records.at(-1)?.key}\u0000`
   }
+}
+
+/** Of one state: what was left when this page began, less the page. */
+function leftOf({ token, limit }: Exact): { remaining?: number } {
+  return token?.remaining === undefined ? {} : { remaining: token.remaining - limit }
 }
 
 function decodeRecord(registry: Registry, { kind }: Collection, record: StoreRecord): KubeObject {
