@@ -19,21 +19,35 @@ describe('readAdmissionConfig', () => {
   })
   const config = (...plugins: object[]) =>
     write('config.yaml', { apiVersion: 'apiserver.config.k8s.io/v1', kind: 'AdmissionConfiguration', plugins })
+  const privileged = { level: 'privileged', version: 'latest' }
+  const nothing = { enforce: privileged, audit: privileged, warn: privileged }
   const plugin = (more: object) => ({ name: 'PodSecurity', configuration: podSecurity(more) })
 
   it('whom PodSecurity exempts, here or in a file beside', () => {
     const exemptions = { usernames: ['u'], namespaces: ['n'], runtimeClasses: ['r'] }
     const defaults = { enforce: 'privileged', 'enforce-version': 'latest' }
-    const expected = { podSecurityExemptions: exemptions }
+    const expected = { podSecurityConfig: { exemptions, defaults: nothing } }
     expect(readAdmissionConfig(config(plugin({ defaults, exemptions })))).toEqual(expected)
     write('other.yaml', podSecurity({ exemptions }))
     expect(readAdmissionConfig(config({ name: 'PodSecurity', path: 'other.yaml' }))).toEqual(expected)
     expect(readAdmissionConfig(config())).toEqual({})
   })
 
+  it('what PodSecurity holds namespaces to that say nothing', () => {
+    const defaults = { enforce: 'baseline', 'enforce-version': 'v1.30', warn: 'restricted' }
+    const { podSecurityConfig } = readAdmissionConfig(config(plugin({ defaults })))
+    expect(podSecurityConfig?.defaults).toEqual({
+      enforce: { level: 'baseline', version: 30 },
+      audit: nothing.audit,
+      warn: { level: 'restricted', version: 'latest' },
+    })
+  })
+
   it.each<[string, object[]]>([
     ['plugins[0].name: EventRateLimit cannot be configured', [{ name: 'EventRateLimit' }]],
-    ['defaults.enforce: baseline is not supported', [plugin({ defaults: { enforce: 'baseline' } })]],
+    ['defaults.enforce: "strict" is not one of privileged', [plugin({ defaults: { enforce: 'strict' } })]],
+    ['defaults.warn-version: "1.30" is not "latest" or', [plugin({ defaults: { 'warn-version': '1.30' } })]],
+    ['defaults: unknown field "deny"', [plugin({ defaults: { deny: 'baseline' } })]],
     ['exemptions: unknown field "users"', [plugin({ exemptions: { users: ['u'] } })]],
     ['exemptions.namespaces[0]: not a name', [plugin({ exemptions: { namespaces: [''] } })]],
     ['plugins: more than PodSecurity', [plugin({}), plugin({})]],

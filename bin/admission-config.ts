@@ -1,23 +1,23 @@
 /**
  * The file of `--admission-control-config-file`: an AdmissionConfiguration (apiserver.config.k8s.io/v1) of kube-apiserver.
- * What it may configure here is whom PodSecurity exempts; anything else is refused by its name.
+ * What it may configure here is PodSecurity; any other plugin is refused by its name.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
-import type { PodSecurityExemptions } from '../orchestrator/index.ts'
+import { type PodSecurityConfig, type PodSecurityExemptions, usualPolicy } from '../orchestrator/index.ts'
 import { CoracleError, messageOf } from '../runtime/base/errors.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 
 /** Throws BAD_FLAG, with the field that is wrong. */
-export function readAdmissionConfig(path: string): { podSecurityExemptions?: PodSecurityExemptions } {
+export function readAdmissionConfig(path: string): { podSecurityConfig?: PodSecurityConfig } {
   try {
     const { plugins } = fieldsOf(parse(readFileSync(path, 'utf8')), 'the file', ['apiVersion', 'kind', 'plugins'])
     const [plugin, ...more] = listOf(plugins, 'plugins')
     if (plugin === undefined) return {}
     if (more.length > 0) throw new Error('plugins: more than PodSecurity')
-    return { podSecurityExemptions: exemptionsOf(configurationOf(plugin, dirname(path))) }
+    return { podSecurityConfig: podSecurityOf(configurationOf(plugin, dirname(path))) }
   } catch (error) {
     const message = `--admission-control-config-file ${path}: ${messageOf(error)}`
     throw new CoracleError(message, { code: 'BAD_FLAG', cause: error })
@@ -31,17 +31,17 @@ function configurationOf(plugin: unknown, folder: string): unknown {
   return typeof path === 'string' && path !== '' ? parse(readFileSync(resolve(folder, path), 'utf8')) : configuration
 }
 
-function exemptionsOf(configuration: unknown): PodSecurityExemptions {
+function podSecurityOf(configuration: unknown): PodSecurityConfig {
   const { defaults, exemptions } = fieldsOf(configuration, 'PodSecurity', [
     'apiVersion',
     'kind',
     'defaults',
     'exemptions',
   ])
-  for (const [name, value] of Object.entries(fieldsOf(defaults ?? {}, 'defaults'))) {
-    const isUsual = name.endsWith('-version') ? value === 'latest' : value === 'privileged'
-    if (!isUsual) throw new Error(`defaults.${name}: ${String(value)} is not supported: label the namespaces`)
-  }
+  return { defaults: usualPolicy(fieldsOf(defaults ?? {}, 'defaults')), exemptions: exemptionsOf(exemptions) }
+}
+
+function exemptionsOf(exemptions: unknown): PodSecurityExemptions {
   const names = ['usernames', 'namespaces', 'runtimeClasses'] as const
   const given = fieldsOf(exemptions ?? {}, 'exemptions', names)
   return Object.fromEntries(names.map((name) => [name, textsOf(given[name], `exemptions.${name}`)]))

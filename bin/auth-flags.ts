@@ -29,7 +29,10 @@ export function addAuthOptions(command: Command): Command {
     .option('--anonymous-auth <bool>', 'whether health and version are told to everybody', 'true')
     .option('--disable-admission-plugins <list>', `do without these of ${admissionPluginNames.join(', ')}`)
     .option('--enable-admission-plugins <list>', 'admission plugins to have: all are, unless disabled')
-    .option('--admission-control-config-file <file>', 'whom PodSecurity exempts: an AdmissionConfiguration')
+    .option(
+      '--admission-control-config-file <file>',
+      'what PodSecurity forbids where a namespace says nothing, and whom it exempts: an AdmissionConfiguration',
+    )
     .option('--audit-log-path <file>', 'write who did what to this file, one JSON line each')
     .option('--audit-log-maxsize <mb>', 'begin another file when this one has so many megabytes', '100')
     .option('--audit-log-maxbackup <n>', 'keep so many full files; 0 keeps all', '10')
@@ -37,12 +40,7 @@ export function addAuthOptions(command: Command): Command {
 
 type AuthOptions = Pick<
   ServerOptions,
-  | 'serviceAccountIssuer'
-  | 'apiAudiences'
-  | 'anonymousAuth'
-  | 'disabledAdmissionPlugins'
-  | 'podSecurityExemptions'
-  | 'audit'
+  'serviceAccountIssuer' | 'apiAudiences' | 'anonymousAuth' | 'disabledAdmissionPlugins' | 'podSecurityConfig' | 'audit'
 >
 
 /** What the flags mean to the server. Throws BAD_FLAG. */

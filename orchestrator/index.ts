@@ -1,4 +1,5 @@
-export type { PodSecurityExemptions } from './admission/pod-security/exemptions.ts'
+export type { PodSecurityConfig, PodSecurityExemptions } from './admission/pod-security/exemptions.ts'
+export { usualPolicy } from './admission/pod-security/policy.ts'
 export { type AdmissionPluginName, admissionPluginNames } from './apiserver/admission-plugins.ts'
 export { type ApiServer, type ServerOptions, startServer } from './apiserver/server.ts'
 export type { SharedKeys } from './apiserver/server-keys.ts'

@@ -11,7 +11,7 @@ import { defaultTolerationSeconds } from '../admission/default-toleration-second
 import { limitRanger } from '../admission/limit-ranger.ts'
 import { namespaceLifecycle } from '../admission/namespace-lifecycle.ts'
 import { nodeRestriction } from '../admission/node-restriction.ts'
-import type { PodSecurityExemptions } from '../admission/pod-security/exemptions.ts'
+import type { PodSecurityConfig } from '../admission/pod-security/exemptions.ts'
 import { podSecurity } from '../admission/pod-security/pod-security.ts'
 import { priority } from '../admission/priority.ts'
 import { resourceQuota } from '../admission/quota/resource-quota.ts'
@@ -39,7 +39,7 @@ export interface PluginOptions {
   /** For whom tokens are meant when nobody says so. */
   readonly audiences: readonly string[]
   readonly escalation: Parameters<typeof rbacEscalation>[0]
-  readonly podSecurityExemptions?: PodSecurityExemptions | undefined
+  readonly podSecurityConfig?: PodSecurityConfig | undefined
   /** Left out of the chain. */
   readonly disabled: readonly AdmissionPluginName[]
 }
@@ -66,7 +66,7 @@ export type AdmissionPluginName = (typeof admissionPluginNames)[number]
 /** The chain for this server. */
 export function admissionPlugins(
   registry: Omit<Registry, 'admission'>,
-  { serviceCidr, audiences, escalation, disabled, podSecurityExemptions }: PluginOptions,
+  { serviceCidr, audiences, escalation, disabled, podSecurityConfig }: PluginOptions,
 ): AdmissionChain {
   const objects = storedObjects(registry)
   const isSigner: IsSigner = (user, verb, name) => {
@@ -82,7 +82,7 @@ export function admissionPlugins(
       getNode: (name) => objects.get(nodeKind, name),
       audiences,
     }),
-    podSecurity(objects, podSecurityExemptions),
+    podSecurity(objects, podSecurityConfig),
     priority(objects),
     defaultTolerationSeconds,
     defaultStorageClass(objects),

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../runtime/base/clock.ts'
 import { silentLog } from '../../runtime/base/log.ts'
 import { type ApiOptions, anApi } from '../../test/fixtures/api.ts'
+import { usualPolicy } from '../admission/pod-security/policy.ts'
 import type { User } from '../api/user.ts'
 import { openEmbeddedStore } from '../store/embedded/embedded-store.ts'
 import { AuditLog } from './audit-log.ts'
@@ -130,13 +131,13 @@ describe('audit events', () => {
 
 describe('audit events of PodSecurity', { timeout: 30_000 }, () => {
   const prefix = 'pod-security.kubernetes.io/'
-  const enforce = (level: string) => ({ labels: { [`${prefix}enforce`]: level } })
+  const enforce = (level?: string) => (level ? { labels: { [`${prefix}enforce`]: level } } : {})
   const pods = '/api/v1/namespaces/held/pods'
   const spec = { hostPID: true, containers: [{ name: 'c', image: 'i' }] }
 
   async function annotated(
     given: ApiOptions,
-    level: string,
+    level: string | undefined,
     ask: (api: Awaited<ReturnType<typeof anApi>>) => Answered,
   ) {
     const api = await anApi(given)
@@ -158,8 +159,16 @@ describe('audit events of PodSecurity', { timeout: 30_000 }, () => {
     (api: Awaited<ReturnType<typeof anApi>>) =>
       api.call('POST', pods, { body: { metadata: { name: 'p' }, spec: { ...spec, ...more } }, ...(as ? { as } : {}) })
 
+  it('what is usual holds for a namespace that says nothing', async () => {
+    const usual = { podSecurityConfig: { defaults: usualPolicy({ enforce: 'baseline' }) } }
+    expect(await annotated(usual, undefined, make())).toMatchObject({ status: 403 })
+    expect(await annotated(usual, 'privileged', make())).toMatchObject({ status: 201 })
+  })
+
   it('exempt: a namespace, a user, a runtime class, each by its name', async () => {
-    expect(await annotated({ podSecurityExemptions: { namespaces: ['held'] } }, 'restricted', make())).toEqual({
+    expect(
+      await annotated({ podSecurityConfig: { exemptions: { namespaces: ['held'] } } }, 'restricted', make()),
+    ).toEqual({
       status: 201,
       exempt: 'namespace',
       error: undefined,
@@ -168,10 +177,10 @@ describe('audit events of PodSecurity', { timeout: 30_000 }, () => {
       ),
     })
     const jane = { name: 'jane', groups: ['system:masters'] }
-    const byUser = { podSecurityExemptions: { usernames: ['jane'] } }
+    const byUser = { podSecurityConfig: { exemptions: { usernames: ['jane'] } } }
     expect(await annotated(byUser, 'baseline', make({}, jane))).toMatchObject({ status: 201, exempt: 'user' })
     expect(await annotated(byUser, 'baseline', make())).toMatchObject({ status: 403, exempt: undefined })
-    const byClass = { podSecurityExemptions: { runtimeClasses: ['sandboxed'] } }
+    const byClass = { podSecurityConfig: { exemptions: { runtimeClasses: ['sandboxed'] } } }
     const sandboxed = async (api: Awaited<ReturnType<typeof anApi>>) => {
       const body = { metadata: { name: 'sandboxed' }, handler: 'runsc' }
       await api.call('POST', '/apis/node.k8s.io/v1/runtimeclasses', { body })

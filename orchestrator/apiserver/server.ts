@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { messageOf, runAll } from '../../runtime/base/errors.ts'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
-import type { PodSecurityExemptions } from '../admission/pod-security/exemptions.ts'
+import type { PodSecurityConfig } from '../admission/pod-security/exemptions.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { builtInKinds, KindTable } from '../api/kinds/table.ts'
 import { apiServerPart, type Part } from '../api/parts.ts'
@@ -64,8 +64,8 @@ export interface ServerOptions {
   readonly anonymousAuth?: boolean
   /** Admission plugins to do without; none when left out. */
   readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[]
-  /** Whom PodSecurity does not look at; nobody when left out. */
-  readonly podSecurityExemptions?: PodSecurityExemptions
+  /** Whom PodSecurity looks at, and what is usual; everybody, and nothing is forbidden, when left out. */
+  readonly podSecurityConfig?: PodSecurityConfig
   /** Where it is written who did what; nowhere when left out. */
   readonly audit?: Omit<AuditLogOptions, 'clock' | 'log'>
   readonly log: Log
@@ -123,7 +123,7 @@ async function start(
     authority,
     log,
     disabledAdmissionPlugins: options.disabledAdmissionPlugins,
-    podSecurityExemptions: options.podSecurityExemptions,
+    podSecurityConfig: options.podSecurityConfig,
   })
   onClose(() => registry.broadcaster.close())
   registry.metrics.measureProcess()
@@ -206,7 +206,7 @@ export interface RegistryOptions {
   /** Without it no tokens are given out or believed. */
   readonly authority?: TokenAuthority
   readonly disabledAdmissionPlugins?: readonly AdmissionPluginName[] | undefined
-  readonly podSecurityExemptions?: PodSecurityExemptions | undefined
+  readonly podSecurityConfig?: PodSecurityConfig | undefined
   /** Told what should not happen; nobody when left out. */
   readonly log?: Log
 }
@@ -242,7 +242,7 @@ export async function createRegistry(bareStore: Store, options: RegistryOptions)
     serviceCidr,
     escalation,
     audiences,
-    podSecurityExemptions: options.podSecurityExemptions,
+    podSecurityConfig: options.podSecurityConfig,
     disabled: options.disabledAdmissionPlugins ?? [],
   })
   return { ...base, admission, ...(tokens ? { tokens } : {}) }

@@ -20,7 +20,13 @@ export function sha256(): PooledHash {
   const context = own('uintptr_t EVP_MD_CTX_new()')()
   const update = own('int EVP_DigestUpdate(uintptr_t, const void *, size_t)')
   const kind = own('uintptr_t EVP_sha256()')()
-  succeed(own('int EVP_DigestInit_ex(uintptr_t, uintptr_t, void *)')(context, kind, null))
+  const close = () => void own('void EVP_MD_CTX_free(uintptr_t)')(context)
+  try {
+    succeed(own('int EVP_DigestInit_ex(uintptr_t, uintptr_t, void *)')(context, kind, null))
+  } catch (error) {
+    close()
+    throw error
+  }
   return {
     update: async (bytes) => succeed(await onPool(update, context, bytes, bytes.length)),
     digest() {
@@ -28,7 +34,7 @@ export function sha256(): PooledHash {
       succeed(own('int EVP_DigestFinal_ex(uintptr_t, void *, void *)')(context, made, null))
       return made
     },
-    close: () => void own('void EVP_MD_CTX_free(uintptr_t)')(context),
+    close,
   }
 }
 

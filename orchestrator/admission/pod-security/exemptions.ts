@@ -3,6 +3,12 @@ import { own } from '../../api/own.ts'
 import type { User } from '../../api/user.ts'
 import { type Policy, prefix, standardText } from './policy.ts'
 
+/** Whom PodSecurity looks at, and what it holds namespaces to that say nothing (PodSecurityConfiguration). */
+export interface PodSecurityConfig {
+  readonly exemptions?: PodSecurityExemptions
+  readonly defaults?: Policy
+}
+
 export interface PodSecurityExemptions {
   /** Of those who write, as the API server knows them. */
   readonly usernames?: readonly string[]

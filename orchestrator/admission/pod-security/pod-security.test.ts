@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { aNamespace, aPlainPod } from '../../../test/fixtures/namespace.ts'
 import { violationsOf, violationsText } from './evaluate.ts'
-import { policyOf } from './policy.ts'
+import { policyOf, standardText, usualPolicy } from './policy.ts'
 
 const hardened = {
   allowPrivilegeEscalation: false,
@@ -12,6 +12,7 @@ const hardened = {
 const container = (securityContext: object = {}, rest: object = {}) => ({
   containers: [{ name: 'c', image: 'i', ...rest, securityContext: { ...hardened, ...securityContext } }],
 })
+const label = (mode: string) => `pod-security.kubernetes.io/${mode}`
 const standard = (label: string) => policyOf({ 'pod-security.kubernetes.io/enforce': label }).enforce
 
 /** What is wrong with a pod, all but one thing of which is as the restricted standard wants it. */
@@ -128,7 +129,28 @@ describe('violationsOf', () => {
   })
 })
 
-const label = (mode: string) => `pod-security.kubernetes.io/${mode}`
+describe('policyOf: what is usual', () => {
+  const usual = usualPolicy({ enforce: 'baseline', 'enforce-version': 'v1.30', audit: 'restricted' })
+  const textsOf = (labels: Record<string, string>) => {
+    const { enforce, audit, warn } = policyOf(labels, usual)
+    return [enforce, audit, warn].map(standardText)
+  }
+  it('holds where a namespace says nothing, label by label', () => {
+    expect(textsOf({})).toEqual(['baseline:v1.30', 'restricted:latest', 'privileged:latest'])
+    expect(textsOf({ [label('enforce')]: 'privileged', [label('audit-version')]: 'v1.25' })).toEqual([
+      'privileged:v1.30',
+      'restricted:v1.25',
+      'privileged:latest',
+    ])
+  })
+  it('who says that more is enforced is warned of that, too', () => {
+    expect(textsOf({ [label('enforce')]: 'restricted' })).toEqual([
+      'restricted:v1.30',
+      'restricted:latest',
+      'restricted:v1.30',
+    ])
+  })
+})
 
 describe('podSecurity', () => {
   it('enforces, with everything that is wrong in one sentence', async () => {

@@ -7,7 +7,7 @@ import type { AdmissionPlugin, AdmissionRequest } from '../admission.ts'
 import type { StoredObjects } from '../stored-objects.ts'
 import type { PodSpec } from './control.ts'
 import { violationsOf, violationsText } from './evaluate.ts'
-import { exemptionOf, type PodSecurityExemptions, vainLabels } from './exemptions.ts'
+import { exemptionOf, type PodSecurityConfig, vainLabels } from './exemptions.ts'
 import { isStricter, type Policy, policyOf, policyProblems, prefix, type Standard, standardText } from './policy.ts'
 
 /**
@@ -15,14 +15,15 @@ import { isStricter, type Policy, policyOf, policyProblems, prefix, type Standar
  * warnings and audits forbid: about pods, workloads that make pods, and pods that are there when a namespace becomes
  * stricter. Who is exempt, and labels that cannot be read, are noted in the audit log, too.
  */
-export function podSecurity(objects: StoredObjects, exemptions: PodSecurityExemptions = {}): AdmissionPlugin {
+export function podSecurity(objects: StoredObjects, config: PodSecurityConfig = {}): AdmissionPlugin {
+  const { exemptions = {}, defaults } = config
   return {
     name: 'PodSecurity',
     validate(request) {
       if (request.verb === 'delete') return
       const { kind, namespace, object, subresource } = request
       if (kind.resource === 'namespaces' && kind.group === '') {
-        if (!subresource) judgeNamespace(request, objects, exemptions)
+        if (!subresource) judgeNamespace(request, objects, config)
         return
       }
       if (namespace === undefined || !object) return
@@ -43,7 +44,7 @@ export function podSecurity(objects: StoredObjects, exemptions: PodSecurityExemp
       }
       noteProblems(request, labels)
       const judge = isPod ? judgePod : tell
-      judge(request, policyOf(labels), template)
+      judge(request, policyOf(labels, defaults), template)
     },
   }
 }
@@ -121,15 +122,19 @@ function templateIn(object: KubeObject): Template | undefined {
   return found?.spec?.containers ? { metadata: found.metadata ?? {}, spec: found.spec } : undefined
 }
 
-function judgeNamespace(request: AdmissionRequest, objects: StoredObjects, exemptions: PodSecurityExemptions): void {
+function judgeNamespace(
+  request: AdmissionRequest,
+  objects: StoredObjects,
+  { exemptions = {}, defaults }: PodSecurityConfig,
+): void {
   const { kind, name, object, old, warn } = request
   const labels = object?.metadata?.labels
   const problems = policyProblems(labels)
   const before = policyProblems(old?.metadata?.labels)
   if (problems.length > 0 && JSON.stringify(problems) !== JSON.stringify(before)) throw invalid(kind, name, problems)
-  const policy = policyOf(labels)
+  const policy = policyOf(labels, defaults)
   const { enforce } = policy
-  const isStrict = old ? isStricter(enforce, policyOf(old.metadata?.labels).enforce) : false
+  const isStrict = old ? isStricter(enforce, policyOf(old.metadata?.labels, defaults).enforce) : false
   if (exemptions.namespaces?.includes(name)) {
     const text = old && !isStrict ? undefined : vainLabels(name, policy, labels)
     if (text) warn(text)

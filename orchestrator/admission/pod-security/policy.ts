@@ -16,36 +16,67 @@ export interface Standard {
 }
 
 export type Policy = Readonly<Record<(typeof modes)[number], Standard>>
+
+const privileged: Standard = { level: 'privileged', version: 'latest' }
+/** For namespaces that say nothing, unless somebody says otherwise. */
+export const nothingForbidden: Policy = { enforce: privileged, audit: privileged, warn: privileged }
+
 type Labels = Readonly<Record<string, string>>
 
 /** Of the labels, and of the annotations in the audit log. */
 export const prefix = 'pod-security.kubernetes.io/'
 
-/** What the labels say. A wrong level enforces `restricted`, and neither warns nor audits. */
-export function policyOf(labels: Labels | undefined): Policy {
-  const enforce = standardOf(labels, 'enforce', 'restricted')
-  const warn = standardOf(labels, 'warn', 'privileged')
-  // Who enforces something is warned of it, too, unless the namespace says otherwise.
+/** What the labels say, and where they say nothing, `usual`. A wrong level enforces `restricted`, and neither warns nor audits. */
+export function policyOf(labels: Labels | undefined, usual = nothingForbidden): Policy {
+  const enforce = standardOf(labels, 'enforce', { usual: usual.enforce, whenWrong: 'restricted' })
+  const warn = standardOf(labels, 'warn', { usual: usual.warn, whenWrong: 'privileged' })
+  // Whom more is forbidden than he is warned of is warned of it, too, unless the namespace says otherwise.
   const isSilent = own(labels, `${prefix}warn`) === undefined && isLevel(own(labels, `${prefix}enforce`))
+  const isMore = levels.indexOf(enforce.level) > levels.indexOf(warn.level)
   const version = own(labels, `${prefix}warn-version`) === undefined ? enforce.version : warn.version
   return {
     enforce,
-    audit: standardOf(labels, 'audit', 'privileged'),
-    warn: isSilent && enforce.level !== 'privileged' ? { level: enforce.level, version } : warn,
+    audit: standardOf(labels, 'audit', { usual: usual.audit, whenWrong: 'privileged' }),
+    warn: isSilent && isMore ? { level: enforce.level, version } : warn,
   }
 }
 
-function standardOf(labels: Labels | undefined, mode: string, whenWrong: Level): Standard {
+function standardOf(
+  labels: Labels | undefined,
+  mode: string,
+  { usual, whenWrong }: { usual: Standard; whenWrong: Level },
+): Standard {
   const level = own(labels, prefix + mode)
   const version = own(labels, `${prefix}${mode}-version`)
   return {
-    level: level === undefined ? 'privileged' : isLevel(level) ? level : whenWrong,
-    version: version !== undefined && isVersion(version) && version !== 'latest' ? Number(version.slice(3)) : 'latest',
+    level: level === undefined ? usual.level : isLevel(level) ? level : whenWrong,
+    version: version === undefined ? usual.version : versionOf(version),
   }
 }
 
+const versionOf = (text: string) => (isVersion(text) && text !== 'latest' ? Number(text.slice(3)) : 'latest')
+
 const isLevel = (text: string | undefined): text is Level => levels.some((level) => level === text)
 const isVersion = (text: string) => text === 'latest' || /^v1\.(\d|[1-9]\d*)$/.test(text)
+
+/**
+ * The `defaults` of a PodSecurityConfiguration, such as `enforce: baseline` and `enforce-version: v1.30`; what is not there is
+ * privileged, by the latest version. Throws an Error with the field that is wrong.
+ */
+export function usualPolicy(defaults: Readonly<Record<string, unknown>>): Policy {
+  const unknown = Object.keys(defaults).find((name) => !modes.some((mode) => [mode, `${mode}-version`].includes(name)))
+  if (unknown !== undefined) throw new Error(`defaults: unknown field ${JSON.stringify(unknown)}`)
+  const read = (name: string, usual: string, isRight: (text: string) => boolean, words: string) => {
+    const text = defaults[name] ?? usual
+    if (typeof text === 'string' && isRight(text)) return text
+    throw new Error(`defaults.${name}: ${JSON.stringify(text)} is not ${words}`)
+  }
+  const standardIn = (mode: string): Standard => ({
+    level: read(mode, 'privileged', isLevel, `one of ${levels.join(', ')}`) as Level,
+    version: versionOf(read(`${mode}-version`, 'latest', isVersion, '"latest" or "v1.x"')),
+  })
+  return { enforce: standardIn('enforce'), audit: standardIn('audit'), warn: standardIn('warn') }
+}
 
 /** Labels that mean nothing. */
 export function policyProblems(labels: Labels | undefined): Problem[] {
