@@ -146,12 +146,13 @@ export class Prober {
     const timeoutMs = (check.probe.timeoutSeconds ?? 1) * 1000
     const target = { runtime: this.#options.runtime, container: spec, containerId: container.id, podIP, timeoutMs }
     const outcome = await tryHandler(check.probe, target)
-    if (!outcome.ok && !isDecided()) {
-      const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
-      const fieldPath = `spec.containers{${spec.name}}`
-      const message = `${name} probe failed: ${outcome.output}`
-      this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
+    const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
+    const tell = (reason: string, what: string) => {
+      const message = `${name} probe ${what}`
+      this.#options.events.record(pod, { type: 'Warning', reason, message, fieldPath: `spec.containers{${spec.name}}` })
     }
+    if (outcome.warning !== undefined) tell('ProbeWarning', `warning: ${outcome.warning}`)
+    if (!outcome.ok && !isDecided()) tell('Unhealthy', `failed: ${outcome.output}`)
     return outcome.ok
   }
 
