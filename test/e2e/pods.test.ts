@@ -126,6 +126,14 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     expect(await inside('named', 'ps', '-c', 'main')).toMatch(/pause[\s\S]*sleep 4321/)
     await remove('named')
   })
+  it('the token of a pod whose containers run as one user: his, and readable for the group of its volumes', async () => {
+    const ls = 'stat -L -c "%a %u %g" /var/run/secrets/kubernetes.io/serviceaccount/token'
+    await run('token-user', shell(untilTold), { securityContext: { runAsUser: 1000 } })
+    expect(await inside('token-user', ls)).toBe('600 1000 0\n')
+    await run('token-group', shell(untilTold), { securityContext: { runAsUser: 1000, fsGroup: 2000 } })
+    expect(await inside('token-group', ls)).toBe('640 1000 2000\n')
+    await remove('token-user', 'token-group')
+  })
   it('volumes: items, modes, optional ones, memory, subPath, the downward API; a limit that ends the pod', async () => {
     const filling = `dd if=/dev/zero of=/v/x bs=1M count=3; ${untilTold}`
     const greedy = shell(filling, { volumeMounts: [{ name: 'v', mountPath: '/v' }] })
