@@ -155,6 +155,7 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       { name: 'none', configMap: { name: 'not-there', optional: true } },
       { name: 'sec', secret: { secretName: 'sec', defaultMode: 0o400 } },
       { name: 'mem', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+      { name: 'rest', emptyDir: { medium: 'Memory' } },
       { name: 'disk', emptyDir: {} },
       {
         name: 'about',
@@ -172,6 +173,7 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       volumeMounts: [
         ...mounts,
         { name: 'disk', mountPath: '/part', subPath: 'a/b' },
+        { name: 'mem', mountPath: '/slice', subPath: 'a' },
         { name: 'map', mountPath: '/only-b', subPath: 'b' },
       ],
     })
@@ -179,6 +181,10 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     expect(
       await inside('volumes', 'cat /map/dir/a /map/b /only-b /about/cpu; ls /none; stat -L -c %a /map/b /map/dir/a'),
     ).toBe('1twotwo100666\n777\n')
+    // The kernel's own mode of a tmpfs, also in a part of it; as large as its limit, or as the pod's memory.
+    expect(await inside('volumes', 'stat -c %a /disk /part /mem /slice; df -m /mem /rest')).toMatch(
+      /^777\n777\n1777\n1777\n[\s\S]*tmpfs +1 [\s\S]*tmpfs +40 /,
+    )
     expect(await inside('volumes', 'for f in /map/x /sec/x /about/x; do touch $f 2>&1; done; true')).toMatch(
       /(Read-only file system[\s\S]*){3}/,
     )
