@@ -16,6 +16,7 @@ export interface HandlerTarget {
   containerId: string
   podIP: string
   timeoutMs: number
+  purpose: 'probe' | 'hook'
 }
 
 const maxOutputBytes = 10 * 1024
@@ -68,6 +69,7 @@ function tryHttp(action: NonNullable<Probe['httpGet']>, target: HandlerTarget): 
     path: (action.path ?? '').replace(/^\/?/, '/'),
     headers: Object.fromEntries((action.httpHeaders ?? []).map(({ name, value }) => [name, value])),
     timeoutMs: target.timeoutMs,
+    purpose: target.purpose,
   })
 }
 

@@ -28,7 +28,7 @@ const get = (path: string, more: object = {}) => {
   asked = []
   const { port } = server.address() as AddressInfo
   const headers = { 'X-Who': 'me' }
-  return httpGet({ secure: false, host: '127.0.0.1', port, path, headers, timeoutMs: 5000, ...more })
+  return httpGet({ secure: false, host: '127.0.0.1', port, path, headers, timeoutMs: 5000, purpose: 'probe', ...more })
 }
 
 describe('httpGet', () => {
@@ -48,6 +48,13 @@ describe('httpGet', () => {
     expect(await get('/elsewhere')).toEqual({ ok: true, output: 'Found', warning })
     expect(await get('/bad')).toMatchObject({ ok: true, warning })
     expect(await get('/status/304')).toMatchObject({ ok: true, warning: expect.any(String) })
+  })
+  it('a hook is content with any answer, but not with none', async () => {
+    expect(await get('/status/404', { purpose: 'hook' })).toMatchObject({ ok: true })
+    expect(await get('/broken', { purpose: 'hook' })).toMatchObject({ ok: true })
+    expect(asked).toEqual(['/broken me', '/status/500 me'])
+    expect(await get('/loop', { purpose: 'hook' })).toMatchObject({ ok: false })
+    expect(await get('/', { purpose: 'hook', port: 1 })).toMatchObject({ ok: false })
   })
   it('ends after ten requests, in time, and where nobody listens', async () => {
     expect(await get('/loop')).toEqual({ ok: false, output: 'stopped after 10 redirects' })

@@ -66,15 +66,24 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
   })
   it('a privileged pod in the namespaces of the node; the node keeps its network when it goes', async () => {
     const links = await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])
-    await run('host', shell(untilTold, { securityContext: { privileged: true } }), {
+    const from = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } })
+    const env = [
+      { name: 'HOST_IP', ...from('status.hostIP') },
+      { name: 'POD_IP', ...from('status.podIP') },
+    ]
+    await run('host', shell(untilTold, { env, securityContext: { privileged: true } }), {
       hostNetwork: true,
       hostPID: true,
       hostIPC: true,
+      hostAliases: [{ ip: '192.0.2.7', hostnames: ['seven.test'] }],
     })
     expect(await inside('host', 'grep -E "CapEff|Seccomp:" /proc/self/status')).toMatch(
       /CapEff:\s+0*1ff[\s\S]*Seccomp:\s+0/,
     )
     expect(Number(await inside('host', 'ls /dev | wc -l'))).toBeGreaterThan(20)
+    expect(await inside('host', 'cat /etc/hosts')).toMatch(/^192\.0\.2\.7\tseven\.test$/m)
+    const { hostIP } = (await get('host')).status ?? {}
+    expect(await inside('host', 'echo $HOST_IP $POD_IP')).toBe(`${hostIP} ${hostIP}\n`)
     expect(await inside('host', `cat /proc/${process.pid}/cmdline | wc -c`)).not.toBe('0\n')
     await remove('host')
     expect(await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])).toEqual(links)
