@@ -3,7 +3,7 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Event, Pod, PodSpec } from '../../orchestrator/api/types.ts'
-import { Cluster, configMap, containerRecords, eventually, preferredKubectl, sleep } from './cluster.ts'
+import { Cluster, configMap, containerRecords, eventually, kubectls, preferredKubectl, sleep } from './cluster.ts'
 import { aPod, listOf, shell, untilTold } from './manifests.ts'
 
 describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
@@ -273,6 +273,24 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       forward.kill('SIGKILL')
     }
     await remove('server')
+  })
+  it('port-forward: what the pod ends is over, for every kubectl, though its client would go on', async () => {
+    await run('brief', shell('exec nc -ll -p 8082 -e echo bye'))
+    for (const { version, path } of kubectls()) {
+      const forward = cluster.spawnInside(path, ['port-forward', 'brief', '18082:8082'])
+      try {
+        // The client keeps its own side open, and reads until it is told that there is no more.
+        const read = 'exec 3<>/dev/tcp/127.0.0.1/18082 && timeout 10 cat <&3'
+        const said = await eventually(`kubectl ${version}`, async () => {
+          const { code, stdout } = await cluster.inside('bash', ['-c', read], { timeoutMs: 20_000 })
+          return code !== 1 && `${code} ${stdout}`
+        })
+        expect([version, said]).toEqual([version, '0 bye\n'])
+      } finally {
+        forward.kill('SIGKILL')
+      }
+    }
+    await remove('brief')
   })
   it('attach: whose input ends leaves a reader that goes on, and waits for one that reads it once', async () => {
     const say = (name: string, input: string) => cluster.kubectl(['attach', '-i', name], { input, timeoutMs: 20_000 })
