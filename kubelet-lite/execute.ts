@@ -17,6 +17,7 @@ import type { Action } from './plan.ts'
 import { podCgroup } from './pod-cgroup.ts'
 import { identityOf } from './pod-directory.ts'
 import { podMounts } from './pod-files.ts'
+import { podIPs } from './pod-ips.ts'
 import { podResources } from './resources.ts'
 import type { ServiceReader } from './service-variables.ts'
 import type { AccountTokens } from './volumes/account-tokens.ts'
@@ -169,14 +170,15 @@ async function startContainer(executor: Executor, start: Start): Promise<void> {
   const sandbox = sandboxes.findLast((each) => each.ready)
   if (!sandbox) throw stepFailed('CreateContainerError', 'the pod has no sandbox')
   const mounts = await podMounts(executor, pod, sandbox.ips)
-  const config = await containerConfig({ ...executor, ...start, podIPs: sandbox.ips, podMounts: mounts })
+  const ips = podIPs(pod, sandbox, executor.node.ip)
+  const config = await containerConfig({ ...executor, ...start, podIPs: ips, podMounts: mounts })
   const created = await asStep('CreateContainerError', () => executor.runtime.createContainer(sandbox.id, config))
   const { name } = container
   executor.events.record(pod, { type: 'Normal', reason: 'Created', message: `Created container: ${name}`, fieldPath })
   await asStep('RunContainerError', () => executor.runtime.startContainer(created.id))
   executor.events.record(pod, { type: 'Normal', reason: 'Started', message: `Started container ${name}`, fieldPath })
   const { runtime, events } = executor
-  const hook = { runtime, events, pod, spec: container, container: created, podIP: sandbox.ips[0] ?? '' }
+  const hook = { runtime, events, pod, spec: container, container: created, podIP: ips[0] ?? '' }
   const problem = await unlessAborted(runPostStart(hook), start.signal)
   if (problem === undefined) return
   const deadline = executor.clock.now() + (pod.spec?.terminationGracePeriodSeconds ?? 30) * 1000

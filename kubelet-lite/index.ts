@@ -68,7 +68,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     interruptIfEnding(pods, uid)
     workers.wake(uid)
   }
-  const prober = new Prober({ runtime, events, clock, onChange: wake })
+  const prober = new Prober({ runtime, events, clock, nodeIP: ip, onChange: wake })
   const manifestDirectory = join(root, 'manifests')
   const sources = new Sources({ client, nodeName: name, manifestDirectory, clock, log, onChange: wake })
   const { port, tls, cgroupRoot } = options

@@ -36,8 +36,8 @@ export async function runPreStop(target: HookTarget, graceSeconds: number): Prom
 
 async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; reason: string }): Promise<Outcome> {
   const { spec, container, runtime, podIP } = target
-  const handler = { runtime, container: spec, containerId: container.id, podIP, timeoutMs: how.timeoutMs }
-  const outcome = await tryHandler(how.hook, handler)
+  const at = { runtime, container: spec, containerId: container.id, podIP, timeoutMs: how.timeoutMs }
+  const outcome = await tryHandler(how.hook, { ...at, purpose: 'hook' })
   if (!outcome.ok) {
     const fieldPath = `spec.containers{${spec.name}}`
     target.events.record(target.pod, {

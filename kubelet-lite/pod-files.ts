@@ -19,7 +19,7 @@ export async function podMounts(input: PodFilesInput, pod: Pod, ips: readonly st
   await mkdir(directory, { recursive: true, mode: 0o755 })
   const host = pod.spec?.hostNetwork ?? false
   const files = {
-    hosts: host ? await hostFile('/etc/hosts') : hostsFile(pod, ips),
+    hosts: (host ? await hostFile('/etc/hosts') : hostsFile(pod, ips)) + aliasesOf(pod),
     hostname: `${host ? input.node.name : kernelHostname(pod)}\n`,
     'resolv.conf': await resolvConf(input, pod),
   }
@@ -55,7 +55,6 @@ async function hostFile(path: string): Promise<string> {
 function hostsFile(pod: Pod, ips: readonly string[]): string {
   const full = fullHostname(pod)
   const domain = full ? `${full}\t` : ''
-  const aliases = (pod.spec?.hostAliases ?? []).map((alias) => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`)
   return `${[
     '# Kubernetes-managed hosts file.',
     '127.0.0.1\tlocalhost',
@@ -65,8 +64,13 @@ function hostsFile(pod: Pod, ips: readonly string[]): string {
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
     ...ips.map((ip) => `${ip}\t${domain}${hostname(pod)}`),
-    ...(aliases.length > 0 ? ['', '# Entries added by HostAliases.', ...aliases] : []),
   ].join('\n')}\n`
+}
+
+/** Also for a pod in the node's network, whose hosts are the node's own otherwise (upstream: nodeHostsFileContent). */
+function aliasesOf({ spec }: Pod): string {
+  const lines = (spec?.hostAliases ?? []).map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join('\t')}\n`)
+  return lines.length === 0 ? '' : `\n# Entries added by HostAliases.\n${lines.join('')}`
 }
 
 /** dnsPolicy (Kubernetes docs: concepts/services-networking/dns-pod-service), with `dnsConfig` merged into it. */

@@ -9,6 +9,7 @@ import type {
 } from '../orchestrator/api/types.ts'
 import type { Container } from './cri/types.ts'
 import { type Ending, isFinished, latest, type ObservedPod } from './plan.ts'
+import { podIPs } from './pod-ips.ts'
 import { isSidecar } from './restart-policy.ts'
 
 /** Why a container does not run yet. */
@@ -40,7 +41,11 @@ export function podStatus(input: StatusInput): PodStatus {
   const containerStatuses = (pod.spec?.containers ?? []).map((spec) => containerStatus(input, spec, false))
   const initContainerStatuses = (pod.spec?.initContainers ?? []).map((spec) => containerStatus(input, spec, true))
   const phase = podPhase(input, containerStatuses)
-  const ips = pod.spec?.hostNetwork ? [input.nodeIP] : (observed.sandboxes.findLast((each) => each.ready)?.ips ?? [])
+  const ips = podIPs(
+    pod,
+    observed.sandboxes.findLast((each) => each.ready),
+    input.nodeIP,
+  )
   const known = ips.length > 0 ? ips : (pod.status?.podIPs ?? []).map((each) => each.ip)
   return {
     ...keep(pod.status),

@@ -1,11 +1,10 @@
 /** One try of a probe or a lifecycle hook (API reference: ExecAction, HTTPGetAction, TCPSocketAction, GRPCAction, SleepAction). */
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { connect } from 'node:net'
 import type { Container, Probe } from '../../orchestrator/api/types.ts'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { RuntimeService } from '../cri/types.ts'
 import { checkHealth } from './grpc-health.ts'
+import { httpGet } from './http-get.ts'
 import type { Outcome } from './outcome.ts'
 
 type LifecycleHandler = NonNullable<NonNullable<Container['lifecycle']>['preStop']>
@@ -17,6 +16,7 @@ export interface HandlerTarget {
   containerId: string
   podIP: string
   timeoutMs: number
+  purpose: 'probe' | 'hook'
 }
 
 const maxOutputBytes = 10 * 1024
@@ -62,27 +62,14 @@ async function tryExec(command: readonly string[], target: HandlerTarget): Promi
 }
 
 function tryHttp(action: NonNullable<Probe['httpGet']>, target: HandlerTarget): Promise<Outcome> {
-  const secure = action.scheme === 'HTTPS'
-  const port = portNumber(action.port as unknown as number | string, target.container)
-  const headers = Object.fromEntries((action.httpHeaders ?? []).map(({ name, value }) => [name, value]))
-  const options = {
+  return httpGet({
+    secure: action.scheme === 'HTTPS',
     host: action.host || target.podIP,
-    port,
-    path: action.path || '/',
-    headers: { 'user-agent': 'kube-probe/1.36', accept: '*/*', connection: 'close', ...headers },
-    timeout: target.timeoutMs,
-    // Upstream too: a probe asks whether somebody answers, not who.
-    rejectUnauthorized: false,
-    signal: AbortSignal.timeout(target.timeoutMs),
-  }
-  return new Promise((resolve) => {
-    const request = (secure ? httpsRequest : httpRequest)(options, (response) => {
-      response.resume()
-      const code = response.statusCode ?? 0
-      resolve({ ok: code >= 200 && code < 400, output: `HTTP probe failed with statuscode: ${code}` })
-    })
-    request.on('error', (error) => resolve({ ok: false, output: messageOf(error) }))
-    request.end()
+    port: portNumber(action.port as unknown as number | string, target.container),
+    path: (action.path ?? '').replace(/^\/?/, '/'),
+    headers: Object.fromEntries((action.httpHeaders ?? []).map(({ name, value }) => [name, value])),
+    timeoutMs: target.timeoutMs,
+    purpose: target.purpose,
   })
 }
 

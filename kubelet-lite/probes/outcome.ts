@@ -3,4 +3,6 @@ export interface Outcome {
   ok: boolean
   /** What was seen, for events. */
   output: string
+  /** What is odd about a good one. */
+  warning?: string
 }

@@ -5,12 +5,14 @@ import type { EventRecorder } from '../../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { Container, RuntimeService } from '../cri/types.ts'
 import { latest, type ObservedPod, type Unhealthy } from '../plan.ts'
+import { podIPs } from '../pod-ips.ts'
 import { tryHandler } from './handlers.ts'
 
 export interface ProberOptions {
   runtime: RuntimeService
   events: EventRecorder
   clock: Clock
+  nodeIP: string
   /** A result has changed: the pod must be looked at again. */
   onChange: (podUid: string) => void
 }
@@ -56,9 +58,8 @@ export class Prober {
         (each) => each.name === container.name,
       )
       if (!spec || known || ending) continue
-      const podIP = pod.spec?.hostNetwork
-        ? '127.0.0.1'
-        : (observed.sandboxes.findLast((each) => each.ready)?.ips[0] ?? '')
+      const sandbox = observed.sandboxes.findLast((each) => each.ready)
+      const [podIP = ''] = podIPs(pod, sandbox, this.#options.nodeIP)
       this.#begin({ pod, spec, container, podIP })
     }
   }
@@ -145,13 +146,14 @@ export class Prober {
     const { container, spec, podIP, pod } = at
     const timeoutMs = (check.probe.timeoutSeconds ?? 1) * 1000
     const target = { runtime: this.#options.runtime, container: spec, containerId: container.id, podIP, timeoutMs }
-    const outcome = await tryHandler(check.probe, target)
-    if (!outcome.ok && !isDecided()) {
-      const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
-      const fieldPath = `spec.containers{${spec.name}}`
-      const message = `${name} probe failed: ${outcome.output}`
-      this.#options.events.record(pod, { type: 'Warning', reason: 'Unhealthy', message, fieldPath })
+    const outcome = await tryHandler(check.probe, { ...target, purpose: 'probe' })
+    const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
+    const tell = (reason: string, what: string) => {
+      const message = `${name} probe ${what}`
+      this.#options.events.record(pod, { type: 'Warning', reason, message, fieldPath: `spec.containers{${spec.name}}` })
     }
+    if (outcome.warning !== undefined) tell('ProbeWarning', `warning: ${outcome.warning}`)
+    if (!outcome.ok && !isDecided()) tell('Unhealthy', `failed: ${outcome.output}`)
     return outcome.ok
   }
 

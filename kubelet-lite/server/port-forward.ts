@@ -10,12 +10,19 @@ export async function portForward(target: Target, upgrade: Upgrade): Promise<voi
   for await (const connection of session.connections) void join(target, connection)
 }
 
+/** How long the client may go on sending after the pod's last word. */
+const lastWordsMs = 1000
+
 async function join({ options, pod }: Target, { port, data, error }: ForwardedConnection): Promise<void> {
   try {
     const inside = await options.runtime.connectPort(pod.metadata?.uid ?? '', port)
     // Once they are connected, the end of either side is the end, not an error: kubectl would give the whole session up.
-    await Promise.allSettled([pipeline(data, inside), pipeline(inside, data)])
+    const inward = pipeline(data, inside).catch(() => undefined)
+    await pipeline(inside, data).catch(() => undefined)
+    // The pod has said all. Older kubectls close their side only when they hear of the end; no longer, as in containerd.
+    await Promise.race([inward, options.clock.sleep(lastWordsMs)])
     error.end()
+    inside.destroy()
   } catch (thrown) {
     error.end(`error forwarding port ${port} to pod ${pod.metadata?.name}: ${messageOf(thrown)}`)
     data.destroy()

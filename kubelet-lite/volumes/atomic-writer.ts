@@ -37,7 +37,7 @@ export async function writeAtomically(volume: string, payload: Payload, fsGroup:
     await writeFile(target, file.bytes)
     // Past the umask.
     await chmod(target, mode)
-    if (fsGroup !== undefined) await chown(target, 0, fsGroup)
+    if (fsGroup !== undefined || file.owner !== undefined) await chown(target, file.owner ?? 0, fsGroup ?? 0)
   }
   await mkdir(join(volume, fresh), { recursive: true, mode: 0o755 })
   const next = join(volume, '..data_tmp')

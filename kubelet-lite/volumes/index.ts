@@ -8,6 +8,7 @@ import { isMountPoint, mount, unmount } from '../../runtime/linux/mount.ts'
 import { stepFailed } from '../errors.ts'
 import type { Ending } from '../plan.ts'
 import { podDirectory, volumeDirectory } from '../pod-directory.ts'
+import { podResources } from '../resources.ts'
 import { writeAtomically } from './atomic-writer.ts'
 import { setUpEmptyDir } from './empty-dir.ts'
 import { setUpHostPath } from './host-path.ts'
@@ -75,13 +76,18 @@ async function setUp(input: VolumeInput, volume: Volume): Promise<string> {
   const place = volumeDirectory(input.root, input.pod.metadata?.uid ?? '', directoryNames[kind], volume.name)
   await mkdir(place, { recursive: true, mode: 0o755 })
   const fsGroup = input.pod.spec?.securityContext?.fsGroup
-  if (kind === 'emptyDir') await setUpEmptyDir(place, volume.emptyDir ?? {}, fsGroup)
+  if (kind === 'emptyDir') await setUpEmptyDir(place, volume.emptyDir ?? {}, { fsGroup, memoryBytes: memoryOf(input) })
   else {
     const payload = await payloadOf(input, volume, kind)
     if (kind === 'secret' || kind === 'projected') keepInMemory(place)
     await writeAtomically(place, payload, fsGroup)
   }
   return place
+}
+
+/** The limit of all containers together, or all that the node has. */
+function memoryOf({ pod, node }: VolumeInput): number {
+  return Math.min(node.memoryBytes, podResources(pod).memoryLimitBytes || Number.POSITIVE_INFINITY)
 }
 
 /** Secrets never reach the node's disk (Kubernetes docs: concepts/configuration/secret). */

@@ -7,6 +7,8 @@ export interface FileContent {
   bytes: Buffer
   /** Permission bits. */
   mode: number
+  /** Whose file it is, where it is not root's. */
+  owner?: number
 }
 
 /** By relative path. */
@@ -42,7 +44,19 @@ async function tokenFile(
   { path, ...projection }: NonNullable<Projection['serviceAccountToken']>,
   mode: number,
 ): Promise<Payload> {
-  return new Map([[inside(path), { bytes: Buffer.from(await tokens(pod, projection)), mode }]])
+  const owner = userOf(pod)
+  const isSomebodys = owner !== undefined || pod.spec?.securityContext?.fsGroup !== undefined
+  const bytes = Buffer.from(await tokens(pod, projection))
+  return new Map([
+    [inside(path), { bytes, mode: isSomebodys ? 0o600 : mode, ...(owner === undefined ? {} : { owner }) }],
+  ])
+}
+
+/** The one user as whom all containers run, if their manifest says so: a token is his alone (upstream: FsUserFrom). */
+function userOf({ spec }: Pod): number | undefined {
+  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]
+  const users = all.map(({ securityContext }) => securityContext?.runAsUser ?? spec?.securityContext?.runAsUser)
+  return users.every((user) => user === users[0]) ? users[0] : undefined
 }
 
 function projectedSource(source: Projection): Source {

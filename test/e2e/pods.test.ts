@@ -3,7 +3,7 @@ import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Event, Pod, PodSpec } from '../../orchestrator/api/types.ts'
-import { Cluster, configMap, containerRecords, eventually, preferredKubectl, sleep } from './cluster.ts'
+import { Cluster, configMap, containerRecords, eventually, kubectls, preferredKubectl, sleep } from './cluster.ts'
 import { aPod, listOf, shell, untilTold } from './manifests.ts'
 
 describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
@@ -66,15 +66,24 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
   })
   it('a privileged pod in the namespaces of the node; the node keeps its network when it goes', async () => {
     const links = await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])
-    await run('host', shell(untilTold, { securityContext: { privileged: true } }), {
+    const from = (fieldPath: string) => ({ valueFrom: { fieldRef: { fieldPath } } })
+    const env = [
+      { name: 'HOST_IP', ...from('status.hostIP') },
+      { name: 'POD_IP', ...from('status.podIP') },
+    ]
+    await run('host', shell(untilTold, { env, securityContext: { privileged: true } }), {
       hostNetwork: true,
       hostPID: true,
       hostIPC: true,
+      hostAliases: [{ ip: '192.0.2.7', hostnames: ['seven.test'] }],
     })
     expect(await inside('host', 'grep -E "CapEff|Seccomp:" /proc/self/status')).toMatch(
       /CapEff:\s+0*1ff[\s\S]*Seccomp:\s+0/,
     )
     expect(Number(await inside('host', 'ls /dev | wc -l'))).toBeGreaterThan(20)
+    expect(await inside('host', 'cat /etc/hosts')).toMatch(/^192\.0\.2\.7\tseven\.test$/m)
+    const { hostIP } = (await get('host')).status ?? {}
+    expect(await inside('host', 'echo $HOST_IP $POD_IP')).toBe(`${hostIP} ${hostIP}\n`)
     expect(await inside('host', `cat /proc/${process.pid}/cmdline | wc -c`)).not.toBe('0\n')
     await remove('host')
     expect(await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])).toEqual(links)
@@ -126,6 +135,14 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     expect(await inside('named', 'ps', '-c', 'main')).toMatch(/pause[\s\S]*sleep 4321/)
     await remove('named')
   })
+  it('the token of a pod whose containers run as one user: his, and readable for the group of its volumes', async () => {
+    const ls = 'stat -L -c "%a %u %g" /var/run/secrets/kubernetes.io/serviceaccount/token'
+    await run('token-user', shell(untilTold), { securityContext: { runAsUser: 1000 } })
+    expect(await inside('token-user', ls)).toBe('600 1000 0\n')
+    await run('token-group', shell(untilTold), { securityContext: { runAsUser: 1000, fsGroup: 2000 } })
+    expect(await inside('token-group', ls)).toBe('640 1000 2000\n')
+    await remove('token-user', 'token-group')
+  })
   it('volumes: items, modes, optional ones, memory, subPath, the downward API; a limit that ends the pod', async () => {
     const filling = `dd if=/dev/zero of=/v/x bs=1M count=3; ${untilTold}`
     const greedy = shell(filling, { volumeMounts: [{ name: 'v', mountPath: '/v' }] })
@@ -147,6 +164,7 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       { name: 'none', configMap: { name: 'not-there', optional: true } },
       { name: 'sec', secret: { secretName: 'sec', defaultMode: 0o400 } },
       { name: 'mem', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
+      { name: 'rest', emptyDir: { medium: 'Memory' } },
       { name: 'disk', emptyDir: {} },
       {
         name: 'about',
@@ -164,6 +182,7 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       volumeMounts: [
         ...mounts,
         { name: 'disk', mountPath: '/part', subPath: 'a/b' },
+        { name: 'mem', mountPath: '/slice', subPath: 'a' },
         { name: 'map', mountPath: '/only-b', subPath: 'b' },
       ],
     })
@@ -171,6 +190,10 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     expect(
       await inside('volumes', 'cat /map/dir/a /map/b /only-b /about/cpu; ls /none; stat -L -c %a /map/b /map/dir/a'),
     ).toBe('1twotwo100666\n777\n')
+    // The kernel's own mode of a tmpfs, also in a part of it; as large as its limit, or as the pod's memory.
+    expect(await inside('volumes', 'stat -c %a /disk /part /mem /slice; df -m /mem /rest')).toMatch(
+      /^777\n777\n1777\n1777\n[\s\S]*tmpfs +1 [\s\S]*tmpfs +40 /,
+    )
     expect(await inside('volumes', 'for f in /map/x /sec/x /about/x; do touch $f 2>&1; done; true')).toMatch(
       /(Read-only file system[\s\S]*){3}/,
     )
@@ -250,6 +273,24 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       forward.kill('SIGKILL')
     }
     await remove('server')
+  })
+  it('port-forward: what the pod ends is over, for every kubectl, though its client would go on', async () => {
+    await run('brief', shell('exec nc -ll -p 8082 -e echo bye'))
+    for (const { version, path } of kubectls()) {
+      const forward = cluster.spawnInside(path, ['port-forward', 'brief', '18082:8082'])
+      try {
+        // The client keeps its own side open, and reads until it is told that there is no more.
+        const read = 'exec 3<>/dev/tcp/127.0.0.1/18082 && timeout 10 cat <&3'
+        const said = await eventually(`kubectl ${version}`, async () => {
+          const { code, stdout } = await cluster.inside('bash', ['-c', read], { timeoutMs: 20_000 })
+          return code !== 1 && `${code} ${stdout}`
+        })
+        expect([version, said]).toEqual([version, '0 bye\n'])
+      } finally {
+        forward.kill('SIGKILL')
+      }
+    }
+    await remove('brief')
   })
   it('attach: whose input ends leaves a reader that goes on, and waits for one that reads it once', async () => {
     const say = (name: string, input: string) => cluster.kubectl(['attach', '-i', name], { input, timeoutMs: 20_000 })
