@@ -121,8 +121,18 @@ export const allGaps: readonly Gap[] = [
   ...Object.entries(unattended).map(([kind, how]): Gap => ({ kind, field: 'spec', covered: 'no', how })),
 ]
 
+interface Segment {
+  readonly name: string
+  /** Any of its items is meant. */
+  readonly isList: boolean
+}
+
+function pathOf(field: string): readonly Segment[] {
+  return field.split('.').map((each) => ({ name: each.replace('[]', ''), isList: each.endsWith('[]') }))
+}
+
 const warnedOf = Map.groupBy(
-  allGaps.filter(({ covered }) => covered === 'no').map((gap) => ({ ...gap, path: gap.field.split('.') })),
+  allGaps.filter(({ covered }) => covered === 'no').map((gap) => ({ ...gap, path: pathOf(gap.field) })),
   ({ kind }) => kind,
 )
 
@@ -134,11 +144,10 @@ export function warningsAbout(kind: Kind, object: KubeObject): string[] {
 }
 
 /** True if `value` has something at `path` from its segment `at` on. */
-function isSet(value: unknown, path: readonly string[], at: number): boolean {
+function isSet(value: unknown, path: readonly Segment[], at: number): boolean {
   const segment = path[at]
   if (segment === undefined || value === undefined) return value !== undefined
-  const isList = segment.endsWith('[]')
-  const inner = (value as Record<string, unknown>)[isList ? segment.slice(0, -2) : segment]
-  if (!isList) return isSet(inner, path, at + 1)
+  const inner = (value as Record<string, unknown>)[segment.name]
+  if (!segment.isList) return isSet(inner, path, at + 1)
   return Array.isArray(inner) && inner.some((item) => isSet(item, path, at + 1))
 }

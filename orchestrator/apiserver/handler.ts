@@ -38,8 +38,9 @@ async function answerTo(
   { info, record }: { info: RequestInfo; record: RequestAudit | undefined },
 ): Promise<Answer | StreamedAnswer> {
   try {
-    const rawHeaders = incoming.wire?.rawHeaders ?? []
-    const user = allowedUser(serving, { ...incoming, rawHeaders }, { info, record })
+    const { user: caller, path, query, wire } = incoming
+    const asked = { user: caller, path, query, rawHeaders: wire?.rawHeaders ?? [] }
+    const user = allowedUser(serving, asked, { info, record })
     const known: Incoming = { ...incoming, user, ...(record ? { notes: record } : {}) }
     if (info.type === 'resource') {
       const connected = handleConnection(serving.registry, serving.access, { incoming: known, info })

@@ -1,5 +1,5 @@
 /** The HTTP shell: TLS, limits, compression. What requests mean is `handler.ts`' business. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
@@ -171,12 +171,12 @@ const compress = promisify(gzip)
 
 async function send(response: ServerResponse, answer: Answer, warnings: readonly string[]): Promise<void> {
   const { status, contentType, body } = answer
-  const headers = {
+  const headers: OutgoingHttpHeaders = {
     'Content-Type': contentType,
     'Cache-Control': 'no-cache, private',
     ...answer.headers,
-    ...(warnings.length > 0 ? { Warning: warnings.map(warningOf) } : {}),
   }
+  if (warnings.length > 0) headers.Warning = warnings.map(warningOf)
   const isLarge = body.length >= compressedFromBytes
   if (isLarge && /\bgzip\b/.test(String(response.req.headers['accept-encoding'] ?? ''))) {
     const packed = await compress(body, { level: 1 })
@@ -186,6 +186,6 @@ async function send(response: ServerResponse, answer: Answer, warnings: readonly
   }
   // Of a long text the socket would reserve three times its length.
   const entity = isLarge && typeof body === 'string' ? Buffer.from(body) : body
-  const length = status === 304 ? {} : { 'Content-Length': Buffer.byteLength(entity) }
-  response.writeHead(status, { ...headers, ...length }).end(entity)
+  if (status !== 304) headers['Content-Length'] = Buffer.byteLength(entity)
+  response.writeHead(status, headers).end(entity)
 }

@@ -17,16 +17,23 @@ const known = new WeakMap<TLSSocket, Known>()
  * and only until it expires, however long the connection lives. Null: nobody.
  */
 export function userOfConnection(socket: TLSSocket, clock: Clock): User | null {
-  const found = known.get(socket) ?? { user: null, expires: Number.POSITIVE_INFINITY, ...knownOf(socket) }
-  known.set(socket, found)
+  const found = known.get(socket) ?? learn(socket)
   return clock.now() < found.expires ? found.user : null
 }
 
-function knownOf(socket: TLSSocket): Known | undefined {
-  if (!socket.authorized) return undefined
+function learn(socket: TLSSocket): Known {
+  const found = knownOf(socket)
+  known.set(socket, found)
+  return found
+}
+
+const nobody: Known = { user: null, expires: Number.POSITIVE_INFINITY }
+
+function knownOf(socket: TLSSocket): Known {
+  if (!socket.authorized) return nobody
   const { subject, raw } = socket.getPeerCertificate()
   const [name] = [subject?.CN ?? []].flat()
-  if (!name || !raw) return undefined
+  if (!name || !raw) return nobody
   const certificate = new X509Certificate(raw)
   const fingerprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase()
   const user: User = {

@@ -1,7 +1,7 @@
 /** Which fields an object sets. Source: structured-merge-diff/typed, `toFieldSetWalker` and `compareWalker`. */
 import type { FieldSet } from './field-set.ts'
 import { fieldSetOf } from './known-sets.ts'
-import { elementOf, entryOf, isJson, type Json, type Shape, type StructField, shapeOf } from './shape.ts'
+import { elementOf, entryOf, isJson, type Json, openingOf, type Shape, type StructField, shapeOf } from './shape.ts'
 
 /** The fields that an applied configuration of `definition` claims: its values and items, not what only holds them. */
 export function fieldsOf(definition: string, object: unknown): FieldSet {
@@ -16,7 +16,7 @@ export function fieldsOfNew(definition: string, object: unknown): FieldSet {
   return setOf(walk(shapeOf(definition), object, made))
 }
 
-const setOf = ({ children }: Found) => fieldSetOf(`{${children}}`)
+const setOf = (children: string | undefined) => fieldSetOf(`{${children ?? ''}}`)
 
 /** Whether what holds others is a member itself. */
 interface Rule {
@@ -32,27 +32,20 @@ const made: Rule = {
   field: (shape, { isAlwaysThere }) => shape.type === 'map' || !isAlwaysThere,
 }
 
-/** The walk makes the text of `fieldsV1`, and only a set that nobody has written yet becomes objects. */
-interface Found {
-  /** True if the value itself is a member. */
-  readonly member: boolean
-  /** What is in the braces: empty when nothing is. */
-  readonly children: string
-}
-
-const leaf: Found = { member: true, children: '' }
-
-function walk(shape: Shape, value: unknown, rule: Rule): Found {
+/**
+ * The text of `fieldsV1` within the braces of a value, empty when nothing is in them; undefined for what is one value and
+ * so a member itself. Only a set that nobody has written yet becomes objects.
+ */
+function walk(shape: Shape, value: unknown, rule: Rule): string | undefined {
   switch (shape.type) {
     case 'leaf':
-      return leaf
+      return undefined
     case 'struct':
     case 'map':
-      return isJson(value) ? { member: false, children: walkFields(shape, value, rule) } : leaf
+      return isJson(value) ? walkFields(shape, value, rule) : undefined
     case 'set':
     case 'keyed':
-      if (!Array.isArray(value)) return leaf
-      return { member: rule === made, children: walkItems(shape, value, rule) }
+      return Array.isArray(value) ? walkItems(shape, value, rule) : undefined
   }
 }
 
@@ -62,10 +55,11 @@ function walkFields(shape: Shape & { type: 'struct' | 'map' }, value: Json, rule
     const field = shape.type === 'struct' ? shape.field(name) : entryOf(shape, name)
     if (!field) continue
     const inner = value[name]
-    const { member, children } = walk(field.shape, inner, rule)
-    const isHollow = inner === null || (children === '' && isJson(inner))
-    const isMember = member || rule.field(shape, field, isHollow)
-    text = joined(text, nodeText(field.quoted ?? JSON.stringify(field.element), children, isMember))
+    const children = walk(field.shape, inner, rule)
+    const isList = field.shape.type === 'set' || field.shape.type === 'keyed'
+    const isHollow = inner === null || (!children && isJson(inner))
+    const isMember = children === undefined || (isList && rule === made) || rule.field(shape, field, isHollow)
+    text = joined(text, nodeText(field.opening ?? openingOf(field.element), children, isMember))
   }
   return text
 }
@@ -75,8 +69,8 @@ function walkItems(shape: Shape & { type: 'set' | 'keyed' }, items: readonly unk
   for (const item of items) {
     const element = elementOf(shape, item)
     if (element === undefined) continue
-    const { children } = shape.type === 'keyed' ? walk(shape.item, item, rule) : leaf
-    text = joined(text, nodeText(JSON.stringify(element), children, true))
+    const children = shape.type === 'keyed' ? walk(shape.item, item, rule) : undefined
+    text = joined(text, nodeText(openingOf(element), children, true))
   }
   return text
 }
@@ -86,7 +80,7 @@ function joined(before: string, node: string): string {
 }
 
 /** Empty when neither the node nor anything below is in the set. */
-function nodeText(quotedElement: string, children: string, isMember: boolean): string {
-  if (children === '') return isMember ? `${quotedElement}:{}` : ''
-  return isMember ? `${quotedElement}:{".":{},${children}}` : `${quotedElement}:{${children}}`
+function nodeText(opening: string, children: string | undefined, isMember: boolean): string {
+  if (!children) return isMember ? `${opening}}` : ''
+  return isMember ? `${opening}".":{},${children}}` : `${opening}${children}}`
 }

@@ -78,7 +78,8 @@ const mostUpdaters = 10
 const ancient = 'ancient-changes'
 
 /** With at most ten updaters: the oldest beyond them become one, for each version. */
-export function withoutCrowd(managers: readonly Manager[]): Manager[] {
+export function withoutCrowd(managers: readonly Manager[]): readonly Manager[] {
+  if (managers.length <= mostUpdaters) return managers
   const updaters = managers.filter(({ operation }) => operation === 'Update').sort(byPlace)
   const kept = new Set(managers)
   const bundles = new Map<string, Manager>()

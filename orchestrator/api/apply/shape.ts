@@ -22,8 +22,8 @@ export interface StructField {
   readonly shape: Shape
   /** Its path element. */
   readonly element: string
-  /** The same as JSON, for a field of a struct. */
-  readonly quoted?: string
+  /** `openingOf(element)`, for a field of a struct. */
+  readonly opening?: string
   /** It is there, if only empty, when nobody has set it. */
   readonly isAlwaysThere: boolean
 }
@@ -57,7 +57,8 @@ function structOf(name: string): StructShape {
       if (!facts) return undefined
       const isStruct = facts.type.startsWith('io.') && schema[facts.type]?.fields !== undefined
       const isAlwaysThere = isStruct && !pointers.includes(field)
-      const made = { shape: shapeOfField(facts), element: `f:${field}`, quoted: `"f:${field}"`, isAlwaysThere }
+      const element = `f:${field}`
+      const made = { shape: shapeOfField(facts), element, opening: openingOf(element), isAlwaysThere }
       known.set(field, made)
       return made
     },
@@ -83,6 +84,11 @@ function shapeOfType(type: string): Shape {
 const keyDefaults: Readonly<Record<string, Json>> = {
   'io.k8s.api.core.v1.ContainerPort': { protocol: 'TCP' },
   'io.k8s.api.core.v1.ServicePort': { protocol: 'TCP' },
+}
+
+/** The beginning of a path element's node in the JSON of a set. */
+export function openingOf(element: string): string {
+  return `${JSON.stringify(element)}:{`
 }
 
 /** An entry of a map, as a field. */

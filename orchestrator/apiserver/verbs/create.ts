@@ -62,17 +62,23 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
   return await untilEnded(registry.admission, admission, () =>
-    admitAndCreate(registry, place, { ...request, admission, owners }),
+    admitAndCreate(registry, request, { place, admission, owners }),
   )
+}
+
+interface Admitting {
+  readonly place: ObjectPlace
+  readonly admission: AdmissionRequest
+  readonly owners: CreateRequest['owners']
 }
 
 async function admitAndCreate(
   registry: Registry,
-  place: ObjectPlace,
-  request: CreateRequest & { admission: AdmissionRequest },
+  request: CreateRequest,
+  { place, admission, owners }: Admitting,
 ): Promise<KubeObject> {
+  const { object } = request
   const { kind } = place
-  const { object, owners, admission } = request
   const mutated = mutate(registry.admission, admission)
   if (mutated !== undefined) await mutated
   kind.strategy.beforeCreate?.(object, { user: request.user })
