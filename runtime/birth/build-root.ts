@@ -8,6 +8,7 @@ import { flags, makeFolderInRoot, mountSetattr } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal, recordDevices } from './devices.ts'
 import { copyDescriptors, copyUpResult, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
+import { enterHostRoot, hasMountNamespace, recordHostRoot } from './host-root.ts'
 import { throughLinks } from './image-links.ts'
 import { type MountPlan, recordMounts } from './mounts.ts'
 import type { BirthPlan } from './plan.ts'
@@ -29,7 +30,8 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   const { plan, maps, spaces, warnings } = scene
   const { spec, cgroup, host, bundle } = plan
   const { fromHost } = from
-  const root = recordRoot(tape, plan.root, from)
+  const inHost = !hasMountNamespace(spec)
+  const root = inHost ? recordHostRoot(tape, plan.root.path) : recordRoot(tape, plan.root, from)
   tape.call('umask', [0])
   const lookUp = (path: string) => lookUpInRoot(plan.root, path)
   const modeOf = (path: string) => {
@@ -59,7 +61,8 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   for (const mount of late) mountSetattr(tape, mount, { set: mountAttributes.MOUNT_ATTR_RDONLY, clear: 0 })
   hidePaths(tape, root, { spec, emptyFolder: plan.emptyFolder, host, fromHost })
   if (spec.root?.readonly) makeRootReadonly(tape, root)
-  enterRoot(tape, root, plan.root.propagation, plan.wishes?.noPivot)
+  if (inHost) enterHostRoot(tape, root)
+  else enterRoot(tape, root, plan.root.propagation, plan.wishes?.noPivot)
 }
 
 /** The player copies: it finds both folders at known numbers in the process that waits. */

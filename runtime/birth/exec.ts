@@ -5,6 +5,7 @@ import type { OciProcess, OciSpec } from '../spec/types.ts'
 import { clone, flags, open } from '../tape/calls.ts'
 import { type Result, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal } from './devices.ts'
+import { enterHostRoot, hasMountNamespace, openHostRoot } from './host-root.ts'
 import { recordLimits } from './limits.ts'
 import {
   type Birth,
@@ -25,6 +26,8 @@ import type { OwnStdio } from './users.ts'
 export interface ExecPlan {
   /** The container's own config.json: seccomp comes from there. */
   spec: OciSpec
+  /** Of the container's first process, in our pid namespace: how a root is found that no namespace leads to. */
+  pid?: number
   process: OciProcess
   cgroup: Omit<CgroupEntry, 'views'>
   /** Which of 0, 1 and 2 become the user's own. */
@@ -90,7 +93,9 @@ export function recordExec(plan: ExecPlan): Birth {
   recordLabels(tape, process)
   if (maps) ownStdioOutside(tape, { user: process.user ?? { uid: 0, gid: 0 }, maps, which: plan.stdio })
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  tape.call('setns', [targetDescriptor, flags((maps ? allNamespaces : most) | timeOf(spec), cloneFlags)])
+  const own = hasMountNamespace(spec) ? 0 : CLONE_NEWNS
+  const hostRoot = own === 0 ? undefined : openHostRoot(tape, { pid: plan.pid ?? 0, target: targetDescriptor })
+  tape.call('setns', [targetDescriptor, flags(((maps ? allNamespaces : most) & ~own) | timeOf(spec), cloneFlags)])
   const cloned = clone(tape, 0, into)
   recordAffinity(tape, 'final', process.execCPUAffinity?.final)
   if (maps) becomeRootInside(tape, maps, host)
@@ -98,6 +103,7 @@ export function recordExec(plan: ExecPlan): Birth {
     tape.because('a process outside of a cgroup namespace’s root cannot be moved from within it: so that comes last')
     tape.call('setns', [targetDescriptor, flags(CLONE_NEWCGROUP, cloneFlags)])
   }
+  if (hostRoot !== undefined) enterHostRoot(tape, hostRoot)
   tape.because('a session and a keyring of its own')
   tape.call('setsid', [])
   ownKeyring(tape)

@@ -1,7 +1,7 @@
 /*
- * IMPLEMENTED: all eight namespaces, new or joined; mounts with every option of runc and crun, id-mapped ones too; overlay root;
+ * IMPLEMENTED: all eight namespaces, new, joined or the host's; mounts with every option of runc and crun, id-mapped ones too; overlay root;
  * devices, terminal, masked and read-only paths, hooks, capabilities, seccomp, limits, scheduling, sysctls, users, security labels.
- * NOT IMPLEMENTED: memoryPolicy, netDevices, intelRdt; a container without a mount namespace. Refused by spec/validate.ts.
+ * NOT IMPLEMENTED: memoryPolicy, netDevices, intelRdt. Refused by spec/validate.ts.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'

@@ -21,6 +21,12 @@ describe('findLayout', () => {
       unified: '/sys/fs/cgroup/unified',
     })
   })
+  it('not where a container sees its own group', () => {
+    const seen = '/var/lib/c/rootfs/sys/fs/cgroup'
+    const layout = findLayout(`${v1}${v1.replaceAll('/sys/fs/cgroup', seen)}`)
+    expect(layout.version === 1 && layout.mounts.get('memory')).toBe('/sys/fs/cgroup/memory')
+    expect(findLayout(`${v2}cgroup2 ${seen} cgroup2 ro 0 0\n`)).toEqual({ version: 2, mount: '/sys/fs/cgroup' })
+  })
   it('v2', () => expect(findLayout(v2)).toEqual({ version: 2, mount: '/sys/fs/cgroup' }))
   it('none: refused', () => expect(() => findLayout('')).toThrow(/no cgroup hierarchy/))
 })

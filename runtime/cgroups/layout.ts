@@ -21,7 +21,8 @@ export function findLayout(mounts = readFileSync('/proc/self/mounts', 'utf8')): 
     if (type === 'cgroup2') unified ??= folder
     if (type !== 'cgroup') continue
     const known = options.split(',').filter((option) => controllers.includes(option))
-    for (const controller of known) v1.set(controller, folder)
+    // What is mounted later may be a container's view of its own group.
+    for (const controller of known) if (!v1.has(controller)) v1.set(controller, folder)
     if (known.length === 0) others.push(folder)
   }
   if (v1.has('memory')) {

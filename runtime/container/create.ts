@@ -16,6 +16,7 @@ import { makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
 import { withHome } from './home.ts'
+import { noteHostRoot } from './host-root.ts'
 import { isForeign } from './is-foreign.ts'
 import type { Workplace } from './player.ts'
 import { type SavedConfig, saveConfig } from './saved-config.ts'
@@ -80,7 +81,10 @@ export async function create(place: Workplace, options: CreateOptions): Promise<
       resources: spec.linux?.resources,
       hasOverlay: rootfs !== undefined,
       // Before there is a cgroup: whoever removes what a create has left that was killed finds its path there.
-      save: () => saveConfig(place.root, id, config),
+      save: () => {
+        saveConfig(place.root, id, config)
+        noteHostRoot(place.root, id, { spec, path: rootPath(place.root, id, config) })
+      },
       recordTape: () => birthOf(place, id, config),
       atGate,
       descriptors: preservedOf(wishes),

@@ -6,6 +6,7 @@ import { folderOf, hasExit, readRecord } from '../launcher/records.ts'
 import { startTimeOf } from '../linux/process.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
 import { containerError } from './errors.ts'
+import { unmountHostRoot } from './host-root.ts'
 import { isForeign } from './is-foreign.ts'
 import { signalProcess } from './kill.ts'
 import type { Workplace } from './player.ts'
@@ -64,6 +65,7 @@ export async function removeTraces(place: Workplace, id: string, cgroupPath: str
       await killAll(cgroupPath)
       await cgroups().remove(cgroupPath)
     },
+    () => unmountHostRoot(place.root, id),
     () => removeFolder(folderOf(place.root, id)),
   ])
 }

@@ -47,7 +47,14 @@ export async function execHere(root: string, id: string, options: LocalExecOptio
   const process = withHome(validateProcess(options.process), `/proc/${target}/root`)
   const config = savedConfig(root, id)
   const cgroup = groupsFor(cgroupPath, subgroups)
-  const birth = recordExec({ spec: config.spec, process, cgroup, stdio: callersStdio(), wishes: { preserveFds } })
+  const birth = recordExec({
+    spec: config.spec,
+    pid: target,
+    process,
+    cgroup,
+    stdio: callersStdio(),
+    wishes: { preserveFds },
+  })
   const played = options.trace?.interleave(birth) ?? plain(birth)
   const { tape, warnings } = birth
   const report = makePipe()

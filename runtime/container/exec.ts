@@ -26,14 +26,14 @@ export interface ExecOptions {
 
 /** Runs one more process in a running container. Throws NOT_FOUND, WRONG_STATE, EXEC_FAILED, TAPE_STEP_FAILED. */
 export async function exec(place: LauncherPlace, id: string, options: ExecOptions): Promise<Session> {
-  const { cgroupPath } = requireState(place.root, id, { verb: 'exec', states: ['running'] })
+  const { cgroupPath, pid = 0 } = requireState(place.root, id, { verb: 'exec', states: ['running'] })
   const config = savedConfig(place.root, id)
   const process = validateProcess(execProcess(config.spec, options))
   const own = readRecord(place.root, id)
   if (isForeign(own))
     return (await import('./foreign.ts')).execForeign(place, own, { process, stdin: options.stdin ?? false })
   const cgroup = cgroups().membership(cgroupPath)
-  const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, process, cgroup, stdio: 'pipes' })
+  const { tape, clone, ready, warnings } = recordExec({ spec: config.spec, pid, process, cgroup, stdio: 'pipes' })
   for (const warning of warnings) place.log.warn(warning, { id })
   const marks = { clone, ready }
   const { stdin = false } = options

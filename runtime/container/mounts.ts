@@ -1,6 +1,7 @@
 import { closeSync, existsSync, readFileSync } from 'node:fs'
 import { hasCode } from '../base/errors.ts'
 import { targetDescriptor } from '../birth/exec.ts'
+import { hasMountNamespace } from '../birth/host-root.ts'
 import { type LiveMountPlan, recordLiveMount, recordLiveUnmount } from '../birth/live-mount.ts'
 import type { Birth } from '../birth/order.ts'
 import { cgroups } from '../cgroups/driver.ts'
@@ -8,7 +9,7 @@ import { playBirth } from '../launcher/birth-play.ts'
 import { waitForChild } from '../launcher/children.ts'
 import { folderOf, readRecord, writeWhole } from '../launcher/records.ts'
 import { makePipe, pidfdOpen, startTimeOf } from '../linux/process.ts'
-import { specInvalid } from '../spec/errors.ts'
+import { specInvalid, specUnsupported } from '../spec/errors.ts'
 import type { OciMount } from '../spec/types.ts'
 import { type Report, stepError } from '../tape/play.ts'
 import { marksOf } from './create.ts'
@@ -69,6 +70,9 @@ function plainDestination(destination: unknown): string {
 async function play(root: string, id: string, record: (plan: LiveMountPlan) => Birth): Promise<void> {
   const { cgroupPath, pid, startTime } = readRecord(root, id) ?? {}
   const { spec, bundle } = savedConfig(root, id)
+  if (!hasMountNamespace(spec)) {
+    throw specUnsupported('linux.namespaces', 'without a mount namespace a mount would be the host’s')
+  }
   const birth = record({ spec, bundle, cgroups: cgroups().membership(cgroupPath ?? '').views })
   const { tape } = birth
   const pidfd = pidfdOpen(pid ?? 0)

@@ -16,6 +16,8 @@ const STATX_ATTR_MOUNT_ROOT = 0x2000n
 /** struct statx: its size, and where `stx_attributes` lies. */
 const statxBytes = 256
 const attributesAt = 8
+const STATX_MNT_ID = 0x1000
+const mountIdAt = 144
 
 const flagBits = { ro: 1, nosuid: 2, nodev: 4, noexec: 8, bind: 4096, rec: 16_384, private: 1 << 18 } as const
 const MNT_DETACH = 2
@@ -42,6 +44,13 @@ export function mount({ source, target, type, flags, data }: MountRequest): void
 /** umount2(2), never through a symlink; `detach` also takes a mount away that is in use. Throws `KERNEL`. */
 export function unmount(target: string, options: { detach: boolean }): void {
   umount2(target, UMOUNT_NOFOLLOW | (options.detach ? MNT_DETACH : 0))
+}
+
+/** The mount in which a path lies (statx(2), STATX_MNT_ID): of a mount point, the topmost there. Throws `KERNEL`. */
+export function mountIdOf(path: string): bigint {
+  const facts = Buffer.alloc(statxBytes)
+  statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_MNT_ID, facts)
+  return facts.readBigUInt64LE(mountIdAt)
 }
 
 /**

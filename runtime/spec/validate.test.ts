@@ -16,6 +16,8 @@ function verdict(change: (spec: Required<OciSpec> & { process: NonNullable<OciSp
   }
 }
 
+const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
+const idMap = { uidMappings: map, gidMappings: map }
 const limit = (type: string, soft: number, hard: number) => ({ type, soft, hard })
 
 describe('validateSpec', () => {
@@ -54,7 +56,17 @@ describe('validateSpec', () => {
     ],
     [
       'SPEC_UNSUPPORTED linux.namespaces',
-      (spec) => Object.assign(spec.linux, { namespaces: [] }) && Object.assign(spec, { hostname: '' }),
+      (spec) =>
+        Object.assign(spec.linux, { namespaces: [{ type: 'user' }], ...idMap }) &&
+        Object.assign(spec, { hostname: '' }),
+    ],
+    [
+      'SPEC_UNSUPPORTED linux.rootfsPropagation',
+      (spec) => Object.assign(spec, { hostname: '', linux: { namespaces: [], rootfsPropagation: 'private' } }),
+    ],
+    [
+      'SPEC_UNSUPPORTED hooks.startContainer',
+      (spec) => Object.assign(spec, { hostname: '', linux: {}, hooks: { startContainer: [{ path: '/bin/true' }] } }),
     ],
     ['SPEC_INVALID linux.uidMappings', (spec) => spec.linux.namespaces?.push({ type: 'user' })],
     [

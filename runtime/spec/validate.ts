@@ -77,12 +77,20 @@ function namespaces({ linux }: OciSpec): void {
       throw specInvalid(`${field}.path`, `${path} is not an absolute path`)
     }
   }
-  if (!all.some(({ type }) => type === 'mount')) {
-    throw specUnsupported('linux.namespaces', 'without a mount namespace, it would mount in that of the host')
-  }
   if (linux?.timeOffsets && all.find(({ type }) => type === 'time')?.path !== undefined) {
     throw specInvalid('linux.timeOffsets', 'the offsets of a time namespace that is joined cannot be changed')
   }
+}
+
+/** What nobody can do in the host's mount namespace, or nobody should. */
+function withoutMountNamespace({ linux, hooks }: OciSpec): void {
+  const all = linux?.namespaces ?? []
+  if (all.some(({ type }) => type === 'mount')) return
+  const refused = (field: string, why: string) => specUnsupported(field, `without a mount namespace ${why}`)
+  if (all.some(({ type }) => type === 'user'))
+    throw refused('linux.namespaces', 'the root of a user namespace may not mount')
+  if (linux?.rootfsPropagation) throw refused('linux.rootfsPropagation', 'it would be that of the host’s mounts')
+  if (hooks?.startContainer?.length) throw refused('hooks.startContainer', 'a hook would run in the host’s root')
 }
 
 function namesNeedUts({ hostname, domainname, linux }: OciSpec): void {
@@ -161,6 +169,7 @@ const checks: readonly Check[] = [
   process,
   processLimits,
   namespaces,
+  withoutMountNamespace,
   namesNeedUts,
   mounts,
   paths,

@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -267,6 +277,31 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
       await cgroups().freeze(elsewhere, false)
       await cgroups().remove(elsewhere)
     }
+  })
+
+  it('a container without a mount namespace: its root is in the host’s, all that enters it is in there, and it goes with it', () => {
+    const withoutOwn = (spec: Required<OciSpec>) => {
+      Object.assign(spec.linux, { namespaces: spec.linux.namespaces?.filter(({ type }) => type !== 'mount') })
+    }
+    const mounted = () =>
+      readFileSync('/proc/self/mountinfo', 'utf8')
+        .split('\n')
+        .filter((row) => row.includes(on.rootfs))
+    configure(['sleep', '900'], withoutOwn)
+    expect(detached('inside').status).toBe(0)
+    expect(mounted().length).toBeGreaterThan(5)
+    const seen = oci('exec', 'inside', 'sh', '-c', 'readlink /proc/self/ns/mnt; ls /; ls /sys/fs/cgroup')
+    expect([seen.status, seen.stderr]).toEqual([0, ''])
+    expect(seen.stdout).toContain(readlinkSync('/proc/self/ns/mnt'))
+    expect(seen.stdout).toMatch(/\bdata\b/)
+    expect(seen.stdout).not.toMatch(/\bhome\b/)
+    const added = oci('mounts', 'add', 'inside', '-m', 'type=tmpfs,source=tmpfs,destination=/tmp')
+    expect([added.status, added.stderr]).toEqual([1, expect.stringContaining('without a mount namespace')])
+    expect(oci('delete', '--force', 'inside')).toMatchObject({ status: 0, stderr: '' })
+    expect(mounted()).toEqual([])
+    configure(['/no/such'], withoutOwn)
+    expect(oci('run', '-b', bundle, 'unborn').status).not.toBe(0)
+    expect(mounted()).toEqual([])
   })
 
   it('list of a root that is named and not there fails', () => {

@@ -43,6 +43,13 @@ const namespaceMusts: Must[] = [
       expect: [(answer) => expect(seenAs(answer, type)).toBe(host(type))],
     }),
   ),
+  {
+    section: 'config-linux.md#namespaces',
+    words: 'If a namespace type is not specified, the container MUST inherit the runtime namespace of that type: mount',
+    change: (spec) => without(spec, 'mount'),
+    expect: [(answer) => expect(seenAs(answer, 'mount')).toBe(host('mount'))],
+    runcDiffers: 'here it runs in a mount namespace of its own',
+  },
   ...(['network', 'ipc', 'uts'] as const).map(
     (type): Must => ({
       section: 'config-linux.md#namespaces',
