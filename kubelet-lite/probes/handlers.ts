@@ -6,6 +6,7 @@ import type { RuntimeService } from '../cri/types.ts'
 import { checkHealth } from './grpc-health.ts'
 import { httpGet } from './http-get.ts'
 import type { Outcome } from './outcome.ts'
+import { Patience } from './patience.ts'
 
 type LifecycleHandler = NonNullable<NonNullable<Container['lifecycle']>['preStop']>
 export type Handler = Pick<Probe, 'exec' | 'httpGet' | 'tcpSocket' | 'grpc'> & Pick<LifecycleHandler, 'sleep'>
@@ -48,15 +49,16 @@ async function tryExec(command: readonly string[], target: HandlerTarget): Promi
   }
   session.stdout.on('data', collect)
   session.stderr?.on('data', collect)
-  let timer: NodeJS.Timeout | undefined
+  const reason = `command "${command.join(' ')}" timed out`
+  const patience = new Patience(target.timeoutMs, reason)
   const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), target.timeoutMs)
+    patience.signal.addEventListener('abort', () => resolve('late'))
   })
   const exit = await Promise.race([session.exit, late])
-  clearTimeout(timer)
+  patience.end()
   if (exit === 'late') {
     session.close()
-    return { ok: false, output: `command "${command.join(' ')}" timed out` }
+    return { ok: false, output: reason }
   }
   return { ok: exit.exitCode === 0, output: Buffer.concat(chunks).subarray(0, maxOutputBytes).toString() }
 }

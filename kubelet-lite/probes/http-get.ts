@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { Outcome } from './outcome.ts'
+import { Patience } from './patience.ts'
 
 export interface HttpGet {
   secure: boolean
@@ -23,10 +24,19 @@ const maxBodyBytes = 10 * 1024
  * a warning: whoever can answer a probe must not make the node ask others (upstream: pkg/probe/http). Never throws.
  */
 export async function httpGet(get: HttpGet): Promise<Outcome> {
-  const signal = AbortSignal.timeout(get.timeoutMs)
+  const why = 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+  const patience = new Patience(get.timeoutMs, `Get "${originOf(get)}${get.path}": ${why}`)
+  try {
+    return await follow(get, patience.signal)
+  } finally {
+    patience.end()
+  }
+}
+
+async function follow(get: HttpGet, signal: AbortSignal): Promise<Outcome> {
   let at: HttpGet = get
   for (let requests = 1; ; requests++) {
-    const answer = await ask(at, signal).catch((error: unknown) => messageOf(error))
+    const answer = await ask(at, signal).catch((error: unknown) => messageOf(signal.aborted ? signal.reason : error))
     if (typeof answer === 'string') return { ok: false, output: answer }
     const { code, location, body } = answer
     const next = location === undefined ? undefined : redirected(at, location)
@@ -87,11 +97,14 @@ async function beginningOf(response: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).subarray(0, maxBodyBytes).toString()
 }
 
+function originOf({ secure, host, port }: HttpGet): string {
+  return `${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
 /** Undefined for a place that is no URL of HTTP. */
 function redirected(from: HttpGet, location: string): HttpGet | undefined {
-  const bracketed = from.host.includes(':') ? `[${from.host}]` : from.host
-  const base = `${from.secure ? 'https' : 'http'}://${bracketed}:${from.port}`
-  const url = URL.canParse(location, base + from.path) ? new URL(location, base + from.path) : undefined
+  const base = originOf(from) + from.path
+  const url = URL.canParse(location, base) ? new URL(location, base) : undefined
   if (!url || !['http:', 'https:'].includes(url.protocol)) return undefined
   const secure = url.protocol === 'https:'
   const host = url.hostname.replace(/^\[|\]$/g, '')

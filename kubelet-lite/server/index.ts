@@ -22,6 +22,9 @@ import { resourceMetrics, summaryOf } from './summary.ts'
 import type { KubeletServerOptions, Target } from './target.ts'
 import { UsageMeter } from './usage-meter.ts'
 
+/** A command is in the head of its request: whatever the API server takes from a client must get through here. */
+const largestHeadBytes = 512 * 1024
+
 export class KubeletServer {
   readonly #options: KubeletServerOptions
   readonly #server: Server
@@ -33,7 +36,8 @@ export class KubeletServer {
     this.#meter = new UsageMeter(options)
     const { tls } = options
     // Only certificates of the cluster's own CA get as far as HTTP.
-    this.#server = createServer({ ...tls, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' })
+    const certified = { requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const
+    this.#server = createServer({ ...tls, ...certified, maxHeaderSize: largestHeadBytes })
     this.#server.on('request', (request, response) => void this.#serve(request, response))
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head))
     this.#server.on('connection', (socket: Duplex) => {

@@ -18,6 +18,7 @@ export function summaryOf(nodeName: string, measurement: Measurement): Summary {
         availableBytes: node.memoryAvailableBytes,
         usageBytes: node.memoryUsedBytes,
         workingSetBytes: node.memoryUsedBytes,
+        rssBytes: node.memoryRssBytes,
       },
     },
     pods: pods.map(({ pod, whole, containers }) => ({

@@ -2,6 +2,7 @@
 import { cpus, freemem, totalmem } from 'node:os'
 import type { Pod } from '../../orchestrator/api/types.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
+import { anonymousMemoryBytes } from '../../runtime/linux/process-table.ts'
 import type { PodUsage, RuntimeService, Usage } from '../cri/types.ts'
 
 /** One look. `at` is in milliseconds since the epoch. */
@@ -22,7 +23,13 @@ export interface Measurement {
   /** Milliseconds since the epoch. */
   at: number
   windowMs: number
-  node: { nanoCores: number; cpuNanoseconds: number; memoryUsedBytes: number; memoryAvailableBytes: number }
+  node: {
+    nanoCores: number
+    cpuNanoseconds: number
+    memoryUsedBytes: number
+    memoryAvailableBytes: number
+    memoryRssBytes: number
+  }
   pods: { pod: Pod; whole: Measured; containers: (Measured & { name: string })[] }[]
 }
 
@@ -91,6 +98,7 @@ function compare(before: Look, now: Look): Measurement {
       cpuNanoseconds: now.nodeCpuNanoseconds,
       memoryUsedBytes: totalmem() - freemem(),
       memoryAvailableBytes: freemem(),
+      memoryRssBytes: anonymousMemoryBytes(),
     },
     pods: now.pods.map(({ pod, stats }) => {
       const was = earlier.get(pod.metadata?.uid)

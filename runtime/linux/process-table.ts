@@ -67,6 +67,11 @@ export function totalMemoryBytes(): number {
   return Number(/^MemTotal:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024
 }
 
+/** What all processes hold in memory that is no file's (proc_meminfo(5)). */
+export function anonymousMemoryBytes(): number {
+  return Number(/^AnonPages:\s+(\d+)/m.exec(readFileSync('/proc/meminfo', 'latin1'))?.[1]) * 1024
+}
+
 /** Where in the kernel it waits; `-` while it runs, and where we may not know. */
 export function waitChannel(pid: number): string {
   try {

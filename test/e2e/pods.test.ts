@@ -247,7 +247,7 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     })
     await remove('wrong')
   })
-  it('streams: all of a large output, whoever reads slowly; files both ways; a port of the loopback, more than once', async () => {
+  it('streams: all of a large output, whoever reads slowly; a long command; files both ways; a port of the loopback, more than once', async () => {
     await run('server', shell('mkdir /www; echo loopback > /www/index.html; exec httpd -f -p 127.0.0.1:8081 -h /www'))
     const slow = cluster.spawnInside('sh', [
       '-c',
@@ -257,6 +257,8 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     slow.stdout?.on('data', (chunk) => (text += String(chunk)))
     await new Promise((done) => slow.once('close', done))
     expect(text.trim()).toBe('30000000')
+    const long = 'a'.repeat(100_000)
+    expect(await cluster.ok(['exec', 'server', '--', 'echo', long])).toBe(`${long}\n`)
     const file = join(cluster.dataDir, 'file')
     const bytes = Buffer.from(Array.from({ length: 1_000_003 }, (_, at) => (at * 7919) % 251))
     writeFileSync(file, bytes)

@@ -33,7 +33,7 @@ export const running: readonly Command[] = [
   command('get --raw /api/v1/namespaces/@/pods/server/proxy/', /^page$/m),
   command('get --raw /api/v1/namespaces/@/pods/http:server:8080/proxy/other.html', /^page$/m),
   command('get --raw /api/v1/nodes/%/proxy/pods', /"name":"server"/),
-  command('get --raw /api/v1/nodes/%/proxy/stats/summary', /usageNanoCores/),
+  command('get --raw /api/v1/nodes/%/proxy/stats/summary', /"node":.*usageNanoCores.*rssBytes":\d{7,}.*"pods":/),
   command('get --raw /api/v1/nodes/%/proxy/metrics/resource', /^pod_cpu_usage_seconds_total/m),
   command('top nodes', /^%\s+\d+m/m),
   command('top pods', /^server\s+\d+m\s+\d+Mi/m),
