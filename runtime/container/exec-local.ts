@@ -125,7 +125,8 @@ function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership
   }
   const membership = cgroups().membership(path, below)
   const { into, join, afterClone = [] } = membership
-  const missing = [into, ...join, ...afterClone].find((file) => file !== undefined && !existsSync(file))
+  const procs = into === undefined ? [] : [`${into}/cgroup.procs`]
+  const missing = [...procs, ...join, ...afterClone].find((file) => !existsSync(file))
   if (missing === undefined || subgroups.length === 0) return membership
   const failed = `exec: cgroup ${subgroups.join(' ')}: adding pid to ${missing}: no such file or directory`
   throw containerError('INVALID_ID', failed, { missing })
