@@ -122,9 +122,9 @@ async function compare(here: Place, one: Case, bytes: number): Promise<BenchRow[
     // Each is first and last in turn, and nothing is removed in between: a disk goes on with that for seconds.
     const order = round % 2 === 0 ? contenders : contenders.toReversed()
     for (const [at, contender] of order.entries()) {
-      await backMemory()
       // One that flushes what it writes would flush what the one before has left, too.
       await execute('sync')
+      await backMemory()
       await contender(join(work, `${round}-${at}`))
     }
   }
