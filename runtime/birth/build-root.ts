@@ -31,7 +31,7 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   const { spec, cgroup, host, bundle } = plan
   const { fromHost } = from
   const inHost = !hasMountNamespace(spec)
-  const root = inHost ? recordHostRoot(tape, plan.root.path) : recordRoot(tape, plan.root, from)
+  const root = inHost ? recordHostRoot(tape, plan.root) : recordRoot(tape, plan.root, from)
   tape.call('umask', [0])
   const lookUp = (path: string) => lookUpInRoot(plan.root, path)
   const modeOf = (path: string) => {

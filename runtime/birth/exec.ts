@@ -93,9 +93,9 @@ export function recordExec(plan: ExecPlan): Birth {
   recordLabels(tape, process)
   if (maps) ownStdioOutside(tape, { user: process.user ?? { uid: 0, gid: 0 }, maps, which: plan.stdio })
   tape.because('into the namespaces of the container by one call, then one process more for its pid namespace')
-  const own = hasMountNamespace(spec) ? 0 : CLONE_NEWNS
-  const hostRoot = own === 0 ? undefined : openHostRoot(tape, { pid: plan.pid ?? 0, target: targetDescriptor })
-  tape.call('setns', [targetDescriptor, flags(((maps ? allNamespaces : most) & ~own) | timeOf(spec), cloneFlags)])
+  const leftOut = hasMountNamespace(spec) ? 0 : CLONE_NEWNS
+  const hostRoot = leftOut === 0 ? undefined : openHostRoot(tape, { pid: plan.pid ?? 0, target: targetDescriptor })
+  tape.call('setns', [targetDescriptor, flags(((maps ? allNamespaces : most) & ~leftOut) | timeOf(spec), cloneFlags)])
   const cloned = clone(tape, 0, into)
   recordAffinity(tape, 'final', process.execCPUAffinity?.final)
   if (maps) becomeRootInside(tape, maps, host)

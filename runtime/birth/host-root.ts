@@ -4,16 +4,19 @@
  * chroot(2) alone keeps its processes in there.
  */
 import { AT_RECURSIVE, mountFlags, openFlags } from '../linux/constants.ts'
+import { specUnsupported } from '../spec/errors.ts'
 import type { OciSpec } from '../spec/types.ts'
 import { here, mountSetattr, moveMount, open, openTree } from '../tape/calls.ts'
 import type { Arg, Result, SyscallTape } from '../tape/syscall-tape.ts'
+import type { RootPlan } from './rootfs.ts'
 
 export function hasMountNamespace({ linux }: OciSpec): boolean {
   return linux?.namespaces?.some(({ type }) => type === 'mount') ?? false
 }
 
-/** Mounts the root on itself; returns a descriptor of that mount, on which everything else works. */
-export function recordHostRoot(tape: SyscallTape, path: string): Result {
+/** Mounts the root on itself; returns a descriptor of that mount, on which everything else works. Throws SPEC_UNSUPPORTED for layers. */
+export function recordHostRoot(tape: SyscallTape, { path, overlay }: RootPlan): Result {
+  if (overlay) throw specUnsupported('linux.namespaces', 'without a mount namespace a root of layers is not mounted')
   tape.because(
     'without a mount namespace the root is mounted in that of the host; what is mounted in it goes nowhere else',
   )

@@ -279,7 +279,7 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     }
   })
 
-  it('a container without a mount namespace: its root is in the host’s, all that enters it is in there, and it goes with it', () => {
+  it('a container without a mount namespace: its root is in the host’s, all that enters it is in there, and it goes with it', async () => {
     const withoutOwn = (spec: Required<OciSpec>) => {
       Object.assign(spec.linux, { namespaces: spec.linux.namespaces?.filter(({ type }) => type !== 'mount') })
     }
@@ -299,6 +299,9 @@ describe.skipIf(!canRun)('coracle-oci: habits of runc (needs root)', () => {
     expect([added.status, added.stderr]).toEqual([1, expect.stringContaining('without a mount namespace')])
     expect(oci('delete', '--force', 'inside')).toMatchObject({ status: 0, stderr: '' })
     expect(mounted()).toEqual([])
+    const overlay = { lower: [on.rootfs], upper: join(on.folder, 'none'), work: join(on.folder, 'none') }
+    const layered = on.runtime.create({ id: 'layered', spec: on.spec(['true'], withoutOwn), rootfs: { overlay } })
+    await expect(layered).rejects.toThrow('a root of layers is not mounted')
     configure(['/no/such'], withoutOwn)
     expect(oci('run', '-b', bundle, 'unborn').status).not.toBe(0)
     expect(mounted()).toEqual([])
