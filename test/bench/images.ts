@@ -11,8 +11,7 @@ import { type Bench, type BenchRow, rowOf, sampleOf } from './rows.ts'
 const execute = promisify(execFile)
 const rounds = 5
 const corpusBytes = 300e6
-/** More than any of them takes, with the files that it makes. */
-const backedBytes = 1.5e9
+const diskBytes = 6 * 2 ** 30
 
 interface Case {
   name: string
@@ -72,7 +71,7 @@ interface Measured {
 
 /**
  * Pull and unpack from a registry on loopback, beside other programs that do the same, and beside the bare unpacking of the
- * same tree; in each folder that $CORACLE_BENCH_DIR names, with colons between them, such as one in memory and one on a disk.
+ * same tree; on a disk of its own in each folder that $CORACLE_BENCH_DIR names, with colons between them.
  */
 export const bench: Bench = {
   name: 'images',
@@ -80,7 +79,8 @@ export const bench: Bench = {
     const files = systemFiles(corpusBytes)
     const rows: BenchRow[] = []
     for (const place of (process.env.CORACLE_BENCH_DIR ?? tmpdir()).split(':')) {
-      const folder = mkdtempSync(join(place, 'coracle-bench-images-'))
+      await using disk = await aDisk(place)
+      const { folder } = disk
       const registry = await aRegistry({ data: join(folder, 'registry') })
       const here: Place = { place, folder, registry }
       try {
@@ -93,7 +93,6 @@ export const bench: Bench = {
         }
       } finally {
         await registry.close()
-        rmSync(folder, { recursive: true, force: true })
       }
     }
     return rows
@@ -119,13 +118,11 @@ async function compare(here: Place, one: Case, bytes: number): Promise<BenchRow[
   const peers = others(peersOf(here, one))
   const bare = others(bareOf(here, one))
   for (let round = 0; round < rounds; round++) {
-    // Each is first and last in turn, and finds the memory that the one before has given back: in what nobody has touched
-    // yet, everything would take up to five times as long, for whoever comes later.
+    // Each is first and last in turn.
     const order = round % 2 === 0 ? contenders : contenders.toReversed()
     for (const [at, contender] of order.entries()) {
       // One that flushes what it writes would flush what others have written and removed, too.
       await execute('sync')
-      await backMemory()
       await contender(join(work, `${round}-${at}`))
       rmSync(work, { recursive: true })
     }
@@ -150,11 +147,28 @@ async function compare(here: Place, one: Case, bytes: number): Promise<BenchRow[
 }
 
 /**
- * A virtual machine may have given its free memory back to its host; who touches it first then waits for the host, up to
- * five times as long. So that all begin alike, somebody else touches it just before.
+ * A file system as people have it: ext4 with a journal, whatever the machine's own is. One without a journal looks at every
+ * inode that was deleted in the last minutes before it makes a new one (fs/ext4/ialloc.c, recently_deleted): there each
+ * contender would pay for the files that those before it have removed, up to five times its own time.
  */
-async function backMemory(): Promise<void> {
-  await execute(process.execPath, ['-e', `Buffer.alloc(${backedBytes}, 1)`])
+async function aDisk(place: string): Promise<AsyncDisposable & { folder: string }> {
+  const own = mkdtempSync(join(place, 'coracle-bench-images-'))
+  const [file, folder] = [join(own, 'disk'), join(own, 'mounted')]
+  mkdirSync(folder)
+  await execute('fallocate', ['-l', `${diskBytes}`, file])
+  await execute('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0,lazy_journal_init=0', file])
+  const { stdout } = await execute('losetup', ['--find', '--show', '--direct-io=on', file])
+  const device = stdout.trim()
+  const isMounted = execute('mount', [device, folder])
+  // Detached once nobody uses it any more.
+  await isMounted.finally(() => execute('losetup', ['--detach', device]))
+  return {
+    folder,
+    async [Symbol.asyncDispose]() {
+      await execute('umount', [folder])
+      rmSync(own, { recursive: true })
+    },
+  }
 }
 
 async function pullWithOurs(root: string, image: string): Promise<Measured> {
