@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -45,6 +45,18 @@ describe('index file: a name means one image', () => {
     const entries = (await index.read()).map(({ digest, reference }) => [digest, reference])
     expect(entries).toEqual([[before.digest, undefined], ...names.map((name) => [after.digest, name])])
     for (const name of names) expect((await catalog.find(name))?.digest).toBe(after.digest)
+  })
+  it('and an image that has its names already leaves the file as it is', async () => {
+    const catalog = new Catalog({ blobs, index, log: silentLog })
+    const [one, other] = [await anImage('one'), await anImage('other')]
+    await catalog.add({ descriptor: one, references: names })
+    await catalog.add({ descriptor: other, references: ['example.com/c:1'] })
+    const before = await stat(join(root, 'index.json'))
+    const again = await catalog.add({ descriptor: one, references: names })
+    expect((await stat(join(root, 'index.json'))).ino).toBe(before.ino)
+    expect(again.references).toEqual(names)
+    await catalog.add({ descriptor: other, references: names })
+    expect((await catalog.find(names[0] as string))?.digest).toBe(other.digest)
   })
   it('a name that a descriptor had elsewhere is none here; its other annotations stay', async () => {
     const { mediaType, digest, size } = await anImage('elsewhere')

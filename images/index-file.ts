@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { link, open, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { errnoOf } from '../runtime/base/errors.ts'
 import { lockFile } from '../runtime/linux/flock.ts'
 import { imageError } from './errors.ts'
@@ -31,7 +32,10 @@ export async function openIndexFile(root: string): Promise<IndexFile> {
     const lock = openSync(join(root, 'lock'), 'a', 0o600)
     try {
       await lockFile(lock, 'exclusive')
-      await writeDurably(file, documentOf(edit(await read())))
+      const before = await read()
+      const after = edit(before)
+      // Most pulls find everything there: what changes nothing need not wait for the disk.
+      if (!areSame(before, after)) await writeDurably(file, documentOf(after))
     } finally {
       closeSync(lock)
     }
@@ -48,17 +52,25 @@ function entriesOf(bytes: Uint8Array): Entry[] {
 }
 
 function documentOf(entries: readonly Entry[]): string {
-  const manifests = entries.map(({ reference, annotations, ...descriptor }) => {
-    // A descriptor still has the name that it was read with: what counts is `reference`.
-    const { [referenceName]: _, ...others } = annotations ?? {}
-    const all = reference === undefined ? others : { ...others, [referenceName]: reference }
-    return { ...descriptor, ...(Object.keys(all).length === 0 ? {} : { annotations: all }) }
-  })
-  return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests })
+  return JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries.map(descriptorOf) })
+}
+
+function descriptorOf({ reference, annotations, ...descriptor }: Entry): Descriptor {
+  // A descriptor still has the name that it was read with: what counts is `reference`.
+  const { [referenceName]: _, ...others } = annotations ?? {}
+  const all = reference === undefined ? others : { ...others, [referenceName]: reference }
+  return { ...descriptor, ...(Object.keys(all).length === 0 ? {} : { annotations: all }) }
+}
+
+/** The order of entries says nothing. */
+function areSame(before: readonly Entry[], after: readonly Entry[]): boolean {
+  const textsOf = (entries: readonly Entry[]) => entries.map((entry) => JSON.stringify(descriptorOf(entry))).sort()
+  return isDeepStrictEqual(textsOf(before), textsOf(after))
 }
 
 /** Whole or not at all, also when several processes begin at once. */
 async function createIfMissing(file: string, text: string): Promise<void> {
+  if (existsSync(file)) return
   const temporary = `${file}.${randomUUID()}`
   await writeFile(temporary, text)
   try {
