@@ -85,6 +85,10 @@ describe('architecture', () => {
     expect(wrong).toEqual([])
   })
 
+  it('node:http: only its types are imported, for the import of a value loads a fetch client that nobody uses', () => {
+    expect(product.filter((file) => /^import (?!type )[^\n]*from 'node:http'/m.test(textOf(file)))).toEqual([])
+  })
+
   it('argv and environment: only bin reads them', () => {
     const wrong = product.filter((file) => !file.startsWith('bin/') && /process\.(argv|env)\b/.test(textOf(file)))
     expect(wrong.filter((file) => !isStartedByName(file))).toEqual([])

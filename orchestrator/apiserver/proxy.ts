@@ -2,7 +2,7 @@
  * `proxy` of pods, services and nodes: the request goes on to them, all methods and upgrades, and the answer comes back.
  * Nothing is followed: a redirect is the client's to follow, through us. Not here: links in HTML are not rewritten.
  */
-import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type StatusError, unavailable } from '../api/status.ts'
@@ -10,6 +10,9 @@ import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
 import { joinUpgraded, type KubeletAccess, type UpgradingClient } from './kubelet-proxy.ts'
 import { answerHeaders, type ProxiedRequest, requestHeaders } from './proxy-headers.ts'
 import type { ProxyTarget } from './proxy-target.ts'
+
+/** By name, not by import: that reads all of node:http, and reading one of its names loads a fetch client: 50 ms and 14 MB. */
+const { request: httpRequest } = process.getBuiltinModule('node:http')
 
 const proxied = /^(\/api\/v1\/(?:namespaces\/[^/?]+\/(?:pods|services)|nodes)\/[^/?]+\/proxy)((?:[/?].*)?)$/
 
