@@ -1,5 +1,6 @@
 /** The node's own last word on a pod (upstream: lifecycle predicates): what it cannot do is refused, never ignored. */
 import type { Container, Node, Pod } from '../orchestrator/api/types.ts'
+import { ownContainers } from './pod-containers.ts'
 import type { Check, Refusal } from './refusal.ts'
 import { hasFreePorts, hasRoom } from './room.ts'
 import { allowsSysctls } from './sysctls.ts'
@@ -24,10 +25,9 @@ export function admit(pod: Pod, { node, others, selinux }: AdmitHost): Refusal |
 }
 
 /** Nothing here labels processes and files. Without SELinux a label says nothing, and is passed over as upstream does. */
-function refuseLabels({ spec }: Pod): Refusal | undefined {
-  if (spec?.securityContext?.seLinuxOptions) return unsupported('spec.securityContext.seLinuxOptions')
-  const all = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])]
-  const labelled = all.find((each) => each.securityContext?.seLinuxOptions)
+function refuseLabels(pod: Pod): Refusal | undefined {
+  if (pod.spec?.securityContext?.seLinuxOptions) return unsupported('spec.securityContext.seLinuxOptions')
+  const labelled = ownContainers(pod).find((each) => each.securityContext?.seLinuxOptions)
   return labelled && unsupported(`spec.containers[${labelled.name}].securityContext.seLinuxOptions`)
 }
 
@@ -68,8 +68,7 @@ const knowsFields: Check = (pod) => {
 }
 
 const knowsContainerFields: Check = (pod) => {
-  const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]
-  for (const container of all) {
+  for (const container of ownContainers(pod)) {
     const field = containerFields.find((each) => each.used(container))
     if (field) return unsupported(`spec.containers[${container.name}].${field.name}`)
   }

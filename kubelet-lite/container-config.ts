@@ -1,5 +1,5 @@
 /** A pod's container as the runtime is asked for it: names resolved, volumes placed, security settings merged. */
-import type { Container, Pod } from '../orchestrator/api/types.ts'
+import type { Container, EphemeralContainer, Pod } from '../orchestrator/api/types.ts'
 import type { ContainerConfig, Mount, SecurityContext } from './cri/types.ts'
 import type { NodeFacts } from './downward.ts'
 import { type ConfigReader, environment, expand } from './environment.ts'
@@ -14,7 +14,7 @@ import { bindSubPath } from './volumes/sub-path.ts'
 export interface ContainerConfigInput extends ServiceReader {
   root: string
   pod: Pod
-  container: Container
+  container: Container | EphemeralContainer
   attempt: number
   podIPs: readonly string[]
   /** Where each volume of the pod lies on this node. */
@@ -50,6 +50,9 @@ export async function containerConfig(input: ContainerConfigInput): Promise<Cont
     resources: containerResources(container, pod, node.memoryBytes),
     security: securityContext(pod, container),
     sharedPidNamespace: pod.spec?.shareProcessNamespace ?? false,
+    ...('targetContainerName' in container && container.targetContainerName
+      ? { targetContainer: container.targetContainerName }
+      : {}),
   }
 }
 

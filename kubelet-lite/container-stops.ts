@@ -5,6 +5,7 @@ import { messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
 import type { Container, RuntimeService } from './cri/types.ts'
 import { runPreStop } from './lifecycle.ts'
+import { fieldPathOf, ownContainers } from './pod-containers.ts'
 
 export interface ContainerStopsOptions {
   runtime: RuntimeService
@@ -34,7 +35,7 @@ export class ContainerStops {
     if (before && before.deadline <= deadline) return
     const { events, clock, log, runtime } = this.#options
     if (!before) {
-      const fieldPath = `spec.containers{${container.name}}`
+      const fieldPath = fieldPathOf(pod, container.name)
       events.record(pod, { type: 'Normal', reason: 'Killing', message: why, fieldPath })
     }
     const graceSeconds = Math.max(0, (deadline - clock.now()) / 1000)
@@ -51,9 +52,7 @@ export class ContainerStops {
   async #firstStop(pod: Pod, container: Container, deadline: number): Promise<void> {
     const { events, clock, runtime } = this.#options
     const left = () => Math.max(0, (deadline - clock.now()) / 1000)
-    const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-      (each) => each.name === container.name,
-    )
+    const spec = ownContainers(pod).find((each) => each.name === container.name)
     const podIP = pod.status?.podIP ?? ''
     const hooked = spec && (await runPreStop({ runtime, events, pod, spec, container, podIP }, left()))
     // A hook that used up all the time leaves the process a moment to hear of its end (upstream: minimumGracePeriodInSeconds).

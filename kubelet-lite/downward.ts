@@ -2,6 +2,7 @@
 import { milliUnits, parseQuantity } from '../orchestrator/api/quantity.ts'
 import type { Container, Pod } from '../orchestrator/api/types.ts'
 import { stepFailed } from './errors.ts'
+import { ownContainers } from './pod-containers.ts'
 
 export interface NodeFacts {
   name: string
@@ -57,7 +58,7 @@ export function resourceFieldValue(
   ref: { containerName?: string; resource: string; divisor?: string },
   node: NodeFacts,
 ): string {
-  const all = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
+  const all = ownContainers(pod)
   const of = ref.containerName ? (all.find((each) => each.name === ref.containerName) ?? container) : container
   const [side = '', name = ''] = ref.resource.split('.')
   const amounts = of.resources?.[side as 'limits' | 'requests'] as Record<string, string> | undefined

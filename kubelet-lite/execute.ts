@@ -15,6 +15,7 @@ import { ensureImage } from './image-pull.ts'
 import { runPostStart } from './lifecycle.ts'
 import type { Action } from './plan.ts'
 import { podCgroup } from './pod-cgroup.ts'
+import { fieldPathOf, ownContainers } from './pod-containers.ts'
 import { identityOf } from './pod-directory.ts'
 import { podMounts } from './pod-files.ts'
 import { podIPs } from './pod-ips.ts'
@@ -85,7 +86,7 @@ function report(executor: Executor, at: { pod: Pod; container: string; reason: s
     type: 'Warning',
     reason: own ? at.reason : 'Failed',
     message: own ? prefix + at.message : `Error: ${at.message}`,
-    ...(own || at.container === '' ? {} : { fieldPath: `spec.containers{${at.container}}` }),
+    ...(own || at.container === '' ? {} : { fieldPath: fieldPathOf(at.pod, at.container) }),
   })
 }
 
@@ -123,7 +124,7 @@ async function perform(
 async function createSandbox(executor: Executor, pod: Pod, attempt: number): Promise<Sandbox> {
   const identity = identityOf(pod)
   const { spec } = pod
-  const ports = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].flatMap((each) => each.ports ?? [])
+  const ports = ownContainers(pod).flatMap((each) => each.ports ?? [])
   if (attempt > 0) {
     const message = 'Pod sandbox changed, it will be killed and re-created.'
     executor.events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message })
@@ -164,7 +165,7 @@ interface Start {
 
 async function startContainer(executor: Executor, start: Start): Promise<void> {
   const { pod, container } = start
-  const fieldPath = `spec.containers{${container.name}}`
+  const fieldPath = fieldPathOf(pod, container.name)
   await ensureImage(executor, pod, start)
   const { sandboxes } = await executor.runtime.podStatus(identityOf(pod).uid)
   const sandbox = sandboxes.findLast((each) => each.ready)

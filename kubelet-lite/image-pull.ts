@@ -7,6 +7,7 @@ import { CoracleError, hasCode } from '../runtime/base/errors.ts'
 import type { Image, ImageService, PullOptions } from './cri/types.ts'
 import type { ConfigReader } from './environment.ts'
 import { stepFailed } from './errors.ts'
+import { fieldPathOf } from './pod-containers.ts'
 import { findCredentials } from './pull-secrets.ts'
 
 /** Makes sure that the container's image is on this node. Throws `ErrImagePull`, `ErrImageNeverPull` or `InvalidImageName`. */
@@ -17,7 +18,7 @@ export async function ensureImage(
 ): Promise<void> {
   const { container, signal } = options
   const image = container.image ?? ''
-  const fieldPath = `spec.containers{${container.name}}`
+  const fieldPath = fieldPathOf(pod, container.name)
   const tell = (reason: string, message: string) =>
     at.events.record(pod, { type: 'Normal', reason, message, fieldPath })
   const present = await imageStatus(at.images, image)

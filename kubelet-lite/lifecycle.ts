@@ -3,6 +3,7 @@
 import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
 import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Container, RuntimeService } from './cri/types.ts'
+import { fieldPathOf } from './pod-containers.ts'
 import { type Handler, tryHandler } from './probes/handlers.ts'
 import type { Outcome } from './probes/outcome.ts'
 
@@ -39,7 +40,7 @@ async function run(target: HookTarget, how: { hook: Handler; timeoutMs: number; 
   const at = { runtime, container: spec, containerId: container.id, podIP, timeoutMs: how.timeoutMs }
   const outcome = await tryHandler(how.hook, { ...at, purpose: 'hook' })
   if (!outcome.ok) {
-    const fieldPath = `spec.containers{${spec.name}}`
+    const fieldPath = fieldPathOf(target.pod, spec.name)
     target.events.record(target.pod, {
       type: 'Warning',
       reason: how.reason,

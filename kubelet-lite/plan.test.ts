@@ -87,6 +87,21 @@ describe('plan', () => {
     const half = { sandboxes: [aSandbox()], containers: [aContainer({ state: 'created' })] }
     expect(planned(aPod(), half)).toEqual(['remove web-0', 'start web 0'])
   })
+  it('ephemeral container: runs once, also beside init containers, and its end neither restarts it nor ends the pod', () => {
+    const pod = aPod({ initContainers: [spec('init')], ephemeralContainers: [{ name: 'debugger', image: 'tools' }] })
+    const debugging = aContainer({ name: 'debugger' })
+    expect(planned(pod, { sandboxes: [aSandbox()] })).toEqual(['start debugger 0', 'start init 0'])
+    const both = { sandboxes: [aSandbox()], containers: [aContainer(), debugging] }
+    expect(planned(pod, both)).toEqual([])
+    expect(planned(pod, { ...both, containers: [aContainer(), exited(1, { name: 'debugger' })] })).toEqual([])
+    const waiting = plans(pod, { ...both, containers: [aContainer()] }, { notBefore: new Map([['debugger', now + 9]]) })
+    expect(waiting).toEqual({ actions: [], again: now + 9 })
+  })
+  it('ephemeral container: stopped with a pod that is over', () => {
+    const pod = aPod({ restartPolicy: 'Never', ephemeralContainers: [{ name: 'debugger', image: 'tools' }] })
+    const containers = [exited(0), aContainer({ name: 'debugger' })]
+    expect(planned(pod, { sandboxes: [aSandbox()], containers })).toEqual(['stop debugger-0 by 30000'])
+  })
   it('restart: by policy and exit code', () => {
     const afterExit = (code: number) => ({ sandboxes: [aSandbox()], containers: [exited(code)] })
     expect(planned(aPod(), afterExit(0))).toEqual(['start web 1'])

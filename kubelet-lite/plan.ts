@@ -7,6 +7,7 @@
  */
 import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
 import type { Container, Sandbox } from './cri/types.ts'
+import { ephemeralContainers } from './pod-containers.ts'
 import { isSidecar, runsAgain } from './restart-policy.ts'
 
 export interface ObservedPod {
@@ -109,6 +110,7 @@ function planContainers(input: PlanInput, sandbox: Sandbox): Plan {
   const { pod, observed } = input
   const now = latest(observed)
   const result: Plan = { actions: removeOld(observed) }
+  for (const spec of ephemeralContainers(pod)) addTo(result, planEphemeral(input, spec, now.get(spec.name)))
   // Once an app container was made in this sandbox, init is over, even if the init containers' records are gone.
   const apps = new Set((pod.spec?.containers ?? []).map((app) => app.name))
   const begun = observed.containers.some((each) => each.sandboxId === sandbox.id && apps.has(each.name))
@@ -144,6 +146,12 @@ function planInit(input: PlanInput, spec: ContainerSpec, at: { container?: Conta
   }
   if (container?.state === 'exited' && container.exitCode === 0) return { actions: [], done: true }
   return { ...planOne(input, spec, container), done: false }
+}
+
+/** Once, and whatever the pod is at: also before its init containers have ended. */
+function planEphemeral(input: PlanInput, spec: ContainerSpec, container: Container | undefined): Plan {
+  const hasRun = container?.state === 'running' || container?.state === 'exited'
+  return hasRun ? { actions: [] } : planOne(input, spec, container)
 }
 
 /** Start, restart, replace or leave alone one container. */

@@ -1,8 +1,9 @@
 /** What the kubelet remembers of one pod between rounds and may lose at any time: failures and backoffs, nothing else. */
-import type { Container, Pod } from '../orchestrator/api/types.ts'
+import type { Pod } from '../orchestrator/api/types.ts'
 import { Backoff, longestDelayMs } from './backoff.ts'
 import type { Failure } from './execute.ts'
 import { type Ending, hashOf, latest, type ObservedPod } from './plan.ts'
+import { allContainers, ownContainers } from './pod-containers.ts'
 import { runsAgain } from './restart-policy.ts'
 import type { Waiting } from './status.ts'
 
@@ -34,7 +35,7 @@ export class PodMemory {
 
   /** A container whose image was changed starts afresh: how the old image failed says nothing about the new one. */
   noteImages(pod: Pod): void {
-    for (const spec of containersOf(pod)) {
+    for (const spec of allContainers(pod)) {
       const before = this.#hashes.get(spec.name)
       this.#hashes.set(spec.name, hashOf(spec))
       if (before === undefined || before === hashOf(spec)) continue
@@ -76,7 +77,7 @@ export class PodMemory {
       const latestOf = Math.max(this.#failed.get(name)?.notBefore ?? 0, this.#crashes.notBefore(name), whole)
       return latestOf > now + longestDelayMs ? 0 : latestOf
     }
-    return new Map([...containersOf(pod).map((spec) => spec.name), ''].map((name) => [name, time(name)]))
+    return new Map([...allContainers(pod).map((spec) => spec.name), ''].map((name) => [name, time(name)]))
   }
 
   /** Why each container waits, for the status. */
@@ -89,7 +90,7 @@ export class PodMemory {
       const late = turnsToBackOff(failed) && now >= failed.at + showFailureMs
       result.set(name, late ? backOffPull(pod, failed) : failed.failure)
     }
-    for (const spec of containersOf(pod)) {
+    for (const spec of ownContainers(pod)) {
       const { name } = spec
       const container = newest.get(name)
       if (result.has(name) || container?.state !== 'exited') continue
@@ -116,12 +117,8 @@ function turnsToBackOff({ failure }: Failed): boolean {
   return failure.reason === 'ErrImagePull'
 }
 
-function containersOf(pod: Pod): Container[] {
-  return [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
-}
-
 function backOffPull(pod: Pod, failed: Failed): Waiting {
-  const image = containersOf(pod).find((each) => each.name === failed.failure.container)?.image
+  const image = allContainers(pod).find((each) => each.name === failed.failure.container)?.image
   return {
     reason: 'ImagePullBackOff',
     message: `Back-off pulling image "${image}": ErrImagePull: ${failed.failure.message}`,

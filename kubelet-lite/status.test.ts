@@ -164,6 +164,24 @@ describe('podStatus', () => {
     expect(conditionOf(found, 'Ready')?.lastTransitionTime).toBe('2020-01-01T00:00:00Z')
     expect(conditionOf(found, 'example.com/gate')).toBeDefined()
   })
+  it('ephemeral container: told of by itself, and its exit code is not the pod’s', () => {
+    const pod = aPod({ restartPolicy: 'Never', ephemeralContainers: [{ name: 'debugger', image: 'tools' }] })
+    const waiting = status({ pod, waiting: new Map([['debugger', { reason: 'ErrImagePull', message: 'no' }]]) })
+    expect(waiting.phase).toBe('Running')
+    expect(waiting.ephemeralContainerStatuses).toEqual([
+      expect.objectContaining({
+        name: 'debugger',
+        ready: false,
+        restartCount: 0,
+        state: { waiting: { reason: 'ErrImagePull', message: 'no' } },
+      }),
+    ])
+    expect(conditionOf(waiting, 'Ready')?.status).toBe('True')
+    const debugged = exited(3, { name: 'debugger', id: 'debugger-0' })
+    const over = status({ pod, observed: { sandboxes: [sandbox], containers: [exited(0), debugged] } })
+    expect(over.phase).toBe('Succeeded')
+    expect(over.ephemeralContainerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
+  })
   it('readiness gate: not ready until somebody says so', () => {
     const pod = aPod({ readinessGates: [{ conditionType: 'example.com/gate' }] })
     expect(conditionOf(status({ pod }), 'Ready')).toMatchObject({ status: 'False', reason: 'ReadinessGatesNotReady' })

@@ -9,6 +9,7 @@ import type {
 } from '../orchestrator/api/types.ts'
 import type { Container } from './cri/types.ts'
 import { type Ending, isFinished, latest, type ObservedPod } from './plan.ts'
+import { ephemeralContainers } from './pod-containers.ts'
 import { podIPs } from './pod-ips.ts'
 import { isSidecar } from './restart-policy.ts'
 
@@ -40,6 +41,7 @@ export function podStatus(input: StatusInput): PodStatus {
   const { pod, observed } = input
   const containerStatuses = (pod.spec?.containers ?? []).map((spec) => containerStatus(input, spec, false))
   const initContainerStatuses = (pod.spec?.initContainers ?? []).map((spec) => containerStatus(input, spec, true))
+  const ephemeralContainerStatuses = ephemeralContainers(pod).map((spec) => ephemeralStatus(input, spec))
   const phase = podPhase(input, containerStatuses)
   const ips = podIPs(
     pod,
@@ -58,6 +60,7 @@ export function podStatus(input: StatusInput): PodStatus {
     startTime: pod.status?.startTime ?? seconds(input.now),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
     containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
     observedGeneration: pod.metadata?.generation,
   } as PodStatus
 }
@@ -77,9 +80,11 @@ function podPhase(input: StatusInput, statuses: readonly ContainerStatus[]): str
   const alive = observed.containers.some((each) => each.state === 'running')
   if (input.ending && !alive) return 'Failed'
   if (!alive && (isFinished(pod, observed) || (input.terminating && allEnded(statuses)))) {
-    const codes = [...latest(observed).values()]
-      .filter((each) => !(pod.spec?.initContainers ?? []).some((spec) => spec.name === each.name && isSidecar(spec)))
-      .map((each) => each.exitCode)
+    const { containers = [], initContainers = [] } = pod.spec ?? {}
+    const counts = new Set(
+      [...containers, ...initContainers.filter((spec) => !isSidecar(spec))].map(({ name }) => name),
+    )
+    const codes = [...latest(observed).values()].filter((each) => counts.has(each.name)).map((each) => each.exitCode)
     return codes.length > 0 && codes.every((code) => code === 0) ? 'Succeeded' : 'Failed'
   }
   if (waiting.has('')) return before ?? 'Pending'
@@ -121,6 +126,12 @@ function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean)
       init && !isSidecar(spec) ? state.terminated?.exitCode === 0 : running && input.ready.has(container?.id ?? ''),
     started: running && input.started.has(container?.id ?? ''),
   } as ContainerStatus
+}
+
+/** It is neither ready nor started: it has no probes. */
+function ephemeralStatus(input: StatusInput, spec: ContainerSpec): ContainerStatus {
+  const { started: _, ...status } = containerStatus(input, spec, false)
+  return { ...status, ready: false }
 }
 
 function stateOf(

@@ -133,6 +133,7 @@ export class InProcessRuntime implements RuntimeService {
         image: defaults,
         user,
         sandbox: { pid: sandbox.pid ?? 0, cgroupPath: facts.podCgroup, ...facts.host },
+        ...(config.targetContainer ? { targetPid: await this.#pidOf(sandbox, config.targetContainer) } : {}),
         ...(config.security.privileged ? { devices: hostDevices() } : {}),
         annotations: {
           ...sandbox.annotations,
@@ -228,6 +229,16 @@ export class InProcessRuntime implements RuntimeService {
   async #statesOf(podUid: string): Promise<ContainerState[]> {
     const found = await Promise.all([...(this.#ids.get(podUid) ?? [])].map((id) => this.#find(id)))
     return found.filter((state) => state !== undefined)
+  }
+
+  /** The first process of a container of this sandbox, by the container's name. */
+  async #pidOf(sandbox: ContainerState, name: string): Promise<number> {
+    const containers = await Promise.all((await this.#containersIn(sandbox)).map((state) => containerOf(state)))
+    const target = containers.findLast((each) => each.name === name && each.state === 'running')
+    // Upstream's words (kuberuntime, getTargetID).
+    if (target?.pid === undefined)
+      throw stepFailed('CreateContainerConfigError', `unable to find target container ${name}`)
+    return target.pid
   }
 
   async #containersIn(sandbox: ContainerState): Promise<ContainerState[]> {

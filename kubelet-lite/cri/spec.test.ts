@@ -103,6 +103,12 @@ describe('containerSpec', () => {
       { destination: '/data/cache', type: 'bind', source: '/v', options: ['rbind', 'rprivate', 'ro'] },
     ])
   })
+  it('processes: its own, the pod’s, or those of the container that it looks into', () => {
+    const pid = (...of: Parameters<typeof spec>) => spec(...of).linux?.namespaces?.find(({ type }) => type === 'pid')
+    expect(pid()).toEqual({ type: 'pid' })
+    expect(pid({ sharedPidNamespace: true })).toEqual({ type: 'pid', path: '/proc/42/ns/pid' })
+    expect(pid({}, { targetPid: 77 })).toEqual({ type: 'pid', path: '/proc/77/ns/pid' })
+  })
   it('cgroup: below the pod', () => {
     expect(spec().linux?.cgroupsPath).toBe('coracle/n/pod1/id')
   })

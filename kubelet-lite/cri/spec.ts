@@ -26,6 +26,8 @@ export interface SpecInput {
   user: ResolvedUser
   /** The sandbox's process, whose namespaces the container joins. */
   sandbox: { pid: number; cgroupPath: string; hostPid: boolean; hostNetwork: boolean; hostIpc: boolean }
+  /** The first process of the container whose processes it shall see. */
+  targetPid?: number
   id: string
   annotations: Readonly<Record<string, string>>
   /** The node's own, which a privileged container gets. */
@@ -74,7 +76,7 @@ export function containerSpec(input: SpecInput): OciSpec {
     mounts: [...systemMounts(security), ...ownMounts(config)],
     annotations: { ...input.annotations },
     linux: {
-      namespaces: namespaces(sandbox, config.sharedPidNamespace),
+      namespaces: namespaces(sandbox, input.targetPid ?? (config.sharedPidNamespace ? sandbox.pid : undefined)),
       cgroupsPath: `${sandbox.cgroupPath}/${input.id}`,
       ...(security.privileged ? { devices: [...(input.devices ?? [])] } : {}),
       resources: { devices: [{ allow: security.privileged, access: 'rwm' }], ...ociResources(config.resources) },
@@ -153,7 +155,8 @@ function ownMounts(config: ContainerConfig): OciMount[] {
     }))
 }
 
-function namespaces(sandbox: SpecInput['sandbox'], sharedPid: boolean): NonNullable<OciLinux['namespaces']> {
+/** `seesProcessesOf`: whose process namespace it joins; absent: it gets one of its own. */
+function namespaces(sandbox: SpecInput['sandbox'], seesProcessesOf?: number): NonNullable<OciLinux['namespaces']> {
   const of = (file: string) => `/proc/${sandbox.pid}/ns/${file}`
   return [
     { type: 'mount' },
@@ -162,8 +165,12 @@ function namespaces(sandbox: SpecInput['sandbox'], sharedPid: boolean): NonNulla
     { type: 'uts', path: of('uts') },
     { type: 'ipc', path: of('ipc') },
     { type: 'network', path: of('net') },
-    ...(sandbox.hostPid ? [] : [{ type: 'pid' as const, ...(sharedPid ? { path: of('pid') } : {}) }]),
+    ...(sandbox.hostPid ? [] : [pidNamespace(seesProcessesOf)]),
   ]
+}
+
+function pidNamespace(of: number | undefined) {
+  return { type: 'pid' as const, ...(of === undefined ? {} : { path: `/proc/${of}/ns/pid` }) }
 }
 
 /** CRI resources in the words of the runtime-spec. */

@@ -96,6 +96,8 @@ export interface ContainerConfig {
   resources: Resources
   security: SecurityContext
   sharedPidNamespace: boolean
+  /** The container of the same pod whose processes it sees: CRI's NamespaceMode TARGET. */
+  targetContainer?: string
 }
 
 /** CRI ContainerStatus. Times are milliseconds since the epoch. */

@@ -5,6 +5,7 @@ import type { EventRecorder } from '../../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { Container, RuntimeService } from '../cri/types.ts'
 import { latest, type ObservedPod, type Unhealthy } from '../plan.ts'
+import { fieldPathOf, ownContainers } from '../pod-containers.ts'
 import { podIPs } from '../pod-ips.ts'
 import { tryHandler } from './handlers.ts'
 
@@ -54,9 +55,7 @@ export class Prober {
     for (const container of running.values()) {
       const known = this.#watched.get(container.id)
       if (known) known.ending = ending
-      const spec = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].find(
-        (each) => each.name === container.name,
-      )
+      const spec = ownContainers(pod).find((each) => each.name === container.name)
       if (!spec || known || ending) continue
       const sandbox = observed.sandboxes.findLast((each) => each.ready)
       const [podIP = ''] = podIPs(pod, sandbox, this.#options.nodeIP)
@@ -150,7 +149,7 @@ export class Prober {
     const name = `${check.kind[0]?.toUpperCase()}${check.kind.slice(1)}`
     const tell = (reason: string, what: string) => {
       const message = `${name} probe ${what}`
-      this.#options.events.record(pod, { type: 'Warning', reason, message, fieldPath: `spec.containers{${spec.name}}` })
+      this.#options.events.record(pod, { type: 'Warning', reason, message, fieldPath: fieldPathOf(pod, spec.name) })
     }
     if (outcome.warning !== undefined) tell('ProbeWarning', `warning: ${outcome.warning}`)
     if (!outcome.ok && !isDecided()) tell('Unhealthy', `failed: ${outcome.output}`)

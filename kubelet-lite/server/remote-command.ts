@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../runtime/base/errors.ts'
 import type { StreamSession } from '../cri/types.ts'
+import { allContainers } from '../pod-containers.ts'
 import { BadRequest } from './errors.ts'
 import { acceptRemoteCommand, exitStatus, failureStatus, type RemoteCommandStreams } from './streaming/index.ts'
 import { findContainer, type Target } from './target.ts'
@@ -47,8 +48,7 @@ export async function remoteCommand(target: Target, verb: 'exec' | 'attach', upg
 
 /** True for a container that hears of the end of its first client's input; that client then waits for its end. */
 function endsWithInput({ pod, container: name }: Target): boolean {
-  const specs = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
-  const { stdinOnce = false, tty = false } = specs.find((each) => each.name === name) ?? {}
+  const { stdinOnce = false, tty = false } = allContainers(pod).find((each) => each.name === name) ?? {}
   return stdinOnce && !tty
 }
 

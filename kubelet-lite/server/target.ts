@@ -2,6 +2,7 @@ import type { Pod } from '../../orchestrator/api/types.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import type { Log } from '../../runtime/base/log.ts'
 import type { Container, RuntimeService } from '../cri/types.ts'
+import { allContainers } from '../pod-containers.ts'
 import { BadRequest } from './errors.ts'
 
 export interface KubeletServerOptions {
@@ -28,9 +29,8 @@ export interface Target {
 /** The newest run of the container. Throws as the kubelet does when there is none yet. */
 export async function findContainer(target: Target, previous = false): Promise<Container> {
   const { options, pod, container: name } = target
-  const specs = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]
   const podName = pod.metadata?.name
-  if (!specs.some((each) => each.name === name))
+  if (!allContainers(pod).some((each) => each.name === name))
     throw new BadRequest(`container ${name} is not valid for pod ${podName}`)
   const { containers } = await options.runtime.podStatus(pod.metadata?.uid ?? '')
   const runs = containers.filter((each) => each.name === name).sort((a, b) => b.attempt - a.attempt)
@@ -47,6 +47,7 @@ export async function findContainer(target: Target, previous = false): Promise<C
 }
 
 function waitingReason(pod: Pod, name: string): string | undefined {
-  const all = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])]
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {}
+  const all = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses]
   return all.find((each) => each.name === name)?.state?.waiting?.reason
 }

@@ -30,12 +30,6 @@ const gaps: readonly Gap[] = [
   },
   {
     kind: 'Pod',
-    field: 'spec.ephemeralContainers',
-    covered: 'no',
-    how: 'kept but not acted on: the agent does not start them yet',
-  },
-  {
-    kind: 'Pod',
     field: 'spec.containers[].resizePolicy',
     covered: 'no',
     how: 'kept but not acted on: what a resize asks for is not carried out yet',

@@ -19,6 +19,7 @@ export type PodSpec = Wire<k8s.V1PodSpec>
 export type PodStatus = Wire<k8s.V1PodStatus>
 export type PodCondition = Wire<k8s.V1PodCondition>
 export type Container = Wire<k8s.V1Container>
+export type EphemeralContainer = Wire<k8s.V1EphemeralContainer>
 export type ContainerStatus = Wire<k8s.V1ContainerStatus>
 export type ContainerState = Wire<k8s.V1ContainerState>
 export type EnvVar = Wire<k8s.V1EnvVar>

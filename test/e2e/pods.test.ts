@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Event, Pod, PodSpec } from '../../orchestrator/api/types.ts'
 import { Cluster, configMap, containerRecords, eventually, kubectls, preferredKubectl, sleep } from './cluster.ts'
-import { aPod, listOf, shell, untilTold } from './manifests.ts'
+import { aPod, busybox, listOf, shell, untilTold } from './manifests.ts'
 
 describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
   let cluster: Cluster
@@ -63,6 +63,29 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       /Read-only file system\n81/,
     )
     await remove('locked')
+  })
+  it('kubectl debug: a container that is added to look into another one, runs once, and ends without its pod', async () => {
+    await run('watched', shell(untilTold, { name: 'app' }))
+    const script = 'cat /proc/1/cmdline | tr "\\0" " "; echo; until test -e /tmp/end; do sleep 0.1; done; exit 3'
+    const debug = ['debug', 'watched', '-c', 'looker', `--image=${busybox}`, '--target=app', '--attach=false', '-q']
+    await cluster.ok([...debug, '--', 'sh', '-c', script])
+    const looker = (pod: Pod) => pod.status?.ephemeralContainerStatuses?.find(({ name }) => name === 'looker')
+    await until('watched', (pod) => looker(pod)?.state?.running)
+    expect(await inside('watched', 'hostname; ls /proc/1/root/etc/hosts', '-c', 'looker')).toBe(
+      'watched\n/proc/1/root/etc/hosts\n',
+    )
+    await inside('watched', 'touch /tmp/end', '-c', 'looker')
+    const { status } = await until('watched', (pod) => looker(pod)?.state?.terminated)
+    expect(await cluster.ok(['logs', 'watched', '-c', 'looker'])).toContain(untilTold)
+    expect(status?.ephemeralContainerStatuses?.[0]).toMatchObject({
+      restartCount: 0,
+      state: { terminated: { exitCode: 3 } },
+    })
+    expect(status?.conditions?.find(({ type }) => type === 'Ready')?.status).toBe('True')
+    const events = await cluster.json<{ items: Event[] }>(['get', 'events', '--field-selector=reason=Started'])
+    const paths = events.items.map(({ involvedObject }) => involvedObject.fieldPath)
+    expect(paths).toContain('spec.ephemeralContainers{looker}')
+    await remove('watched')
   })
   it('a privileged pod in the namespaces of the node; the node keeps its network when it goes', async () => {
     const links = await cluster.inside('ip', ['-br', 'link', 'show', 'lo'])
