@@ -6,7 +6,7 @@ import { nodePart } from '../orchestrator/api/parts.ts'
 import type { ApiServer } from '../orchestrator/index.ts'
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import type { Log } from '../runtime/base/log.ts'
-import type { Runtime } from '../runtime/index.ts'
+import type { Runtime, RuntimeHandler } from '../runtime/index.ts'
 import { type DataDir, writeNote } from './data-dir.ts'
 import { podCidrOf } from './network-config.ts'
 import type { StoreFlags } from './store-flags.ts'
@@ -21,6 +21,7 @@ export interface AgentOptions {
   network: unknown
   kubeletPort: number
   cgroupRoot: string
+  runtimeHandlers: ReadonlyMap<string, RuntimeHandler>
   store: StoreFlags
   version: string
   log: Log

@@ -5,7 +5,7 @@ import { type ApiServer, type KeyPair, startServer, writeKubeconfig } from '../o
 import { systemClock as clock } from '../runtime/base/clock.ts'
 import { hasCode, runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
-import { openRuntime, type Runtime } from '../runtime/index.ts'
+import { openRuntime, type Runtime, type RuntimeHandler } from '../runtime/index.ts'
 import { primaryAddress, startAgent } from './agent.ts'
 import { type AuthFlags, authOptions } from './auth-flags.ts'
 import { startControlLoops } from './control-loops.ts'
@@ -26,6 +26,7 @@ export interface NodeOptions {
   store: StoreFlags
   auth: AuthFlags
   keys: KeyFlags
+  runtimeHandlers: ReadonlyMap<string, RuntimeHandler>
   version: string
   log: Log
   steps: Steps

@@ -11,11 +11,12 @@ import { fileLog } from './file-log.ts'
 import { addKeyOptions, type KeyFlags, sharedKeysOf } from './key-flags.ts'
 import { networkConfig } from './network-config.ts'
 import { defaultNodeName, type RunningNode, startNode } from './node.ts'
+import { addHandlerOptions, type HandlerFlags, runtimeHandlersOf } from './runtime-handlers.ts'
 import { printedSteps } from './steps.ts'
 import { addStoreOptions, type StoreFlags, storeChoice, storeFlagsOf } from './store-flags.ts'
 import { version } from './version.ts'
 
-export interface UpFlags extends StoreFlags, AuthFlags, KeyFlags {
+export interface UpFlags extends StoreFlags, AuthFlags, KeyFlags, HandlerFlags {
   dataDir: string
   listen: string
   nodeName?: string
@@ -26,7 +27,7 @@ export interface UpFlags extends StoreFlags, AuthFlags, KeyFlags {
 
 /** `coracle up`: an all-in-one node in the foreground. */
 export function upCommand(): Command {
-  return addKeyOptions(addAuthOptions(addStoreOptions(new Command('up'))))
+  return addHandlerOptions(addKeyOptions(addAuthOptions(addStoreOptions(new Command('up')))))
     .description('start an all-in-one node (API server, scheduler, controllers, agent) in the foreground')
     .option('--data-dir <dir>', 'everything that the node keeps', defaultDataDir)
     .option('--listen <host:port>', 'where the API server listens', '127.0.0.1:6443')
@@ -46,6 +47,7 @@ async function up(flags: UpFlags): Promise<void> {
     store: storeFlagsOf(flags),
     auth: flags,
     keys: flags,
+    runtimeHandlers: runtimeHandlersOf(flags),
   }
   storeChoice(flags)
   authOptions(flags)

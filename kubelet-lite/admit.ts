@@ -57,13 +57,12 @@ const knowsVolumes: Check = (pod) => {
 const knowsFields: Check = (pod) => {
   const spec = pod.spec
   const isolated = spec?.hostUsers === false ? 'spec.hostUsers: false (user namespaces)' : undefined
-  const runtimeClass = spec?.runtimeClassName ? 'spec.runtimeClassName' : undefined
   const claims = (spec?.resourceClaims ?? []).length > 0 ? 'spec.resourceClaims' : undefined
   const pooled = spec?.resources ? 'spec.resources (of the pod as a whole)' : undefined
   const renamed = spec?.hostnameOverride ? 'spec.hostnameOverride' : undefined
   const strict = spec?.securityContext?.supplementalGroupsPolicy === 'Strict'
   const groups = strict ? 'spec.securityContext.supplementalGroupsPolicy: Strict' : undefined
-  const found = isolated ?? runtimeClass ?? claims ?? pooled ?? renamed ?? groups
+  const found = isolated ?? claims ?? pooled ?? renamed ?? groups
   return found === undefined ? undefined : unsupported(found)
 }
 

@@ -5,6 +5,7 @@ import type { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { messageOf } from '../runtime/base/errors.ts'
 import { never } from '../runtime/base/never.ts'
+import type { RuntimeClassReader } from './config-reader.ts'
 import { containerConfig, kernelHostname } from './container-config.ts'
 import type { ContainerStops } from './container-stops.ts'
 import type { ImageService, RuntimeService, Sandbox } from './cri/types.ts'
@@ -29,6 +30,7 @@ export interface Executor extends ServiceReader {
   runtime: RuntimeService
   images: ImageService
   reader: ConfigReader
+  runtimeClasses: RuntimeClassReader
   tokens: AccountTokens
   events: EventRecorder
   node: NodeFacts
@@ -129,6 +131,7 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
     const message = 'Pod sandbox changed, it will be killed and re-created.'
     executor.events.record(pod, { type: 'Normal', reason: 'SandboxChanged', message })
   }
+  const runtimeHandler = await handlerOf(executor, pod)
   const sysctls = (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value] as const)
   try {
     return await executor.runtime.runPodSandbox({
@@ -140,6 +143,7 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
       cgroupPath: podCgroup(executor.cgroupRoot, pod),
       resources: podResources(pod),
       sysctls: Object.fromEntries(sysctls),
+      runtimeHandler,
       host: { network: spec?.hostNetwork ?? false, pid: spec?.hostPID ?? false, ipc: spec?.hostIPC ?? false },
       portMappings: ports
         .filter((port) => port.hostPort !== undefined && port.hostPort !== 0 && !spec?.hostNetwork)
@@ -153,6 +157,16 @@ async function createSandbox(executor: Executor, pod: Pod, attempt: number): Pro
   } catch (error) {
     throw stepFailed('FailedCreatePodSandBox', error)
   }
+}
+
+/** The runtime that the pod's class names (KEP-585). The class may have gone since the pod was made. */
+async function handlerOf({ runtimeClasses }: Executor, { spec }: Pod): Promise<string> {
+  const name = spec?.runtimeClassName
+  if (!name) return ''
+  const found = await runtimeClasses(name)
+  // Upstream's words (kubelet/runtimeclass).
+  if (!found) throw stepFailed('FailedCreatePodSandBox', `runtimeclass.node.k8s.io "${name}" not found`)
+  return found.handler
 }
 
 interface Start {

@@ -8,9 +8,9 @@ import { EventRecorder } from '../orchestrator/client/event-recorder.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { runAll } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
-import type { Runtime } from '../runtime/index.ts'
+import type { Runtime, RuntimeHandler } from '../runtime/index.ts'
 import { hostFacts } from '../runtime/linux/host.ts'
-import { apiConfigReader } from './config-reader.ts'
+import { apiConfigReader, apiRuntimeClasses } from './config-reader.ts'
 import { ContainerStops } from './container-stops.ts'
 import { InProcessRuntime } from './cri/in-process.ts'
 import { inProcessImages } from './cri/in-process-images.ts'
@@ -45,6 +45,8 @@ export interface KubeletOptions {
   tls: { cert: string; key: string; ca: string }
   /** Below which every pod has its cgroup, e.g. `coracle/node-1`. */
   cgroupRoot: string
+  /** Other OCI runtimes of this machine, by the handler that a RuntimeClass names. */
+  runtimeHandlers: ReadonlyMap<string, RuntimeHandler>
   version: string
   clock: Clock
   log: Log
@@ -77,7 +79,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const status = new NodeStatus({ ...options, images, name, ip, kubeletPort: await server.start() })
   const stops = new ContainerStops({ runtime, events, clock, log })
   const cache = new ServiceCache(client)
-  const shown = { reader: apiConfigReader(client), tokens: accountTokens(client, clock), services: cache.services }
+  const shown = { ...readersOf(options), services: cache.services }
   const pods: PodSync = {
     executor: { root, runtime, images, ...shown, events, node, cgroupRoot, dns: [], stops, clock },
     sources,
@@ -114,6 +116,15 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
         () => server.close(),
         () => events.close(),
       ]),
+  }
+}
+
+/** What pods refer to, from the API. */
+function readersOf({ client, clock }: KubeletOptions) {
+  return {
+    reader: apiConfigReader(client),
+    runtimeClasses: apiRuntimeClasses(client),
+    tokens: accountTokens(client, clock),
   }
 }
 

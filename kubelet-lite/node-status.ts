@@ -8,6 +8,7 @@ import type { ApiClient } from '../orchestrator/client/api-client.ts'
 import type { Clock } from '../runtime/base/clock.ts'
 import { hasCode, messageOf } from '../runtime/base/errors.ts'
 import type { Log } from '../runtime/base/log.ts'
+import { ownHandlers } from './cri/handlers.ts'
 import type { Image, ImageService } from './cri/types.ts'
 import { seconds } from './status.ts'
 
@@ -18,6 +19,8 @@ export interface NodeStatusOptions {
   ip: string
   kubeletPort: number
   podCidr: string
+  /** Other runtimes of this machine, by their handlers. */
+  runtimeHandlers: ReadonlyMap<string, unknown>
   /** The data directory: its filesystem is the one whose pressure counts. */
   root: string
   version: string
@@ -165,7 +168,17 @@ async function nodeStatus(
       architecture: goArch(),
     },
     images: imagesStatus(at.images),
+    runtimeHandlers: handlersStatus(options.runtimeHandlers),
   }
+}
+
+/** Which handlers a RuntimeClass may name here (KEP-3857); of other runtimes no more than their names is known. */
+function handlersStatus(others: ReadonlyMap<string, unknown>) {
+  const own = ownHandlers.map((name) => ({
+    name,
+    features: { recursiveReadOnlyMounts: true, userNamespaces: false },
+  }))
+  return [...own, ...[...others.keys()].map((name) => ({ name }))]
 }
 
 const mostImages = 50

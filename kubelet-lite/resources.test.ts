@@ -47,6 +47,17 @@ describe('podResources', () => {
     })
     expect(podResources(pod(limited, container({})))).toEqual({ cpuShares: 512 })
   })
+  it('what the runtime takes for itself is added, and makes no limit where there is none', () => {
+    const limited = container({ cpu: '500m' }, { cpu: '1', memory: '64Mi' })
+    const overhead = { cpu: '250m', memory: '16Mi' }
+    const heavy = ({ spec, ...of }: Pod): Pod => ({ ...of, spec: { containers: [], ...spec, overhead } })
+    expect(podResources(heavy(pod(limited)))).toMatchObject({
+      cpuShares: 768,
+      cpuQuotaMicros: 125_000,
+      memoryLimitBytes: 80 * 1024 ** 2,
+    })
+    expect(podResources(heavy(pod(limited, container({}))))).toEqual({ cpuShares: 768 })
+  })
 })
 
 describe('podCgroup', () => {

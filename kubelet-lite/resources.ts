@@ -42,9 +42,12 @@ export function podResources(pod: Pod): Resources {
   const once = (pod.spec?.initContainers ?? []).filter((each) => !isSidecar(each))
   const initMemory = Math.max(0, ...once.map((each) => memoryOf(each.resources?.limits as Amounts) ?? Infinity))
   const memory = memoryLimits.every((each) => each !== undefined) ? Math.max(sum(memoryLimits), initMemory) : Infinity
+  // What the pod's runtime takes for itself (KEP-688).
+  const overhead = pod.spec?.overhead as Amounts
+  const [overheadCpu, overheadMemory] = [cpuOf(overhead) ?? 0, memoryOf(overhead) ?? 0]
   return {
-    ...cpu(sum(requests.map(cpuOf)), once.length > 0 ? undefined : cpuLimit),
-    ...(Number.isFinite(memory) ? { memoryLimitBytes: memory } : {}),
+    ...cpu(sum(requests.map(cpuOf)) + overheadCpu, once.length > 0 || !cpuLimit ? undefined : cpuLimit + overheadCpu),
+    ...(Number.isFinite(memory) ? { memoryLimitBytes: memory + overheadMemory } : {}),
   }
 }
 

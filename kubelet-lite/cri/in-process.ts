@@ -1,16 +1,16 @@
 /** The CRI seam over our own runtime, images and network, in this process. All facts live in the runtime's records. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { Network } from '../../cni/index.ts'
 import type { Images } from '../../images/index.ts'
 import type { Clock } from '../../runtime/base/clock.ts'
 import { hasCode } from '../../runtime/base/errors.ts'
-import type { ContainerState, Runtime } from '../../runtime/index.ts'
+import type { ContainerState, Runtime, RuntimeHandler } from '../../runtime/index.ts'
 import { hostDevices } from '../../runtime/linux/host-devices.ts'
 import { connectLoopback } from '../../runtime/linux/tcp.ts'
 import { stepFailed } from '../errors.ts'
 import { containerId } from '../pod-directory.ts'
+import { beginLog, beginTerminationLog } from './container-files.ts'
+import { handlerNamed } from './handlers.ts'
 import { imageFileReader } from './image-files.ts'
 import {
   annotationsOf,
@@ -43,6 +43,8 @@ export interface InProcessOptions {
   network: Network
   root: string
   clock: Clock
+  /** Other runtimes of this machine, by name. */
+  runtimeHandlers: ReadonlyMap<string, RuntimeHandler>
 }
 
 export class InProcessRuntime implements RuntimeService {
@@ -50,6 +52,7 @@ export class InProcessRuntime implements RuntimeService {
   readonly #images: Images
   readonly #network: SandboxNetwork
   readonly #clock: Clock
+  readonly #handlers: ReadonlyMap<string, RuntimeHandler>
   /** Ids by pod UID; filled from the runtime's list by `start`, kept by us afterwards. */
   readonly #ids = new Map<string, Set<string>>()
 
@@ -58,6 +61,7 @@ export class InProcessRuntime implements RuntimeService {
     this.#images = options.images
     this.#network = new SandboxNetwork(options.network, options.root)
     this.#clock = options.clock
+    this.#handlers = options.runtimeHandlers
   }
 
   /** Learns what is there from an earlier life, and gives back what belongs to nothing any more. */
@@ -71,6 +75,8 @@ export class InProcessRuntime implements RuntimeService {
 
   async runPodSandbox(config: SandboxConfig): Promise<Sandbox> {
     const id = containerId(config.podUid, '', config.attempt)
+    // Ours makes every sandbox; what another runtime makes in it joins its namespaces.
+    handlerNamed(config.runtimeHandler, this.#handlers)
     // A half-made sandbox of a killed kubelet has this very name.
     await this.#remove(id)
     await this.#runtime.createGroup(config.cgroupPath, ociResources(config.resources))
@@ -121,11 +127,12 @@ export class InProcessRuntime implements RuntimeService {
     await this.#remove(id)
     const image = await this.#images.inspect(config.image)
     if (!image) throw stepFailed('ErrImageNeverPull', `image "${config.image}" is not present`)
+    const handler = handlerNamed(facts.runtimeHandler, this.#handlers)
     this.#note(facts.podUid, id)
     try {
       const { overlay, config: defaults } = await this.#images.prepare(id, config.image)
       const user = await resolveUser(defaults.User ?? '', config.security, imageFileReader(overlay.lower))
-      await touch(config.terminationLogPath)
+      await beginTerminationLog(config.terminationLogPath)
       await beginLog(config.logPath)
       const spec = containerSpec({
         id,
@@ -146,6 +153,7 @@ export class InProcessRuntime implements RuntimeService {
         spec,
         rootfs: { overlay },
         log,
+        ...(handler ? { handler } : {}),
         stdin: config.stdin,
         stdinOnce: config.stdinOnce,
       })
@@ -281,17 +289,4 @@ export class InProcessRuntime implements RuntimeService {
       if (ids.delete(id) && ids.size === 0) this.#ids.delete(podUid)
     }
   }
-}
-
-/** A container that has printed nothing yet has an empty log, not none. */
-async function beginLog(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await writeFile(path, '', { flag: 'a', mode: 0o640 })
-}
-
-async function touch(path: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-  await writeFile(path, '', { flag: 'a' })
-  // Past the umask: the container may run as any user.
-  await chmod(path, 0o666)
 }

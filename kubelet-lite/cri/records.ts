@@ -11,6 +11,7 @@ const keys = {
   podName: 'io.kubernetes.pod.name',
   podCgroup: 'dev.coracle.pod.cgroup',
   podHost: 'dev.coracle.pod.host-namespaces',
+  runtimeHandler: 'io.containerd.cri.runtime-handler',
   attempt: 'io.kubernetes.container.restartCount',
   container: 'io.kubernetes.container.name',
   hash: 'io.kubernetes.container.hash',
@@ -29,6 +30,7 @@ export function sandboxAnnotations(config: SandboxConfig): Record<string, string
     [keys.podName]: config.name,
     [keys.podCgroup]: config.cgroupPath,
     [keys.podHost]: JSON.stringify(config.host),
+    ...(config.runtimeHandler === '' ? {} : { [keys.runtimeHandler]: config.runtimeHandler }),
     [keys.attempt]: String(config.attempt),
   }
 }
@@ -60,6 +62,7 @@ export interface RecordFacts {
   podCgroup: string
   sandboxId: string
   stopSignal: string
+  runtimeHandler: string
   host: { hostNetwork: boolean; hostPid: boolean; hostIpc: boolean }
 }
 
@@ -70,6 +73,7 @@ export function annotationsOf(state: ContainerState): RecordFacts {
     podCgroup: read(state, 'podCgroup'),
     sandboxId: read(state, 'sandboxId'),
     stopSignal: read(state, 'stopSignal') || 'SIGTERM',
+    runtimeHandler: read(state, 'runtimeHandler'),
     host: { hostNetwork: host.network ?? false, hostPid: host.pid ?? false, hostIpc: host.ipc ?? false },
   }
 }

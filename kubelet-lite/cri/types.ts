@@ -18,6 +18,8 @@ export interface SandboxConfig {
   sysctls: Readonly<Record<string, string>>
   host: { network: boolean; pid: boolean; ipc: boolean }
   portMappings: readonly PortMapping[]
+  /** CRI's runtime_handler: which runtime makes the containers; empty for the node's own. */
+  runtimeHandler: string
 }
 
 export interface PortMapping {

@@ -1,15 +1,17 @@
 /** What a pod gets: security, names, volumes, resources, and streams into it, seen from inside with the real kubectl. */
-import { readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Event, Pod, PodSpec } from '../../orchestrator/api/types.ts'
 import { Cluster, configMap, containerRecords, eventually, kubectls, preferredKubectl, sleep } from './cluster.ts'
 import { aPod, busybox, listOf, shell, untilTold } from './manifests.ts'
 
+const runc = ['/usr/sbin/runc', '/usr/bin/runc'].find((path) => existsSync(path))
+
 describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
   let cluster: Cluster
   beforeAll(async () => {
-    cluster = await Cluster.start()
+    cluster = await Cluster.start(60_000, { flags: runc === undefined ? [] : ['--runtime-handler', `plain=${runc}`] })
   })
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]()
@@ -63,6 +65,49 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
       /Read-only file system\n81/,
     )
     await remove('locked')
+  })
+  const runtimeClass = (name: string, handler: string, more: object = {}) => {
+    return { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name }, handler, ...more }
+  }
+  it.skipIf(runc === undefined)('runtimeClassName: another runtime of the machine makes the containers', async () => {
+    const overhead = { podFixed: { memory: '16Mi' } }
+    await cluster.apply(listOf(runtimeClass('by-runc', 'plain', { overhead }), runtimeClass('own', 'coracle')))
+    const limited = shell('echo hello; trap "exit 5" TERM; while :; do sleep 0.1; done', {
+      resources: { limits: { memory: '64Mi' } },
+    })
+    await run('foreign', limited, { runtimeClassName: 'by-runc' })
+    await run('own', shell(untilTold), { runtimeClassName: 'own' })
+    const makers = containerRecords(cluster).map((id) => {
+      const { handler, annotations } = JSON.parse(
+        readFileSync(join(cluster.dataDir, 'runtime', id, 'state.json'), 'utf8'),
+      ) as { handler?: { binary: string }; annotations: Record<string, string> }
+      return [annotations['io.kubernetes.container.name'], handler?.binary]
+    })
+    expect(makers.filter(([, binary]) => binary !== undefined)).toEqual([['main', runc]])
+    expect(await inside('foreign', 'hostname; cat /proc/1/cgroup')).toMatch(/^foreign\n/)
+    expect(await cluster.ok(['logs', 'foreign'])).toBe('hello\n')
+    const { spec, metadata } = await get('foreign')
+    expect(spec?.overhead).toEqual({ memory: '16Mi' })
+    const limit = `/sys/fs/cgroup/memory/${cluster.cgroupRoot}/burstable/pod${metadata?.uid}/memory.limit_in_bytes`
+    if (existsSync(limit)) expect(Number(readFileSync(limit, 'utf8'))).toBe(80 * 2 ** 20)
+    await remove('foreign', 'own')
+  })
+  it('runtimeClassName: a handler that the node does not have keeps the pod waiting, and an event says why', async () => {
+    await cluster.apply(listOf(runtimeClass('nowhere', 'kata')))
+    await cluster.apply(listOf(aPod('homeless', shell(untilTold), { runtimeClassName: 'nowhere' })))
+    await eventually('its event', async () => {
+      const { items } = await cluster.json<{ items: Event[] }>(['get', 'events'])
+      return items.some(
+        ({ reason, message }) => reason === 'FailedCreatePodSandBox' && /no runtime for "kata"/.test(message ?? ''),
+      )
+    })
+    expect((await get('homeless')).status?.phase).toBe('Pending')
+    const { items } = await cluster.json<{ items: { status: { runtimeHandlers: { name: string }[] } }[] }>([
+      'get',
+      'nodes',
+    ])
+    expect(items[0]?.status.runtimeHandlers.map(({ name }) => name).slice(0, 2)).toEqual(['', 'coracle'])
+    await remove('homeless')
   })
   it('kubectl debug: a container that is added to look into another one, runs once, and ends without its pod', async () => {
     await run('watched', shell(untilTold, { name: 'app' }))
