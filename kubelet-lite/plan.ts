@@ -28,6 +28,8 @@ export interface PlanInput {
   unhealthy: ReadonlyMap<string, Unhealthy>
   /** Ids of running containers that have passed their startup probe, or have none. */
   started: ReadonlySet<string>
+  /** Containers by name that must begin again for the resources that they are to have. */
+  restarts?: ReadonlySet<string>
   /** Set when the pod must end although the API server did not say so. */
   ending?: Ending
 }
@@ -181,6 +183,10 @@ function replaceIfNeeded(input: PlanInput, spec: ContainerSpec, container: Conta
   const then = runsAgain(input.pod, spec, 137) ? ', will be restarted' : ''
   if (container.hash !== hashOf(spec)) {
     const why = `Container ${spec.name} definition changed${then}`
+    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+  }
+  if (input.restarts?.has(spec.name)) {
+    const why = `Container ${spec.name} resize requires restart`
     return { actions: [{ do: 'stopContainer', container, deadline, why }] }
   }
   const given = input.unhealthy.get(container.id)

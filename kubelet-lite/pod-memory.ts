@@ -4,6 +4,7 @@ import { Backoff, longestDelayMs } from './backoff.ts'
 import type { Failure } from './execute.ts'
 import { type Ending, hashOf, latest, type ObservedPod } from './plan.ts'
 import { allContainers, ownContainers } from './pod-containers.ts'
+import type { Resize } from './resize.ts'
 import { runsAgain } from './restart-policy.ts'
 import type { Waiting } from './status.ts'
 
@@ -30,6 +31,10 @@ export class PodMemory {
   readonly #hashes = new Map<string, string>()
   /** When the pod's volumes were last brought up to date, in milliseconds since the epoch. */
   volumesAt = 0
+  /** What has come of the resources that the manifest asks for, as of the last round. */
+  resize: Resize | undefined
+  /** By container id: see resize.ts. */
+  readonly given = new Map<string, string>()
   /** Set once when the pod is evicted; it stays so until it is gone. */
   evicted: Ending | undefined
 

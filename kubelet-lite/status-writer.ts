@@ -63,7 +63,10 @@ function patchOf(before: PodStatus | undefined, after: PodStatus): Record<string
     const old = before?.conditions?.find((each) => each.type === condition.type)
     return stable(old) === stable(condition) ? [] : [withRemovals(old, condition)]
   })
-  return { ...withRemovals(before, after), conditions }
+  const kept = new Set(after.conditions?.map(({ type }) => type))
+  const gone = (before?.conditions ?? []).filter(({ type }) => !kept.has(type))
+  const removals = gone.map(({ type }) => ({ type, $patch: 'delete' }))
+  return { ...withRemovals(before, after), conditions: [...conditions, ...removals] }
 }
 
 function withRemovals(before: object | undefined, after: object): Record<string, unknown> {

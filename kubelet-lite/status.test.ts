@@ -182,6 +182,23 @@ describe('podStatus', () => {
     expect(over.phase).toBe('Succeeded')
     expect(over.ephemeralContainerStatuses?.[0]?.state?.terminated).toMatchObject({ exitCode: 3, reason: 'Error' })
   })
+  it('resources: those that a running container has, whatever a resize asks for', () => {
+    const [few, many] = ['100m', '200m'].map((cpu) => ({ requests: { cpu }, limits: { cpu } }))
+    const withResources = (resources: typeof few) =>
+      aPod({ containers: [{ name: 'web', image: 'image', ...(resources && { resources }) }] })
+    const shown = status({ pod: withResources(few) }).containerStatuses?.[0]
+    expect(shown).toMatchObject({ resources: few, allocatedResources: { cpu: '100m' } })
+    expect(status().containerStatuses?.[0]?.resources).toEqual({})
+    const pod = { ...withResources(many), status: status({ pod: withResources(few) }) }
+    const resize = { allocated: pod, restarts: new Set<string>() }
+    expect(status({ pod, resize }).containerStatuses?.[0]?.resources).toEqual(many)
+    const leaving = { ...resize, restarts: new Set(['web']) }
+    expect(status({ pod, resize: leaving }).containerStatuses?.[0]?.resources).toEqual(few)
+    const failing = status({ pod, resize: { ...resize, failed: 'EBUSY' } })
+    expect(failing.containerStatuses?.[0]?.resources).toEqual(few)
+    expect(conditionOf(failing, 'PodResizeInProgress')).toMatchObject({ reason: 'Error', message: 'EBUSY' })
+    expect(conditionOf(status({ pod: { ...pod, status: failing }, resize }), 'PodResizeInProgress')).toBeUndefined()
+  })
   it('readiness gate: not ready until somebody says so', () => {
     const pod = aPod({ readinessGates: [{ conditionType: 'example.com/gate' }] })
     expect(conditionOf(status({ pod }), 'Ready')).toMatchObject({ status: 'False', reason: 'ReadinessGatesNotReady' })

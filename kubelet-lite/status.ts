@@ -9,8 +9,9 @@ import type {
 } from '../orchestrator/api/types.ts'
 import type { Container } from './cri/types.ts'
 import { type Ending, isFinished, latest, type ObservedPod } from './plan.ts'
-import { ephemeralContainers } from './pod-containers.ts'
+import { ephemeralContainers, ownContainers } from './pod-containers.ts'
 import { podIPs } from './pod-ips.ts'
+import { asBefore, type Resize } from './resize.ts'
 import { isSidecar } from './restart-policy.ts'
 
 /** Why a container does not run yet. */
@@ -34,6 +35,8 @@ export interface StatusInput {
   terminating: boolean
   /** Why the pod ends although nobody deleted it. */
   ending?: Ending
+  /** What has come of the resources that its manifest asks for. */
+  resize?: Resize
 }
 
 /** The complete `status` of a pod on this node. Unchanged conditions keep their transition times. */
@@ -125,7 +128,19 @@ function containerStatus(input: StatusInput, spec: ContainerSpec, init: boolean)
     ready:
       init && !isSidecar(spec) ? state.terminated?.exitCode === 0 : running && input.ready.has(container?.id ?? ''),
     started: running && input.started.has(container?.id ?? ''),
+    ...(running ? resourcesOf(input, spec.name) : {}),
   } as ContainerStatus
+}
+
+/** What a running container has: nothing of a resize before it has come to pass. */
+function resourcesOf({ pod, resize }: StatusInput, name: string): Partial<ContainerStatus> {
+  const isOld = resize?.failed !== undefined || resize?.restarts.has(name)
+  const shown = isOld ? asBefore(pod) : (resize?.allocated ?? pod)
+  const { requests, limits } = ownContainers(shown).find((each) => each.name === name)?.resources ?? {}
+  return {
+    resources: { ...(requests ? { requests } : {}), ...(limits ? { limits } : {}) },
+    ...(requests ? { allocatedResources: requests } : {}),
+  }
 }
 
 /** It is neither ready nor started: it has no probes. */
@@ -201,9 +216,21 @@ function conditions(
     ['PodScheduled', true],
   ]
   const before = input.pod.status?.conditions ?? []
-  const ours = new Set(wanted.map(([type]) => type))
+  const ours = new Set([...wanted.map(([type]) => type), ...resizeTypes])
   const others = before.filter((each) => !ours.has(each.type))
-  return [...wanted.map(([type, verdict]) => condition(input, type, verdict)), ...others]
+  return [...wanted.map(([type, verdict]) => condition(input, type, verdict)), ...resizing(input), ...others]
+}
+
+const resizeTypes = ['PodResizePending', 'PodResizeInProgress']
+
+/** There only while something is to be told (KEP-1287). */
+function resizing(input: StatusInput): PodCondition[] {
+  const { pending, failed } = input.resize ?? {}
+  const told = (type: string, why: Verdict) => ({ ...condition(input, type, true), ...why }) as PodCondition
+  return [
+    ...(pending ? [told('PodResizePending', pending)] : []),
+    ...(failed === undefined ? [] : [told('PodResizeInProgress', { reason: 'Error', message: failed })]),
+  ]
 }
 
 interface Verdict {

@@ -15,6 +15,7 @@ import { removeLogs } from './pod-logs.ts'
 import { PodMemory } from './pod-memory.ts'
 import type { SyncOutcome } from './pod-workers.ts'
 import type { Prober } from './probes/prober.ts'
+import { applyResources, type Resize, resizeEvent, resizeOf } from './resize.ts'
 import type { Sources } from './sources.ts'
 import { podStatus, seconds } from './status.ts'
 import type { StatusWriter } from './status-writer.ts'
@@ -99,17 +100,33 @@ async function runPod(at: PodSync, pod: Pod, { observed, signal }: Round): Promi
   memory.noteImages(pod)
   memory.noteExits(observed, now)
   await refreshVolumes(at, pod, { memory, now })
-  const next = plan(planInput(at, pod, { observed, memory }))
+  const resize = resizeOf(pod, () => hostOf(at, uid))
+  memory.resize = { ...resize, ...(memory.resize?.failed === undefined ? {} : { failed: memory.resize.failed }) }
+  const next = plan(planInput(at, resize.allocated, { observed, memory }))
   const makesSandbox = next.actions.some((each) => each.do === 'createSandbox')
   if (makesSandbox && pod.status?.startTime === undefined) await report(at, pod, { observed, memory })
-  const failures = await execute(at.executor, pod, { actions: next.actions, signal })
+  const failures = await execute(at.executor, resize.allocated, { actions: next.actions, signal })
   if (signal.aborted) return {}
   const started = next.actions.flatMap((each) => (each.do === 'startContainer' ? [each.container.name, ''] : []))
   memory.noteRound(failures, makesSandbox ? ['', ...started] : started, at.clock.now())
   const after = next.actions.length === 0 ? observed : await at.executor.runtime.podStatus(uid)
   at.probes.watch(pod, after)
+  memory.resize = await resized(at, resize, { observed: after, started, memory })
   await report(at, pod, { observed: after, memory })
   return followUp(at, pod, { observed: after, memory })
+}
+
+/** Gives the containers what they are to have, and tells of it. */
+async function resized(at: PodSync, resize: Resize, now: Seen & { started: readonly string[] }): Promise<Resize> {
+  const { runtime, node, events } = at.executor
+  const { given, resize: before } = now.memory
+  const restarts = new Set([...resize.restarts].filter((name) => !now.started.includes(name)))
+  const wanted = { ...resize, restarts }
+  const failed = await applyResources(wanted, now, { runtime, nodeMemoryBytes: node.memoryBytes, given })
+  const after = { ...wanted, ...(failed === undefined ? {} : { failed }) }
+  const told = resizeEvent(after, before)
+  if (told) events.record(resize.allocated, told)
+  return after
 }
 
 interface Seen {
@@ -127,6 +144,7 @@ function planInput(at: PodSync, pod: Pod, { observed, memory }: Seen): PlanInput
     notBefore: memory.notBefore(pod, now),
     unhealthy: at.probes.unhealthy(identityOf(pod).uid),
     started: at.probes.started(observed),
+    ...(memory.resize ? { restarts: memory.resize.restarts } : {}),
     ...(ending ? { ending } : {}),
   }
 }
@@ -143,11 +161,14 @@ function followUp(at: PodSync, pod: Pod, seen: Seen): SyncOutcome {
     seen.memory.turnsToBackOffAt(input.now),
     deadlineOf(at.statuses.newest(pod)),
     hasLiveVolumes(pod) ? seen.memory.volumesAt + volumesEveryMs : undefined,
+    seen.memory.resize?.pending || seen.memory.resize?.failed !== undefined ? input.now + resizeAgainMs : undefined,
   ].filter((time) => time !== undefined)
   return times.length === 0 ? {} : { againInMs: Math.min(...times) - input.now }
 }
 
 const volumesEveryMs = 20_000
+/** Nobody tells when room has become free, or a container uses less. */
+const resizeAgainMs = 5000
 
 /** What a pod's volumes show follows the objects, while it runs; and what it wrote is measured. */
 async function refreshVolumes(
@@ -191,6 +212,7 @@ async function report(at: PodSync, pod: Pod, seen: { observed: ObservedPod; memo
     now,
     terminating: pod.metadata?.deletionTimestamp !== undefined,
     ...(ending ? { ending } : {}),
+    ...(seen.memory?.resize ? { resize: seen.memory.resize } : {}),
   })
   await at.statuses.write(newest, status)
 }

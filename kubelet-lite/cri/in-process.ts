@@ -17,18 +17,20 @@ import {
   containerAnnotations,
   containerOf,
   isSandbox,
+  pidOf,
   podUidOf,
   sandboxAnnotations,
   sandboxOf,
 } from './records.ts'
 import { SandboxNetwork } from './sandbox-network.ts'
-import { containerSpec, ociResources } from './spec.ts'
+import { containerSpec, ociResources, withoutQuota } from './spec.ts'
 import { podUsage } from './stats.ts'
 import type {
   Container,
   ContainerConfig,
   PodEvent,
   PodUsage,
+  Resources,
   RuntimeService,
   Sandbox,
   SandboxConfig,
@@ -140,7 +142,9 @@ export class InProcessRuntime implements RuntimeService {
         image: defaults,
         user,
         sandbox: { pid: sandbox.pid ?? 0, cgroupPath: facts.podCgroup, ...facts.host },
-        ...(config.targetContainer ? { targetPid: await this.#pidOf(sandbox, config.targetContainer) } : {}),
+        ...(config.targetContainer
+          ? { targetPid: pidOf(await this.#containersIn(sandbox), config.targetContainer) }
+          : {}),
         ...(config.security.privileged ? { devices: hostDevices() } : {}),
         annotations: {
           ...sandbox.annotations,
@@ -183,6 +187,18 @@ export class InProcessRuntime implements RuntimeService {
     await this.#remove(id)
   }
 
+  async updateContainerResources(id: string, resources: Resources): Promise<void> {
+    await this.#runtime.update(id, ociResources(resources))
+  }
+
+  async updatePodSandboxResources(id: string, resources: Resources): Promise<void> {
+    const sandbox = await this.#runtime.state(id)
+    const { podCgroup } = annotationsOf(sandbox)
+    const ended = (await this.#containersIn(sandbox)).filter(({ status }) => status === 'stopped')
+    for (const { id: name } of ended) await this.#runtime.updateGroup(`${podCgroup}/${name}`, withoutQuota)
+    await this.#runtime.updateGroup(podCgroup, ociResources(resources))
+  }
+
   async podStatus(podUid: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }> {
     const states = (await this.#statesOf(podUid)).sort((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt))
     const sandboxes = states.filter(isSandbox).map((state) => sandboxOf(state, this.#network.ips(podUid, state.id)))
@@ -221,8 +237,7 @@ export class InProcessRuntime implements RuntimeService {
   }
 
   #note(podUid: string, id: string): void {
-    const ids = this.#ids.get(podUid) ?? new Set()
-    this.#ids.set(podUid, ids.add(id))
+    this.#ids.set(podUid, (this.#ids.get(podUid) ?? new Set()).add(id))
   }
 
   async #find(id: string): Promise<ContainerState | undefined> {
@@ -237,16 +252,6 @@ export class InProcessRuntime implements RuntimeService {
   async #statesOf(podUid: string): Promise<ContainerState[]> {
     const found = await Promise.all([...(this.#ids.get(podUid) ?? [])].map((id) => this.#find(id)))
     return found.filter((state) => state !== undefined)
-  }
-
-  /** The first process of a container of this sandbox, by the container's name. */
-  async #pidOf(sandbox: ContainerState, name: string): Promise<number> {
-    const containers = await Promise.all((await this.#containersIn(sandbox)).map((state) => containerOf(state)))
-    const target = containers.findLast((each) => each.name === name && each.state === 'running')
-    // Upstream's words (kuberuntime, getTargetID).
-    if (target?.pid === undefined)
-      throw stepFailed('CreateContainerConfigError', `unable to find target container ${name}`)
-    return target.pid
   }
 
   async #containersIn(sandbox: ContainerState): Promise<ContainerState[]> {

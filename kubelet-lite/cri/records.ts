@@ -1,6 +1,7 @@
 /** What the kubelet writes beside a container in the runtime's own record, and how it reads containers back from there. */
 import { readFile } from 'node:fs/promises'
 import type { ContainerState } from '../../runtime/index.ts'
+import { stepFailed } from '../errors.ts'
 import { lastWords } from '../pod-logs.ts'
 import type { Container, ContainerConfig, Sandbox, SandboxConfig } from './types.ts'
 
@@ -116,6 +117,15 @@ export async function containerOf(state: ContainerState): Promise<Container> {
     ...(message === '' ? {} : { message }),
     logPath: state.logPath ?? '',
   }
+}
+
+/** The first process of the one of these containers that has this name. */
+export function pidOf(states: readonly ContainerState[], name: string): number {
+  const target = states.findLast((each) => read(each, 'container') === name && stateOf(each) === 'running')
+  // Upstream's words (kuberuntime, getTargetID).
+  if (target?.pid === undefined)
+    throw stepFailed('CreateContainerConfigError', `unable to find target container ${name}`)
+  return target.pid
 }
 
 function stateOf(state: ContainerState): Container['state'] {

@@ -187,6 +187,12 @@ export function ociResources(resources: Resources): LinuxResources {
   }
 }
 
+/**
+ * For the group of a container that has ended and is still there: on v1 no group may have more of the CPU than the one above
+ * it (kernel/sched/core.c, tg_cfs_schedulable), and the pod's shall shrink.
+ */
+export const withoutQuota: LinuxResources = { cpu: { quota: -1 } }
+
 /** Files of /proc and /sys that tell about, or steer, the whole machine (as containerd and Docker mask them). */
 const maskedPaths = [
   '/proc/asound',

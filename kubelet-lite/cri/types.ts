@@ -182,6 +182,10 @@ export interface RuntimeService {
   stopContainer(id: string, graceSeconds: number): Promise<void>
   /** Kills it if it runs. Idempotent. */
   removeContainer(id: string): Promise<void>
+  /** Changes the limits of a container that runs; what is not named stays. */
+  updateContainerResources(id: string, resources: Resources): Promise<void>
+  /** The same for the pod as a whole. */
+  updatePodSandboxResources(id: string, resources: Resources): Promise<void>
   /** Everything of one pod, oldest first. */
   podStatus(podUid: string): Promise<{ sandboxes: Sandbox[]; containers: Container[] }>
   /** UIDs of all pods of which anything exists here. */

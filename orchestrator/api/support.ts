@@ -30,12 +30,6 @@ const gaps: readonly Gap[] = [
   },
   {
     kind: 'Pod',
-    field: 'spec.containers[].resizePolicy',
-    covered: 'no',
-    how: 'kept but not acted on: what a resize asks for is not carried out yet',
-  },
-  {
-    kind: 'Pod',
     field: 'spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution',
     covered: 'no',
     how: 'kept but not acted on; what is required of other pods keeps a pod Pending, with the reason',

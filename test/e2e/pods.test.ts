@@ -109,6 +109,40 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     expect(items[0]?.status.runtimeHandlers.map(({ name }) => name).slice(0, 2)).toEqual(['', 'coracle'])
     await remove('homeless')
   })
+  it('resize: the limits of a running container follow its manifest, without a restart unless it wants one', async () => {
+    const sized = (cpu: string, memory: string) => ({ requests: { cpu, memory }, limits: { cpu, memory } })
+    const resizePolicy = [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }]
+    await run('sized', shell(untilTold, { resources: sized('100m', '32Mi'), resizePolicy }))
+    const resize = (cpu: string, memory: string) => {
+      const body = { spec: { containers: [{ name: 'main', resources: sized(cpu, memory) }] } }
+      return cluster.ok(['patch', 'pod', 'sized', '--subresource=resize', '-p', JSON.stringify(body)])
+    }
+    const has = (cpu: string, memory: string) =>
+      until('sized', ({ status }) => {
+        const { requests, limits } = status?.containerStatuses?.[0]?.resources ?? {}
+        return [requests, limits].every((each) => each?.cpu === cpu && each?.memory === memory)
+      })
+    const v1 = existsSync('/sys/fs/cgroup/cpu')
+    const quota = v1 ? 'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us' : 'cut -d" " -f1 /sys/fs/cgroup/cpu.max'
+    const memory = v1 ? 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes' : 'cat /sys/fs/cgroup/memory.max'
+    await has('100m', '32Mi')
+    await resize('200m', '32Mi')
+    const grown = await has('200m', '32Mi')
+    expect(grown.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 0, allocatedResources: { cpu: '200m' } })
+    expect(await inside('sized', `${quota}; ${memory}`)).toBe(`20000\n${32 * 2 ** 20}\n`)
+    await resize('100m', '48Mi')
+    const again = await has('100m', '48Mi')
+    expect(again.status?.containerStatuses?.[0]?.restartCount).toBe(1)
+    expect(await inside('sized', `${quota}; ${memory}`)).toBe(`10000\n${48 * 2 ** 20}\n`)
+    await resize('900', '48Mi')
+    const pending = (pod: Pod) => pod.status?.conditions?.find(({ type }) => type === 'PodResizePending')
+    const waiting = await until('sized', pending)
+    expect(pending(waiting)).toMatchObject({ status: 'True', reason: 'Infeasible' })
+    expect(waiting.status?.containerStatuses?.[0]?.resources?.limits?.cpu).toBe('100m')
+    await resize('150m', '48Mi')
+    expect(pending(await has('150m', '48Mi'))).toBeUndefined()
+    await remove('sized')
+  })
   it('kubectl debug: a container that is added to look into another one, runs once, and ends without its pod', async () => {
     await run('watched', shell(untilTold, { name: 'app' }))
     const script = 'cat /proc/1/cmdline | tr "\\0" " "; echo; until test -e /tmp/end; do sleep 0.1; done; exit 3'
