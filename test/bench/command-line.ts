@@ -17,7 +17,9 @@ export function commandLineRow(on: Fixture, peers: readonly string[], bundle: st
   const commands: Readonly<Record<string, string>> = {
     ours: `${coracleOci} --root ${root} run -b ${bundle}`,
     node: `${process.execPath} -e 0`,
-    ...Object.fromEntries(peers.map((peer) => [peer, `${peer} ${flagsOf(peer)} run -b ${bundle}`])),
+    ...Object.fromEntries(
+      peers.map((peer) => [peer, `${peer} ${flagsOf(peer)} --root ${join(on.folder, peer)} run -b ${bundle}`]),
+    ),
   }
   const times: Record<string, number[]> = {}
   for (let round = 0; round < rounds; round++) {

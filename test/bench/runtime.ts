@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
@@ -9,10 +9,15 @@ import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.
 const rounds = 12
 const batch = 20
 
-/** crun and runc of the distribution, on the same bundle, in turn with ours: what disturbs one disturbs all. */
+/**
+ * crun and runc of the distribution, on the same bundle, in turn with ours: what disturbs one disturbs all. The state of all
+ * of them is in memory, as /run is on most machines and as each of them expects it.
+ */
 export const bench: Bench = {
   name: 'runtime',
   async run(): Promise<BenchRow[]> {
+    await using inMemory = folderInMemory()
+    process.env.TMPDIR = inMemory.path
     await using on = await aFixture('bench')
     const bundle = makeBundle(on)
     const peers = ['crun', 'runc'].filter((peer) => spawnSync(peer, ['--version']).status === 0)
@@ -45,6 +50,11 @@ export const bench: Bench = {
   },
 }
 
+function folderInMemory(): AsyncDisposable & { path: string } {
+  const path = mkdtempSync('/dev/shm/coracle-bench-')
+  return { path, [Symbol.asyncDispose]: async () => rmSync(path, { recursive: true }) }
+}
+
 function makeBundle(on: Fixture): string {
   const bundle = join(on.folder, 'bundle')
   mkdirSync(bundle)
@@ -63,7 +73,7 @@ async function inTurn(on: Fixture, peers: readonly string[], bundle: string): Pr
   const theirs: Record<string, number[]> = Object.fromEntries(peers.map((peer) => [peer, []]))
   for (let round = 0; round < rounds; round++) {
     ours.push(await wholeLives(on, batch))
-    for (const peer of peers) theirs[peer]?.push(peerLives(peer, bundle, `${round}`))
+    for (const peer of peers) theirs[peer]?.push(peerLives(peer, { bundle, root: join(on.folder, peer) }, `${round}`))
   }
   return {
     ours: sampleOf(ours),
@@ -89,10 +99,10 @@ async function wholeLives(on: Fixture, count: number): Promise<number> {
  * cgroups: in a mount namespace of its own the unified hierarchy is taken out of its sight, and it runs without limits,
  * which is to its advantage.
  */
-function peerLives(peer: string, bundle: string, name: string): number {
+function peerLives(peer: string, { bundle, root }: { bundle: string; root: string }, name: string): number {
   const flags = peer === 'crun' ? '--cgroup-manager=disabled' : ''
   const hide = existsSync('/sys/fs/cgroup/unified') ? 'umount /sys/fs/cgroup/unified' : 'true'
-  const run = `${peer} ${flags} run -b ${bundle} bench-${name}-$i || exit 1`
+  const run = `${peer} ${flags} --root ${root} run -b ${bundle} bench-${name}-$i || exit 1`
   const clock = '$(date +%s%N)'
   const script = `${hide}; before=${clock}; for i in $(seq ${batch}); do ${run}; done; echo $((${clock} - before))`
   const output = execFileSync('unshare', ['-m', '--propagation', 'private', 'sh', '-c', script], { encoding: 'utf8' })
