@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '../../runtime/base/errors.ts'
 import { type Log, silentLog } from '../../runtime/base/log.ts'
 import { type OciSpec, openRuntime, type Runtime, type Session } from '../../runtime/index.ts'
 import { defaultSpec } from '../../runtime/spec/default-spec.ts'
@@ -132,12 +133,22 @@ function launcherPid(root: string): number {
   throw new Error(`no launcher of ${root}`)
 }
 
+/** None of a folder that is not there: groups of others come and go while we look. */
+function entriesOf(folder: string) {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return []
+    throw error
+  }
+}
+
 /** What on this machine could be ours: cgroups, mounts and processes that carry `name`, open descriptors aside. */
 export function traces(name: string): string[] {
   const found: string[] = []
   const walk = (folder: string, depth: number) => {
-    if (!existsSync(folder) || depth > 4) return
-    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    if (depth > 4) return
+    for (const entry of entriesOf(folder)) {
       if (!entry.isDirectory()) continue
       if (entry.name.includes(name)) found.push(`${folder}/${entry.name}`)
       walk(`${folder}/${entry.name}`, depth + 1)
