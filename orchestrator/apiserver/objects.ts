@@ -95,6 +95,11 @@ export function atRevision(object: KubeObject, revision: number): KubeObject {
   return deepFreeze(object)
 }
 
+/** A frozen object as it is at a later revision, at which nothing else has changed. */
+export function atLaterRevision(object: KubeObject, revision: number): KubeObject {
+  return atRevision({ ...object, metadata: { ...object.metadata } }, revision)
+}
+
 /** `object` with its kind in front. */
 export function typed<T extends KubeObject>(kind: Kind, object: T): T {
   const { kind: _kind, apiVersion: _apiVersion, ...rest } = object
