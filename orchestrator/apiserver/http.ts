@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { badRequest, toStatus } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
-import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { type Answer, failureAnswer, refusalOf, type StreamedAnswer } from './answer.ts'
 import type { Authenticate } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle, type Unauthorized } from './handler.ts'
@@ -110,7 +110,7 @@ async function serve(shell: Shell, request: IncomingMessage, response: ServerRes
     else await send(response, answer, incoming.warnings)
   } catch (error) {
     if (response.headersSent) response.destroy()
-    else await send(response, statusAnswer(toStatus(error)), [])
+    else await send(response, refusalOf(toStatus(error), request), [])
   }
 }
 
@@ -124,7 +124,7 @@ async function throughTraffic(
     response.once('close', () => passage.end(response.statusCode))
     return await passage.inTime(handle(serving, incoming, info))
   } catch (error) {
-    return statusAnswer(toStatus(error))
+    return failureAnswer(toStatus(error), incoming)
   }
 }
 
