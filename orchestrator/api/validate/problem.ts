@@ -68,7 +68,9 @@ export function eachItem<T>(
 ): readonly Problem[] {
   let problems = none
   if (items === undefined) return problems
-  for (const [at, item] of items.entries()) problems = allOf(problems, check(item, `${field}[${at}]`, at))
+  for (let at = 0; at < items.length; at++) {
+    problems = allOf(problems, check(items[at] as T, `${field}[${at}]`, at))
+  }
   return problems
 }
 
