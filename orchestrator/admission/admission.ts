@@ -54,22 +54,14 @@ function inTurn(
   for (const plugin of chain) {
     asked++
     const work = ask(plugin)
-    if (work instanceof Promise) return work.then(() => inTurn(chain.slice(asked), ask))
+    if (work !== undefined) return work.then(() => inTurn(chain.slice(asked), ask))
   }
   return undefined
 }
 
-/** The whole of a write, from its admission on; its plugins hear when it has ended. */
-export async function untilEnded<T>(
-  chain: AdmissionChain,
-  request: AdmissionRequest,
-  write: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await write()
-  } finally {
-    for (const plugin of chain) plugin.ended?.(request)
-  }
+/** Must be called when a write has ended, well or not, once it was shown to any plugin. */
+export function tellEnded(chain: AdmissionChain, request: AdmissionRequest): void {
+  for (const plugin of chain) plugin.ended?.(request)
 }
 
 /** True if the request makes a pod. */

@@ -1,10 +1,15 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/defaulttolerationseconds. */
+import { deepFreeze } from '../api/deep-freeze.ts'
 import type { Pod } from '../api/types.ts'
 import type { AdmissionPlugin } from './admission.ts'
 
 /** Of a node that is not ready, and of one that cannot be reached. */
 const taints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
-const seconds = 300
+
+/** The same for all pods, and there once. */
+const usual = deepFreeze(
+  taints.map((key) => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 })),
+)
 
 /** A pod stays five minutes on a node that has failed, unless it says itself for how long. */
 export const defaultTolerationSeconds: AdmissionPlugin = {
@@ -14,16 +19,10 @@ export const defaultTolerationSeconds: AdmissionPlugin = {
     const { spec } = object as Pod
     if (!spec) return
     const tolerations = spec.tolerations ?? []
-    const missing = taints.filter(
-      (taint) => !tolerations.some(({ key, effect }) => (!key || key === taint) && (!effect || effect === 'NoExecute')),
+    const missing = usual.filter(
+      (taint) =>
+        !tolerations.some(({ key, effect }) => (!key || key === taint.key) && (!effect || effect === 'NoExecute')),
     )
-    if (missing.length === 0) return
-    const added = missing.map((key) => ({
-      key,
-      operator: 'Exists',
-      effect: 'NoExecute',
-      tolerationSeconds: seconds,
-    }))
-    spec.tolerations = [...tolerations, ...added]
+    if (missing.length > 0) spec.tolerations = [...tolerations, ...missing]
   },
 }

@@ -1,5 +1,6 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/serviceaccount, KEP-1205 (bound tokens). */
 import type { Clock } from '../../runtime/base/clock.ts'
+import { deepFreeze } from '../api/deep-freeze.ts'
 import { generatedName } from '../api/generated-name.ts'
 import { serviceAccountKind } from '../api/kinds/config.ts'
 import { isMirrorPod, referencesOf } from '../api/pod-references.ts'
@@ -125,15 +126,19 @@ function mountToken(spec: Spec, options: ServiceAccountOptions): void {
     const mount = { name: volumeName, readOnly: true, mountPath: tokenPath }
     container.volumeMounts = [...(container.volumeMounts ?? []), mount]
   }
-  if (!brought) spec.volumes = [...(spec.volumes ?? []), tokenVolume(volumeName)]
+  if (!brought) spec.volumes = [...(spec.volumes ?? []), { name: volumeName, projected: tokenFiles }]
 }
 
-function tokenVolume(name: string): Volume {
-  const namespace = { path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }
-  const sources = [
+/** What is in it is the same for all pods, and there once. */
+const tokenFiles: NonNullable<Volume['projected']> = deepFreeze({
+  defaultMode: 0o644,
+  sources: [
     { serviceAccountToken: { path: 'token', expirationSeconds: tokenSeconds } },
     { configMap: { name: 'kube-root-ca.crt', items: [{ key: 'ca.crt', path: 'ca.crt' }] } },
-    { downwardAPI: { items: [namespace] } },
-  ]
-  return { name, projected: { defaultMode: 0o644, sources } }
-}
+    {
+      downwardAPI: {
+        items: [{ path: 'namespace', fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } }],
+      },
+    },
+  ],
+})

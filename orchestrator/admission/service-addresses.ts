@@ -39,7 +39,7 @@ export function serviceAddresses(options: ServiceAddressOptions): AdmissionPlugi
 function assign(
   service: Service,
   { pool, before, hold }: { pool: AddressPool; before: Spec | undefined; hold: boolean },
-): Problem[] {
+): readonly Problem[] {
   const { spec } = service
   if (!spec) return []
   const taken = pool.taken(service)
@@ -65,7 +65,7 @@ function assign(
 }
 
 /** There is one range, of IPv4. */
-function refuseOtherFamilies({ ipFamilies = [], ipFamilyPolicy, clusterIPs = [] }: Spec): Problem[] {
+function refuseOtherFamilies({ ipFamilies = [], ipFamilyPolicy, clusterIPs = [] }: Spec): readonly Problem[] {
   const families = ipFamilies.flatMap((family, at) =>
     family === 'IPv4' ? [] : [invalidValue(`spec.ipFamilies[${at}]`, family, 'not configured on this cluster')],
   )
@@ -87,7 +87,7 @@ interface Taken {
   readonly ports: ReadonlySet<string>
 }
 
-function assignAddress(spec: Spec, taken: Taken, pool: AddressPool): Problem[] {
+function assignAddress(spec: Spec, taken: Taken, pool: AddressPool): readonly Problem[] {
   if (!spec.clusterIP) {
     const free = pool.freeAddress(taken.addresses)
     if (!free) return [invalidValue('spec.clusterIPs', [], 'failed to allocate IP: range is full')]
@@ -105,7 +105,7 @@ function assignAddress(spec: Spec, taken: Taken, pool: AddressPool): Problem[] {
   return []
 }
 
-function assignPorts(spec: Spec, taken: Taken, before: Spec | undefined): Problem[] {
+function assignPorts(spec: Spec, taken: Taken, before: Spec | undefined): readonly Problem[] {
   const wantsPorts =
     spec.type === 'NodePort' || (spec.type === 'LoadBalancer' && spec.allocateLoadBalancerNodePorts !== false)
   if (!wantsPorts) {
@@ -115,7 +115,7 @@ function assignPorts(spec: Spec, taken: Taken, before: Spec | undefined): Proble
     return []
   }
   const used = new Set(taken.ports)
-  return (spec.ports ?? []).flatMap((port, at): Problem[] => {
+  return (spec.ports ?? []).flatMap((port, at): readonly Problem[] => {
     const field = `spec.ports[${at}].nodePort`
     const { protocol = 'TCP' } = port
     const same = before?.ports?.find((each) => each.port === port.port && each.protocol === protocol)?.nodePort

@@ -126,9 +126,11 @@ const warnedOf = Map.groupBy(
 
 /** A sentence for each field of `object` that has no effect here. */
 export function warningsAbout(kind: Kind, object: KubeObject): string[] {
-  return (warnedOf.get(kind.kind) ?? [])
-    .filter(({ path }) => isSet(object, path, 0))
-    .map(({ field, how }) => `${field}: not supported; ${how}`)
+  const warnings: string[] = []
+  for (const { path, field, how } of warnedOf.get(kind.kind) ?? []) {
+    if (isSet(object, path, 0)) warnings.push(`${field}: not supported; ${how}`)
+  }
+  return warnings
 }
 
 /** True if `value` has something at `path` from its segment `at` on. */

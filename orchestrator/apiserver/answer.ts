@@ -1,5 +1,5 @@
 /** What a handler gives back: how it gets onto the wire is `http.ts`' business. */
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { stringify } from 'yaml'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
@@ -82,6 +82,11 @@ export function statusAnswer(status: Status, presentation?: Pick<Presentation, '
 export function failureAnswer(status: Status, incoming: Pick<Incoming, 'headers' | 'query'>): Answer {
   const encoding = statusEncodingOf(headerOf(incoming, 'accept'))
   return statusAnswer(status, { form: { encoding }, pretty: prettyOf(incoming.query) ?? false })
+}
+
+/** The same for a request that has not been read, or is not ours to read. */
+export function refusalOf(status: Status, { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>): Answer {
+  return failureAnswer(status, { headers, query: new URLSearchParams(url.split('?')[1]) })
 }
 
 /** One object, in the form that the client asked for. */

@@ -117,6 +117,6 @@ export async function handleUpgrade(serving: UpgradeServing, client: UpgradingCl
   } catch (error) {
     const refused = error instanceof StatusError ? error : new StatusError(toStatus(error))
     record?.complete(refused.status)
-    endWithError(socket, refused)
+    endWithError(client, refused)
   }
 }

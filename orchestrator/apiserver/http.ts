@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { badRequest, toStatus } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
-import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
-import type { Authenticate } from './authenticator.ts'
+import { type Answer, failureAnswer, refusalOf, type StreamedAnswer } from './answer.ts'
+import type { Authenticate, Caller } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle, type Unauthorized } from './handler.ts'
 import { hasForeignBody } from './proxy.ts'
@@ -104,13 +104,14 @@ function takeUpgrades(server: Server, { serving, authenticate }: Shell): Readonl
 /** Answers one request, whatever happens. */
 async function serve(shell: Shell, request: IncomingMessage, response: ServerResponse): Promise<void> {
   try {
-    const incoming = await incomingOf(shell, request)
+    const received = incomingOf(shell, request)
+    const incoming = received instanceof Promise ? await received : received
     const answer = await throughTraffic(shell, { incoming, response })
     if ('stream' in answer) await answer.stream(response)
     else await send(response, answer, incoming.warnings)
   } catch (error) {
     if (response.headersSent) response.destroy()
-    else await send(response, statusAnswer(toStatus(error)), [])
+    else await send(response, refusalOf(toStatus(error), request), [])
   }
 }
 
@@ -124,19 +125,31 @@ async function throughTraffic(
     response.once('close', () => passage.end(response.statusCode))
     return await passage.inTime(handle(serving, incoming, info))
   } catch (error) {
-    return statusAnswer(toStatus(error))
+    return failureAnswer(toStatus(error), incoming)
   }
 }
 
-/** Throws BAD_REQUEST, TOO_LARGE. */
-async function incomingOf({ authenticate }: Shell, request: IncomingMessage): Promise<Unauthorized> {
+/** At once when neither the body nor the caller has to be waited for. Throws BAD_REQUEST, TOO_LARGE. */
+function incomingOf({ authenticate }: Shell, request: IncomingMessage): Unauthorized | Promise<Unauthorized> {
+  // What goes on to a pod goes as it comes: however large, and never into our memory.
+  const body = hasForeignBody(request) ? new Uint8Array() : receiveBody(request)
+  if (body instanceof Promise) return waitFor(request, body, authenticate)
+  const user = authenticate(request)
+  return user instanceof Promise ? waitFor(request, body, () => user) : readHead(request, body, user)
+}
+
+async function waitFor(
+  request: IncomingMessage,
+  body: Uint8Array | Promise<Uint8Array>,
+  authenticate: Authenticate,
+): Promise<Unauthorized> {
+  return readHead(request, await body, await authenticate(request))
+}
+
+function readHead(request: IncomingMessage, body: Uint8Array, user: Caller): Unauthorized {
   const { method = 'GET', url = '/', headers, rawHeaders, socket } = request
   const [path, search] = splitAtMark(url)
   requireDecodable(path)
-  // What goes on to a pod goes as it comes: however large, and never into our memory.
-  const received = hasForeignBody(request) ? new Uint8Array() : receiveBody(request)
-  const body = received instanceof Promise ? await received : received
-  const caller = authenticate(request)
   return {
     method,
     path,
@@ -145,7 +158,7 @@ async function incomingOf({ authenticate }: Shell, request: IncomingMessage): Pr
     body,
     // What is lost when a request is taken apart.
     wire: { uri: url, address: socket.remoteAddress ?? '', rawHeaders },
-    user: caller instanceof Promise ? await caller : caller,
+    user,
     warnings: [],
   }
 }

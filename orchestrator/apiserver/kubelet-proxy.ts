@@ -11,7 +11,7 @@ import { type StatusError, unavailable } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { withoutBearer } from '../auth/tokens/bearer.ts'
 import type { StreamedAnswer } from './answer.ts'
-import { statusAnswer } from './answer.ts'
+import { refusalOf } from './answer.ts'
 import type { KubeletTarget } from './verbs/connect.ts'
 
 /** With what the API server shows itself to kubelets, and by what it knows them. */
@@ -100,7 +100,7 @@ function pass(answer: IncomingMessage, response: ServerResponse): void {
 }
 
 function answerError(response: ServerResponse, error: StatusError): void {
-  const { status, contentType, body } = statusAnswer(error.status)
+  const { status, contentType, body } = refusalOf(error.status, response.req)
   response.writeHead(status, { 'Content-Type': contentType }).end(body)
 }
 
@@ -130,12 +130,13 @@ export function upgradeToKubelet(target: KubeletTarget, access: KubeletAccess, c
 /** Sends `asked`, which wants an upgrade, and joins both connections once it is agreed to. */
 export function joinUpgraded(
   asked: ClientRequest,
-  { socket, head }: UpgradingClient,
+  client: UpgradingClient,
   errorOf: (error: unknown) => StatusError,
 ): void {
+  const { socket, head } = client
   socket.on('error', () => asked.destroy())
   socket.once('close', () => asked.destroy())
-  asked.once('error', (error) => endWithError(socket, errorOf(error)))
+  asked.once('error', (error) => endWithError(client, errorOf(error)))
   asked.once('upgrade', (answer: IncomingMessage, kubelet: Duplex, early: Buffer) => {
     socket.write(headOf(answer))
     if (early.length > 0) socket.write(early)
@@ -179,9 +180,11 @@ function headOf(answer: IncomingMessage, changed: Record<string, string> = {}): 
 }
 
 /** Answers an upgrade with an error and ends the connection. */
-export function endWithError(socket: Duplex, error: StatusError): void {
-  const { status, contentType, body } = statusAnswer(error.status)
-  const text = String(body)
-  const head = `HTTP/1.1 ${status} ${error.status.reason ?? 'Error'}\r\nContent-Type: ${contentType}\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n`
-  socket.end(head + text)
+export function endWithError({ request, socket }: Omit<UpgradingClient, 'head'>, error: StatusError): void {
+  const { status, contentType, body } = refusalOf(error.status, request)
+  const length = Buffer.byteLength(body)
+  socket.write(
+    `HTTP/1.1 ${status} ${error.status.reason ?? 'Error'}\r\nContent-Type: ${contentType}\r\nContent-Length: ${length}\r\nConnection: close\r\n\r\n`,
+  )
+  socket.end(body)
 }

@@ -17,10 +17,9 @@ export function measuredStore(store: Store, metrics: ServerMetrics): Store {
     update: (key, value, expected, options) => timed('update', from(key), store.update(key, value, expected, options)),
     delete: (key, expected) => timed('delete', from(key), store.delete(key, expected)),
     revision() {
-      const start = performance.now()
       const asked = store.revision()
       // What is known without asking is no request.
-      return typeof asked === 'number' ? asked : timed('revision', { key: '', start }, asked)
+      return typeof asked === 'number' ? asked : timed('revision', from(''), asked)
     },
     range: (prefix, options) => timed('list', from(prefix), store.range(prefix, options)),
     changes: (prefix, after, upTo) => timed('changes', from(prefix), store.changes(prefix, after, upTo)),

@@ -4,6 +4,7 @@
  */
 import type { FieldSet } from '../api/apply/field-set.ts'
 import { textOfKnown } from '../api/apply/known-sets.ts'
+import { deepFreeze } from '../api/deep-freeze.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { encodeProtobuf } from '../api/protobuf/encode.ts'
@@ -21,15 +22,6 @@ export interface ObjectPlace {
 /** The key in the store, as in Kubernetes. */
 export function keyOf({ kind, namespace, name }: ObjectPlace): string {
   return kind.namespaced ? `${kind.storedAt}${namespace}/${name}` : `${kind.storedAt}${name}`
-}
-
-/** Freezes a JSON value and all within. */
-export function deepFreeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
-  // In a list, the names of its items would be texts: that costs several times what freezing does.
-  if (Array.isArray(value)) for (const item of value) deepFreeze(item)
-  else for (const key in value) deepFreeze(value[key])
-  return Object.freeze(value)
 }
 
 /** A private copy that may be changed. */
@@ -53,12 +45,31 @@ function structuredCopy(value: unknown): unknown {
 
 /** The text to store: all but the resourceVersion, which is the revision of that text. Metadata comes right after the type. */
 export function storedText(kind: Kind, object: KubeObject): string {
-  const { kind: _kind, apiVersion: _version, metadata = {}, ...rest } = object
-  const { resourceVersion: _, managedFields, ...own } = metadata
-  const others = JSON.stringify(rest)
-  const owners = managedFields ? `"managedFields":[${managedFields.map(ownerText).join(',')}]` : ''
-  const meta = withMember(JSON.stringify(own), owners)
-  return withMember(`${JSON.stringify(typeOf(kind)).slice(0, -1)},"metadata":${meta}}`, others.slice(1, -1))
+  let text = `${JSON.stringify(typeOf(kind)).slice(0, -1)},"metadata":${metadataText(object.metadata ?? {})}`
+  for (const name in object) {
+    if (name !== 'kind' && name !== 'apiVersion' && name !== 'metadata') {
+      text += memberText(name, object[name as keyof KubeObject])
+    }
+  }
+  return `${text}}`
+}
+
+function metadataText(metadata: ObjectMeta): string {
+  let members = ''
+  for (const name in metadata) {
+    if (name !== 'resourceVersion' && name !== 'managedFields') {
+      members += memberText(name, metadata[name as keyof ObjectMeta])
+    }
+  }
+  const { managedFields } = metadata
+  if (managedFields) members += `,"managedFields":[${managedFields.map(ownerText).join(',')}]`
+  return `{${members.slice(1)}}`
+}
+
+/** Empty for what JSON does not have. */
+function memberText(name: string, value: unknown): string {
+  const text = JSON.stringify(value)
+  return text === undefined ? '' : `,${JSON.stringify(name)}:${text}`
 }
 
 /** The JSON of one owner: what it owns is most often a set whose text is known. */
@@ -93,6 +104,11 @@ export function atRevision(object: KubeObject, revision: number): KubeObject {
   object.metadata ??= {}
   object.metadata.resourceVersion = String(revision)
   return deepFreeze(object)
+}
+
+/** A frozen object as it is at a later revision, at which nothing else has changed. */
+export function atLaterRevision(object: KubeObject, revision: number): KubeObject {
+  return atRevision({ ...object, metadata: { ...object.metadata } }, revision)
 }
 
 /** `object` with its kind in front. */

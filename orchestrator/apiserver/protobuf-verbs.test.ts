@@ -371,6 +371,9 @@ describe('errors', () => {
     const eve = { name: 'eve', groups: [] }
     const refused = await api.call('GET', maps, { as: eve, headers: { accept: `${protobuf},application/json` } })
     expect([refused.status, read(refused.raw).reason]).toEqual([403, 'Forbidden'])
+    // 4 MB are not read.
+    const large = await call('POST', maps, aMap('large', { a: 'x'.repeat(4_000_000) }))
+    expect([large.status, large.type, large.object.reason]).toEqual([413, protobuf, 'RequestEntityTooLarge'])
     const yaml = await api.call('GET', `${maps}/lost`, { headers: { accept: 'application/yaml' } })
     expect([yaml.headers['content-type'], yaml.body]).toEqual([
       'application/yaml',

@@ -145,6 +145,9 @@ describe.skipIf(address === undefined)('proxy', () => {
     ['/namespaces/default/services/web:9/proxy/', 503, 'no service port 9 found for service "web"'],
     ['/namespaces/default/services/web:other/proxy/', 503, 'no endpoints available for service "web:other"'],
   ])('%s: is refused', async (path, status, message) => {
+    const protobuf = 'application/vnd.kubernetes.protobuf'
+    const read = await ask(path, { headers: { accept: protobuf } as Record<string, string> })
+    expect([read.status, read.headers['content-type'], read.body.slice(0, 3)]).toEqual([status, protobuf, 'k8s'])
     const answer = await ask(path)
     expect([answer.status, messageOf(answer)]).toEqual([status, expect.stringMatching(message)])
   })

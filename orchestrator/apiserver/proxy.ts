@@ -6,7 +6,7 @@ import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { request as httpsRequest, type RequestOptions } from 'node:https'
 import { messageOf } from '../../runtime/base/errors.ts'
 import { type StatusError, unavailable } from '../api/status.ts'
-import { type Answer, type StreamedAnswer, statusAnswer } from './answer.ts'
+import { type Answer, refusalOf, type StreamedAnswer } from './answer.ts'
 import { joinUpgraded, type KubeletAccess, type UpgradingClient } from './kubelet-proxy.ts'
 import { answerHeaders, type ProxiedRequest, requestHeaders } from './proxy-headers.ts'
 import type { ProxyTarget } from './proxy-target.ts'
@@ -73,7 +73,7 @@ function carry(
 }
 
 function refuse(response: ServerResponse, error: StatusError): void {
-  const { status, contentType, body } = statusAnswer(error.status)
+  const { status, contentType, body } = refusalOf(error.status, response.req)
   response.writeHead(status, { 'Content-Type': contentType }).end(body)
 }
 

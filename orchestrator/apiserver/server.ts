@@ -35,7 +35,7 @@ import { directClient } from './direct-client.ts'
 import { createHttpServer } from './http.ts'
 import { measuredStore } from './measured-store.ts'
 import { ServerMetrics } from './metrics.ts'
-import { fromStored } from './objects.ts'
+import { atLaterRevision, fromStored } from './objects.ts'
 import type { HealthChecks } from './paths.ts'
 import { openPermissions } from './permissions.ts'
 import type { ObjectCache, Registry } from './registry.ts'
@@ -259,7 +259,12 @@ function openCaches(
 ): (kind: Kind) => ObjectCache {
   for (const { storedAt } of kinds.all()) {
     if (storedAt === '' || caches.has(storedAt)) continue
-    const cache = new WatchCache<KubeObject>({ ...source, prefix: storedAt, decode: fromStored })
+    const cache = new WatchCache<KubeObject>({
+      ...source,
+      prefix: storedAt,
+      decode: fromStored,
+      atRevision: atLaterRevision,
+    })
     caches.set(storedAt, cache)
     broadcaster.add(cache)
   }

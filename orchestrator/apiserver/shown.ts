@@ -1,7 +1,8 @@
 /** Versions of a kind: objects are stored in one of them, and shown and taken in each. */
+import { deepFreeze } from '../api/deep-freeze.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import type { KubeObject } from '../api/types.ts'
-import { deepFreeze, typed } from './objects.ts'
+import { typed } from './objects.ts'
 
 /** The row of the version in which the objects of `kind` are stored. */
 export function storedKindOf(kind: Kind): Kind {

@@ -4,7 +4,7 @@ import type { Kind } from '../api/kinds/kind.ts'
 import { alreadyExists, conflict, fromStatus, notFound, tooLarge, unavailable } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
 import type { WriteOptions } from '../store/store.ts'
-import { atRevision, keyOf, noteJson, type ObjectPlace, storedText, typed } from './objects.ts'
+import { atLaterRevision, atRevision, keyOf, noteJson, type ObjectPlace, storedText, typed } from './objects.ts'
 import type { Registry } from './registry.ts'
 
 /** The newest state, frozen and shared. Throws NOT_FOUND. */
@@ -60,7 +60,7 @@ export function replaceStored(
 export async function removeStored(registry: Registry, place: ObjectPlace, old: KubeObject): Promise<KubeObject> {
   try {
     const revision = await registry.store.delete(keyOf(place), Number(old.metadata?.resourceVersion))
-    return atRevision({ ...old, metadata: { ...old.metadata } }, revision)
+    return atLaterRevision(old, revision)
   } catch (error) {
     throw asStatus(error, place)
   }

@@ -114,8 +114,12 @@ function secondsOf(query: URLSearchParams, most: number): number {
 function within<T>(work: Promise<T>, seconds: number): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(requestTimeout()), seconds * 1000)
-    work.then(resolve, reject)
-    const stop = () => clearTimeout(timer)
-    work.then(stop, stop)
+    const after =
+      <V>(tell: (value: V) => void) =>
+      (value: V) => {
+        clearTimeout(timer)
+        tell(value)
+      }
+    work.then(after(resolve), after(reject))
   })
 }

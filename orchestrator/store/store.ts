@@ -24,6 +24,8 @@ export interface RangeOptions {
   /** From this key on (inclusive), within the prefix. */
   from?: string
   limit?: number
+  /** To be told how many keys the limit leaves out. */
+  isCounted?: boolean
 }
 
 export interface Range {
@@ -31,6 +33,8 @@ export interface Range {
   /** The revision that this is the state of. */
   readonly revision: number
   readonly more: boolean
+  /** How many keys of the prefix come after the last record; set where `isCounted` and there are more. */
+  readonly left?: number
 }
 
 export interface WriteOptions {

@@ -111,6 +111,31 @@ describe('watch-cache', () => {
     expect(broadcaster.revision).toBe(first + 1)
   })
 
+  it('atRevision: what is deleted is told as it was here, at the revision of its end, and not decoded', async () => {
+    const read: string[] = []
+    broadcaster.close()
+    broadcaster = new Broadcaster(store, '/r/')
+    cache = new WatchCache<Value>({
+      prefix: '/r/pods/',
+      store,
+      decode: (text, revision) => {
+        read.push(text)
+        return decode(text, revision)
+      },
+      atRevision: (value, revision) => ({ ...value, revision }),
+    })
+    broadcaster.add(cache)
+    await broadcaster.start()
+    const seen: CacheEvent<Value>[] = []
+    cache.follow((event) => seen.push(event))
+    const first = await store.create('/r/pods/a', '1')
+    await store.delete('/r/pods/a', await store.update('/r/pods/a', '2', first))
+    const last = seen.at(-1)
+    expect([last?.type, last?.value, last?.previous?.text]).toEqual(['delete', { text: '2', revision: first + 2 }, '2'])
+    expect(read).toEqual(['1', '2'])
+    expect(cache.get('/r/pods/a')).toBeUndefined()
+  })
+
   it('expect: what this process wrote is not decoded again', async () => {
     const made = { text: 'mine', revision: 0 }
     cache.expect('/r/pods/a', 'text', () => made)

@@ -21,6 +21,19 @@ export interface CacheEntry<T> {
   readonly revision: number
 }
 
+export interface WatchCacheOptions<T> {
+  readonly prefix: string
+  readonly store: Store
+  readonly decode: Decode<T>
+  /** The same value at a later revision: spares the decoding of what is deleted, which is here already. */
+  readonly atRevision?: (value: T, revision: number) => T
+  /**
+   * Is told what a watcher threw: that one is told of what comes next, and nobody else is kept from anything. It is told
+   * of texts that cannot be read, too.
+   */
+  readonly failed?: (error: unknown) => void
+}
+
 /** This many past events of each prefix are answered from memory; older ones from the store. */
 const windowSize = 2048
 
@@ -40,16 +53,14 @@ export class WatchCache<T> implements Topic {
   #windowStart = 0
   #ordered: readonly CacheEntry<T>[] | undefined
 
+  readonly #atRevision: WatchCacheOptions<T>['atRevision']
   readonly #failed: (error: unknown) => void
 
-  /**
-   * `failed` is told what a watcher threw: it is told of what comes next, and nobody else is kept from anything. It is
-   * told of texts that cannot be read, too.
-   */
-  constructor(options: { prefix: string; store: Store; decode: Decode<T>; failed?: (error: unknown) => void }) {
+  constructor(options: WatchCacheOptions<T>) {
     this.prefix = options.prefix
     this.#store = options.store
     this.#decode = options.decode
+    this.#atRevision = options.atRevision
     this.#failed = options.failed ?? (() => {})
   }
 
@@ -139,9 +150,12 @@ export class WatchCache<T> implements Topic {
   /** What a write changes here. What cannot be read is as good as gone, and nothing when there was nothing. */
   #changeOf(type: 'put' | 'delete', record: StoreRecord): CacheEvent<T> | undefined {
     const { key, revision } = record
+    const known = this.#entries.get(key)
+    if (type === 'delete' && known && this.#atRevision) {
+      return this.#change({ type, key, revision, value: this.#atRevision(known.value, revision) })
+    }
     const read = this.#read(record)
     if (read) return this.#change({ type, key, revision, ...read })
-    const known = this.#entries.get(key)
     return known && this.#change({ type: 'delete', key, revision, value: known.value })
   }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Store, StoreEvent } from '../../orchestrator/store/store.ts'
+import type { RangeOptions, Store, StoreEvent } from '../../orchestrator/store/store.ts'
 
 /** One implementation: a fresh, empty store, and the same one opened again after `close`. */
 export interface StoreUnderTest {
@@ -148,9 +148,21 @@ function ranges(store: () => Store): void {
     for (const key of ['/a/2', '/b/1', '/a/1', '/a/3', '/aa/1']) await store().create(key, key)
     const first = await store().range('/a/', { limit: 2 })
     expect(first).toMatchObject({ records: [{ key: '/a/1' }, { key: '/a/2' }], more: true })
+    expect(first.left).toBeUndefined()
     const rest = await store().range('/a/', { limit: 2, from: '/a/2\u0000' })
     expect(rest.records.map(({ key }) => key)).toEqual(['/a/3'])
     expect(rest.more).toBe(false)
+  })
+
+  it('range: tells how many keys there are beyond its limit, at that revision', async () => {
+    for (const key of ['/a/1', '/a/2', '/a/3', '/a/4', '/b/1']) await store().create(key, key)
+    const revision = await store().create('/a/5', 'x')
+    await store().delete('/a/5', revision)
+    const left = async (options: RangeOptions) => (await store().range('/a/', { isCounted: true, ...options })).left
+    expect(await left({ limit: 1 })).toBe(3)
+    expect(await left({ limit: 1, revision })).toBe(4)
+    expect(await left({ limit: 1, revision, from: '/a/3' })).toBe(2)
+    expect(await left({ limit: 5, revision })).toBeUndefined()
   })
 
   it('range: shows the state at an older revision, deletions and re-creations included', async () => {

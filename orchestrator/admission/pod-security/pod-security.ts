@@ -17,6 +17,13 @@ import { isStricter, type Policy, policyOf, policyProblems, prefix, type Standar
  */
 export function podSecurity(objects: StoredObjects, config: PodSecurityConfig = {}): AdmissionPlugin {
   const { exemptions = {}, defaults } = config
+  // The labels of a namespace are another object when they have changed.
+  const policies = new WeakMap<object, Policy>()
+  const policyFor = (labels: Readonly<Record<string, string>> = {}) => {
+    const known = policies.get(labels) ?? policyOf(labels, defaults)
+    policies.set(labels, known)
+    return known
+  }
   return {
     name: 'PodSecurity',
     validate(request) {
@@ -44,7 +51,7 @@ export function podSecurity(objects: StoredObjects, config: PodSecurityConfig = 
       }
       noteProblems(request, labels)
       const judge = isPod ? judgePod : tell
-      judge(request, policyOf(labels, defaults), template)
+      judge(request, policyFor(labels), template)
     },
   }
 }

@@ -79,7 +79,7 @@ export function usualPolicy(defaults: Readonly<Record<string, unknown>>): Policy
 }
 
 /** Labels that mean nothing. */
-export function policyProblems(labels: Labels | undefined): Problem[] {
+export function policyProblems(labels: Labels | undefined): readonly Problem[] {
   return modes.flatMap((mode) => {
     const level = own(labels, prefix + mode)
     const version = own(labels, `${prefix}${mode}-version`)

@@ -34,7 +34,7 @@ export interface Printer<T extends KubeObject = KubeObject> {
 export interface SubresourceStrategy<T extends KubeObject = KubeObject> {
   /** Takes over from `old` all but that part. */
   before(object: T, old: T): void
-  validate(object: T, old: T): StatusCause[]
+  validate(object: T, old: T): readonly StatusCause[]
 }
 
 /**
@@ -43,7 +43,7 @@ export interface SubresourceStrategy<T extends KubeObject = KubeObject> {
  */
 export interface Strategy<T extends KubeObject = KubeObject> {
   /** What is wrong with a name, as in `../names.ts`. */
-  checkName(name: string): string[]
+  checkName(name: string): readonly string[]
   setDefaults?(object: T): void
   /** Removes what a creator may not set, such as the status; notes who he is, where that is part of the object. */
   beforeCreate?(object: T, creator: { readonly user: User }): void
@@ -53,10 +53,10 @@ export interface Strategy<T extends KubeObject = KubeObject> {
   beforeStatusUpdate?(object: T, old: T): void
   /** By subresource, other than `status`. */
   readonly through?: Readonly<Record<string, SubresourceStrategy<T>>>
-  validate?(object: T): StatusCause[]
+  validate?(object: T): readonly StatusCause[]
   /** In addition to `validate`, as the one below. */
-  validateCreate?(object: T): StatusCause[]
-  validateUpdate?(object: T, old: T): StatusCause[]
+  validateCreate?(object: T): readonly StatusCause[]
+  validateUpdate?(object: T, old: T): readonly StatusCause[]
   /** The text of a selectable field. `metadata.name` and `metadata.namespace` are known for every kind. */
   readonly fields?: Readonly<Record<string, (object: T) => string>>
   /** Seconds between a deletion and the end of the object; 0: now. Without it: now. */

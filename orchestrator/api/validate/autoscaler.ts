@@ -10,7 +10,7 @@ type Target = NonNullable<Metric['resource']>['target']
 type Rules = NonNullable<NonNullable<Spec['behavior']>['scaleUp']>
 
 /** What is wrong with a HorizontalPodAutoscaler. */
-export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): Problem[] {
+export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): readonly Problem[] {
   const { minReplicas = 1, maxReplicas = 0, scaleTargetRef: target, metrics, behavior } = spec
   return allOf(
     minReplicas < 1 ? [invalidValue('spec.minReplicas', minReplicas, 'must be greater than or equal to 1')] : none,
@@ -25,7 +25,7 @@ export function validateAutoscaler({ spec }: HorizontalPodAutoscaler): Problem[]
   )
 }
 
-function validateReference({ kind, name }: Spec['scaleTargetRef'], field: string): Problem[] {
+function validateReference({ kind, name }: Spec['scaleTargetRef'], field: string): readonly Problem[] {
   const segment = (value: string, at: string) =>
     value ? checkPathSegment(value).map((reason) => invalidValue(at, value, reason)) : [required(at)]
   return allOf(segment(kind, `${field}.kind`), segment(name, `${field}.name`))
@@ -39,7 +39,7 @@ const sources: Readonly<Record<string, keyof Metric>> = {
   Resource: 'resource',
 }
 
-function validateMetric(metric: Metric, field: string): Problem[] {
+function validateMetric(metric: Metric, field: string): readonly Problem[] {
   const { type } = metric
   if (!type) return [required(`${field}.type`, 'must specify a metric source type')]
   const own = sources[type]
@@ -54,7 +54,7 @@ function validateMetric(metric: Metric, field: string): Problem[] {
   )
 }
 
-function validateSource(metric: Metric, own: keyof Metric, field: string): Problem[] {
+function validateSource(metric: Metric, own: keyof Metric, field: string): readonly Problem[] {
   const { resource, containerResource, pods, object, external } = metric
   const named = resource ?? containerResource
   const measured = pods ?? object ?? external
@@ -70,7 +70,7 @@ function validateSource(metric: Metric, own: keyof Metric, field: string): Probl
   )
 }
 
-function validateTarget(target: Target, own: keyof Metric, field: string): Problem[] {
+function validateTarget(target: Target, own: keyof Metric, field: string): readonly Problem[] {
   const { type, value, averageValue, averageUtilization } = target
   const types = ['AverageValue', 'Utilization', 'Value']
   const ofType = types.includes(type)
@@ -106,7 +106,7 @@ const longestWindow = 3600
 function validateRules(
   { stabilizationWindowSeconds: window, selectPolicy, policies }: Rules,
   field: string,
-): Problem[] {
+): readonly Problem[] {
   const chosen = ['Disabled', 'Max', 'Min']
   return allOf(
     window !== undefined && window < 0

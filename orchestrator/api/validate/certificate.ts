@@ -43,7 +43,7 @@ const usages = [
 const shortestSeconds = 600
 
 /** What is wrong with a CertificateSigningRequest. */
-export function validateSigningRequest({ spec, status }: CertificateSigningRequest): Problem[] {
+export function validateSigningRequest({ spec, status }: CertificateSigningRequest): readonly Problem[] {
   const { expirationSeconds } = spec
   return allOf(
     validateRequest(spec.request),
@@ -99,7 +99,7 @@ export function certificateRequestIn(base64: string | undefined): Buffer | undef
   return /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, 'base64') : undefined
 }
 
-function validateRequest(request: string | undefined): Problem[] {
+function validateRequest(request: string | undefined): readonly Problem[] {
   const der = certificateRequestIn(request)
   if (der === undefined) {
     return [invalidValue('spec.request', request ?? '', 'PEM block type must be CERTIFICATE REQUEST')]
@@ -111,7 +111,7 @@ function validateRequest(request: string | undefined): Problem[] {
 
 const longestSigner = 571
 
-function validateSigner(name: string | undefined): Problem[] {
+function validateSigner(name: string | undefined): readonly Problem[] {
   const field = 'spec.signerName'
   if (!name) return [required(field)]
   const [domain = '', path, ...more] = name.split('/')
@@ -134,7 +134,7 @@ function validateSigner(name: string | undefined): Problem[] {
 
 type Conditions = NonNullable<CertificateSigningRequest['status']>['conditions']
 
-function validateConditions(conditions: Conditions): Problem[] {
+function validateConditions(conditions: Conditions): readonly Problem[] {
   const seen = new Set<string>()
   return eachItem(conditions, 'status.conditions', ({ type, status }, at) => {
     const isVerdict = type === 'Approved' || type === 'Denied' || type === 'Failed'
@@ -154,7 +154,10 @@ function validateConditions(conditions: Conditions): Problem[] {
 }
 
 /** What an update through `…/approval` may not do: a verdict stays. */
-export function validateApproval(request: CertificateSigningRequest, old: CertificateSigningRequest): Problem[] {
+export function validateApproval(
+  request: CertificateSigningRequest,
+  old: CertificateSigningRequest,
+): readonly Problem[] {
   const next = request.status?.conditions ?? []
   const removed = (old.status?.conditions ?? []).filter(
     ({ type }) => ['Approved', 'Denied', 'Failed'].includes(type) && !next.some((each) => each.type === type),
@@ -171,6 +174,6 @@ export function validateApproval(request: CertificateSigningRequest, old: Certif
 export function validateSigningRequestUpdate(
   request: CertificateSigningRequest,
   old: CertificateSigningRequest,
-): Problem[] {
+): readonly Problem[] {
   return isEqual(request.spec, old.spec) ? [] : [invalidValue('spec', request.spec, 'field is immutable')]
 }

@@ -18,7 +18,11 @@ const systemClasses: Readonly<Record<string, number>> = {
 const policies = ['Never', 'PreemptLowerPriority']
 
 /** What is wrong with a PriorityClass. */
-export function validatePriorityClass({ metadata, value, preemptionPolicy: policy }: PriorityClass): Problem[] {
+export function validatePriorityClass({
+  metadata,
+  value,
+  preemptionPolicy: policy,
+}: PriorityClass): readonly Problem[] {
   const name = metadata?.name ?? ''
   return allOf(
     validateValue(name, value),
@@ -26,7 +30,7 @@ export function validatePriorityClass({ metadata, value, preemptionPolicy: polic
   )
 }
 
-function validateValue(name: string, value = 0): Problem[] {
+function validateValue(name: string, value = 0): readonly Problem[] {
   if (!name.startsWith('system-')) {
     return value > highestOfUsers
       ? [notAllowed('value', `maximum allowed value of a user defined priority is ${highestOfUsers}`)]
@@ -42,7 +46,7 @@ function validateValue(name: string, value = 0): Problem[] {
 }
 
 /** What an update of a PriorityClass may not do: pods have its value already. */
-export function validatePriorityClassUpdate(next: PriorityClass, old: PriorityClass): Problem[] {
+export function validatePriorityClassUpdate(next: PriorityClass, old: PriorityClass): readonly Problem[] {
   return allOf(
     next.value === old.value ? none : [notAllowed('value', 'may not be changed in an update.')],
     next.preemptionPolicy === old.preemptionPolicy
@@ -52,7 +56,7 @@ export function validatePriorityClassUpdate(next: PriorityClass, old: PriorityCl
 }
 
 /** What is wrong with a RuntimeClass. */
-export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): Problem[] {
+export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeClass): readonly Problem[] {
   const amounts = Object.entries(overhead?.podFixed ?? {})
   return allOf(
     invalidName('handler', handler, checkDnsLabel(handler)),
@@ -66,6 +70,6 @@ export function validateRuntimeClass({ handler, overhead, scheduling }: RuntimeC
 }
 
 /** What an update of a RuntimeClass may not do. */
-export function validateRuntimeClassUpdate(next: RuntimeClass, old: RuntimeClass): Problem[] {
+export function validateRuntimeClassUpdate(next: RuntimeClass, old: RuntimeClass): readonly Problem[] {
   return isEqual(next.handler, old.handler) ? [] : [invalidValue('handler', next.handler, 'field is immutable')]
 }

@@ -17,7 +17,7 @@ import {
 const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
 
 /** What is wrong with a node. */
-export function validateNode({ spec, status }: Node): Problem[] {
+export function validateNode({ spec, status }: Node): readonly Problem[] {
   const seen = new Set<string>()
   return allOf(
     eachItem(spec?.taints, 'spec.taints', ({ key, value = '', effect }, field) => {
@@ -42,7 +42,7 @@ export function validateNode({ spec, status }: Node): Problem[] {
 }
 
 /** What an update of a node may not do. */
-export function validateNodeUpdate({ spec = {} }: Node, old: Node): Problem[] {
+export function validateNodeUpdate({ spec = {} }: Node, old: Node): readonly Problem[] {
   const before = old.spec ?? {}
   return (['podCIDR', 'providerID'] as const).flatMap((name) => {
     if (!before[name] || before[name] === spec[name]) return []
@@ -51,7 +51,7 @@ export function validateNodeUpdate({ spec = {} }: Node, old: Node): Problem[] {
 }
 
 /** What is wrong with a lease. */
-export function validateLease({ spec = {} }: Lease): Problem[] {
+export function validateLease({ spec = {} }: Lease): readonly Problem[] {
   const { leaseDurationSeconds, leaseTransitions } = spec
   return allOf(
     leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0
@@ -64,7 +64,7 @@ export function validateLease({ spec = {} }: Lease): Problem[] {
 }
 
 /** What is wrong with an event: it lies where its object lies, or in `default` for an object of the cluster. */
-export function validateEvent({ involvedObject, metadata, type }: Event): Problem[] {
+export function validateEvent({ involvedObject, metadata, type }: Event): readonly Problem[] {
   const { namespace = '' } = involvedObject ?? {}
   const home = namespace === '' ? ['default', 'kube-system'] : [namespace]
   return allOf(

@@ -7,7 +7,7 @@ import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, requi
 
 const largestBytes = 1024 * 1024
 
-function validateKeys(map: Record<string, string> | undefined, field: string): Problem[] {
+function validateKeys(map: Record<string, string> | undefined, field: string): readonly Problem[] {
   return Object.keys(map ?? {}).flatMap((key) => invalidName(`${field}[${key}]`, key, checkConfigKey(key)))
 }
 
@@ -17,7 +17,7 @@ const bytesOf = (map: Record<string, string> | undefined, size: (value: string) 
 const base64Bytes = (value: string) => Math.floor((value.length * 3) / 4) - (value.match(/=*$/)?.[0].length ?? 0)
 
 /** What is wrong with a ConfigMap. */
-export function validateConfigMap({ data, binaryData }: ConfigMap): Problem[] {
+export function validateConfigMap({ data, binaryData }: ConfigMap): readonly Problem[] {
   const both = Object.keys(data ?? {}).filter((key) => Object.hasOwn(binaryData ?? {}, key))
   const bytes = bytesOf(data, Buffer.byteLength) + bytesOf(binaryData, base64Bytes)
   return allOf(
@@ -31,7 +31,7 @@ export function validateConfigMap({ data, binaryData }: ConfigMap): Problem[] {
 const immutable = 'field is immutable when `immutable` is set'
 
 /** What an update of a ConfigMap may not do. */
-export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): Problem[] {
+export function validateConfigMapUpdate(map: ConfigMap, old: ConfigMap): readonly Problem[] {
   if (!old.immutable) return []
   return allOf(
     map.immutable ? none : [notAllowed('immutable', immutable)],
@@ -51,7 +51,7 @@ const keysByType: Record<string, readonly string[]> = {
 const jsonKeys = ['.dockercfg', '.dockerconfigjson']
 
 /** What is wrong with a Secret. */
-export function validateSecret(secret: Secret): Problem[] {
+export function validateSecret(secret: Secret): readonly Problem[] {
   const data = secret.data ?? {}
   const tooLarge = bytesOf(data, base64Bytes) > largestBytes
   return allOf(
@@ -61,7 +61,7 @@ export function validateSecret(secret: Secret): Problem[] {
   )
 }
 
-function validateTypedKey(data: Record<string, string>, key: string): Problem[] {
+function validateTypedKey(data: Record<string, string>, key: string): readonly Problem[] {
   const value = data[key]
   if (value === undefined) return [required(`data[${key}]`)]
   if (!jsonKeys.includes(key)) return []
@@ -74,7 +74,7 @@ function validateTypedKey(data: Record<string, string>, key: string): Problem[] 
 }
 
 /** What an update of a Secret may not do. */
-export function validateSecretUpdate(secret: Secret, old: Secret): Problem[] {
+export function validateSecretUpdate(secret: Secret, old: Secret): readonly Problem[] {
   const problems = secret.type === old.type ? [] : [invalidValue('type', secret.type, 'field is immutable')]
   if (!old.immutable) return problems
   return allOf(

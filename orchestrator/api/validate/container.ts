@@ -25,7 +25,7 @@ import { validateMounts } from './volume.ts'
 type Port = NonNullable<Container['ports']>[number]
 
 /** What is wrong with the containers and init containers of a pod. */
-export function validateContainers(spec: PodSpec): Problem[] {
+export function validateContainers(spec: PodSpec): readonly Problem[] {
   const { containers = [], initContainers = [] } = spec
   if (containers.length === 0) return [required('spec.containers')]
   const ofInit = eachItem(initContainers, 'spec.initContainers', (container, field) =>
@@ -37,7 +37,8 @@ export function validateContainers(spec: PodSpec): Problem[] {
   return allOf(ofInit, ofOrdinary, validateUniqueNames(spec), validateHostPorts(spec))
 }
 
-function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec): Problem[] {
+function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec): readonly Problem[] {
+  if (initContainers.length + containers.length < 2) return none
   const names = [...initContainers, ...containers]
   return duplicates(
     names,
@@ -52,7 +53,7 @@ function validateUniqueNames({ containers = [], initContainers = [] }: PodSpec):
 const pullPolicies = ['Always', 'IfNotPresent', 'Never']
 const messagePolicies = ['FallbackToLogsOnError', 'File']
 
-function validateContainer(container: Container, spec: PodSpec, field: string): Problem[] {
+function validateContainer(container: Container, spec: PodSpec, field: string): readonly Problem[] {
   const { name, image, imagePullPolicy, terminationMessagePolicy } = container
   return allOf(
     name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : [required(`${field}.name`)],
@@ -71,14 +72,14 @@ function validateContainer(container: Container, spec: PodSpec, field: string): 
   )
 }
 
-function validateImage(image: string | undefined, field: string): Problem[] {
+function validateImage(image: string | undefined, field: string): readonly Problem[] {
   if (!image) return [required(field)]
   return image === image.trim() ? [] : [invalidValue(field, image, 'must not have leading or trailing whitespace')]
 }
 
 const protocols = ['SCTP', 'TCP', 'UDP']
 
-function validatePorts(ports: readonly Port[] | undefined, isHostNetwork: boolean, field: string): Problem[] {
+function validatePorts(ports: readonly Port[] | undefined, isHostNetwork: boolean, field: string): readonly Problem[] {
   return allOf(
     eachItem(ports, field, (port, at) =>
       allOf(
@@ -110,7 +111,8 @@ function validatePorts(ports: readonly Port[] | undefined, isHostNetwork: boolea
 }
 
 /** Two containers of a pod cannot have the same port of the host. */
-function validateHostPorts({ containers = [] }: PodSpec): Problem[] {
+function validateHostPorts({ containers = [] }: PodSpec): readonly Problem[] {
+  if (!containers.some(({ ports }) => ports?.some(({ hostPort }) => hostPort))) return none
   const seen = new Set<string>()
   return eachItem(containers, 'spec.containers', ({ ports }, field) =>
     eachItem(ports, `${field}.ports`, ({ protocol, hostIP = '', hostPort }, at) => {
@@ -124,7 +126,7 @@ function validateHostPorts({ containers = [] }: PodSpec): Problem[] {
 }
 
 /** Probes and hooks. */
-function validateActions(container: Container, field: string): Problem[] {
+function validateActions(container: Container, field: string): readonly Problem[] {
   const { lifecycle, livenessProbe, readinessProbe, startupProbe } = container
   return allOf(
     lifecycle?.postStart ? validateHandler(lifecycle.postStart, `${field}.lifecycle.postStart`) : none,
@@ -147,7 +149,7 @@ const notForEphemeral = [
 ] as const
 
 /** What is wrong with the ephemeral containers of a pod. */
-export function validateEphemeral(spec: PodSpec): Problem[] {
+export function validateEphemeral(spec: PodSpec): readonly Problem[] {
   const { ephemeralContainers = [], containers = [], initContainers = [] } = spec
   const field = 'spec.ephemeralContainers'
   const taken = new Set([...containers, ...initContainers].map(({ name }) => name))
@@ -169,7 +171,7 @@ export function validateEphemeral(spec: PodSpec): Problem[] {
 
 const actions = ['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe'] as const
 
-function validateInitContainer(container: Container, field: string): Problem[] {
+function validateInitContainer(container: Container, field: string): readonly Problem[] {
   const { restartPolicy } = container
   if (restartPolicy === 'Always') return validateActions(container, field)
   return allOf(

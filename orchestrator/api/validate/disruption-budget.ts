@@ -7,7 +7,7 @@ import { validateSelector } from './selector.ts'
 const policies = ['AlwaysAllow', 'IfHealthyBudget']
 
 /** What is wrong with a PodDisruptionBudget. */
-export function validateDisruptionBudget({ spec = {} }: PodDisruptionBudget): Problem[] {
+export function validateDisruptionBudget({ spec = {} }: PodDisruptionBudget): readonly Problem[] {
   const { minAvailable, maxUnavailable, selector, unhealthyPodEvictionPolicy: policy } = spec
   if (minAvailable !== undefined && maxUnavailable !== undefined) {
     return [

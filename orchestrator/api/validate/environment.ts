@@ -9,19 +9,19 @@ type FieldRef = NonNullable<Source['fieldRef']>
 type ResourceRef = NonNullable<Source['resourceFieldRef']>
 
 /** What is wrong with a container's `env` and `envFrom`. */
-export function validateEnvironment({ env, envFrom }: Container, field: string): Problem[] {
+export function validateEnvironment({ env, envFrom }: Container, field: string): readonly Problem[] {
   return allOf(
     eachItem(env, `${field}.env`, validateVariable),
     eachItem(envFrom, `${field}.envFrom`, validateFromSource),
   )
 }
 
-function validateVariable({ name, value, valueFrom }: EnvVar, field: string): Problem[] {
+function validateVariable({ name, value, valueFrom }: EnvVar, field: string): readonly Problem[] {
   const ofName = name ? invalidName(`${field}.name`, name, checkEnvName(name)) : [required(`${field}.name`)]
   return allOf(ofName, valueFrom ? validateSource(valueFrom, value, `${field}.valueFrom`) : none)
 }
 
-function validateSource(source: Source, value: string | undefined, field: string): Problem[] {
+function validateSource(source: Source, value: string | undefined, field: string): readonly Problem[] {
   const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = source
   const given = Object.values(source).filter((each) => each !== undefined).length
   if (given === 0) {
@@ -69,7 +69,7 @@ export function validateFieldRef(
   { apiVersion, fieldPath }: FieldRef,
   supported: readonly string[],
   field: string,
-): Problem[] {
+): readonly Problem[] {
   const at = `${field}.fieldPath`
   if (!apiVersion) return [required(`${field}.apiVersion`)]
   if (!fieldPath) return [required(at)]
@@ -88,20 +88,20 @@ const resourceFields = [
 ]
 
 /** A request or limit of a container. */
-export function validateResourceRef({ resource }: ResourceRef, field: string): Problem[] {
+export function validateResourceRef({ resource }: ResourceRef, field: string): readonly Problem[] {
   if (!resource) return [required(`${field}.resource`)]
   const isKnown = resourceFields.includes(resource) || /^(limits|requests)\.hugepages-/.test(resource)
   return isKnown ? [] : [unsupported(`${field}.resource`, resource, resourceFields)]
 }
 
-function validateKeyRef({ name, key }: { name?: string; key: string }, field: string): Problem[] {
+function validateKeyRef({ name, key }: { name?: string; key: string }, field: string): readonly Problem[] {
   return allOf(
     name ? none : [required(`${field}.name`)],
     key ? invalidName(`${field}.key`, key, checkConfigKey(key)) : [required(`${field}.key`)],
   )
 }
 
-function validateFromSource({ prefix, configMapRef, secretRef }: FromSource, field: string): Problem[] {
+function validateFromSource({ prefix, configMapRef, secretRef }: FromSource, field: string): readonly Problem[] {
   const ofPrefix = prefix ? invalidName(`${field}.prefix`, prefix, checkEnvName(prefix)) : []
   if (configMapRef && secretRef)
     return [...ofPrefix, invalidValue(field, '', 'may not have more than one field specified at a time')]

@@ -13,7 +13,7 @@ type Spec = NonNullable<Job['spec']>
 const mostIndexes = 100_000
 
 /** What is wrong with a Job. */
-export function validateJob({ spec }: Job): Problem[] {
+export function validateJob({ spec }: Job): readonly Problem[] {
   if (!spec) return [required('spec.template')]
   return allOf(validateJobSpec(spec, 'spec'), validateJobSelector(spec))
 }
@@ -28,7 +28,7 @@ const counts = [
   'maxFailedIndexes',
 ] as const
 
-function validateJobSpec(spec: Spec, field: string): Problem[] {
+function validateJobSpec(spec: Spec, field: string): readonly Problem[] {
   return allOf(
     counts.flatMap((name) => validateNotNegative(spec[name], `${field}.${name}`)),
     validateCompletion(spec, field),
@@ -38,7 +38,7 @@ function validateJobSpec(spec: Spec, field: string): Problem[] {
   )
 }
 
-function validateCompletion(spec: Spec, field: string): Problem[] {
+function validateCompletion(spec: Spec, field: string): readonly Problem[] {
   const { completionMode = 'NonIndexed', completions, parallelism = 1, backoffLimitPerIndex, maxFailedIndexes } = spec
   if (completionMode !== 'NonIndexed' && completionMode !== 'Indexed') {
     return [unsupported(`${field}.completionMode`, completionMode, ['NonIndexed', 'Indexed'])]
@@ -66,7 +66,10 @@ function validateCompletion(spec: Spec, field: string): Problem[] {
   )
 }
 
-function validateRestart({ template, podFailurePolicy, backoffLimitPerIndex }: Spec, field: string): Problem[] {
+function validateRestart(
+  { template, podFailurePolicy, backoffLimitPerIndex }: Spec,
+  field: string,
+): readonly Problem[] {
   const policy = template?.spec?.restartPolicy ?? 'Always'
   if (policy === 'Always') return [required(field, 'valid values: "OnFailure", "Never"')]
   if (policy !== 'OnFailure' && policy !== 'Never') return [unsupported(field, policy, ['OnFailure', 'Never'])]
@@ -81,14 +84,14 @@ function validateRestart({ template, podFailurePolicy, backoffLimitPerIndex }: S
   )
 }
 
-function validateReplacement({ podReplacementPolicy, podFailurePolicy }: Spec, field: string): Problem[] {
+function validateReplacement({ podReplacementPolicy, podFailurePolicy }: Spec, field: string): readonly Problem[] {
   const supported = podFailurePolicy ? ['Failed'] : ['Failed', 'TerminatingOrFailed']
   if (podReplacementPolicy === undefined || supported.includes(podReplacementPolicy)) return []
   return [unsupported(field, podReplacementPolicy, supported)]
 }
 
 /** The selector is written by the server, unless the Job says `manualSelector`. */
-function validateJobSelector({ selector, template }: Spec): Problem[] {
+function validateJobSelector({ selector, template }: Spec): readonly Problem[] {
   if (!selector) return [required('spec.selector')]
   const problems = validateSelector(selector, 'spec.selector')
   if (problems.length > 0) return problems
@@ -110,7 +113,7 @@ const fixed = [
 const immutable = 'field is immutable'
 
 /** What an update of a Job may not do. */
-export function validateJobUpdate({ spec }: Job, old: Job): Problem[] {
+export function validateJobUpdate({ spec }: Job, old: Job): readonly Problem[] {
   const before = old.spec
   if (!spec || !before) return []
   return allOf(
@@ -135,7 +138,7 @@ function isElastic(spec: Spec, before: Spec): boolean {
 }
 
 /** While a Job is suspended and has never run, where its pods may run can still be said. */
-function validateTemplateUpdate(spec: Spec, before: Spec, { status }: Job): Problem[] {
+function validateTemplateUpdate(spec: Spec, before: Spec, { status }: Job): readonly Problem[] {
   const mayMove = before.suspend === true && status?.startTime === undefined
   const comparable = (template: Spec['template']) => {
     if (!mayMove) return template
@@ -158,7 +161,7 @@ function validateTemplateUpdate(spec: Spec, before: Spec, { status }: Job): Prob
 const longestName = 52
 
 /** What is wrong with a CronJob. */
-export function validateCronJob({ metadata, spec }: CronJob): Problem[] {
+export function validateCronJob({ metadata, spec }: CronJob): readonly Problem[] {
   if (!spec) return [required('spec.schedule')]
   const name = metadata?.name ?? ''
   const policies = ['Allow', 'Forbid', 'Replace']
@@ -178,7 +181,7 @@ export function validateCronJob({ metadata, spec }: CronJob): Problem[] {
   )
 }
 
-function validateSchedule({ schedule, timeZone }: NonNullable<CronJob['spec']>): Problem[] {
+function validateSchedule({ schedule, timeZone }: NonNullable<CronJob['spec']>): readonly Problem[] {
   if (!schedule) return [required('spec.schedule')]
   if (schedule.includes('TZ')) {
     const text = 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'

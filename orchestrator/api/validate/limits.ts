@@ -19,19 +19,18 @@ type Limit = NonNullable<LimitRange['spec']>['limits'][number]
 type Amounts = Readonly<Record<string, string>>
 
 /** What is wrong with a LimitRange. */
-export function validateLimitRange({ spec }: LimitRange): Problem[] {
+export function validateLimitRange({ spec }: LimitRange): readonly Problem[] {
   const seen = new Set<string>()
   return eachItem(spec?.limits, 'spec.limits', (limit, field) => {
-    const problems = validateLimit(limit, field)
-    if (seen.has(limit.type)) problems.push(duplicate(`${field}.type`, limit.type))
+    const isRepeated = seen.has(limit.type)
     seen.add(limit.type)
-    return problems
+    return allOf(validateLimit(limit, field), isRepeated ? [duplicate(`${field}.type`, limit.type)] : none)
   })
 }
 
 const bounds = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const
 
-function validateLimit(limit: Limit, field: string): Problem[] {
+function validateLimit(limit: Limit, field: string): readonly Problem[] {
   const ofType = limit.type ? [] : [required(`${field}.type`)]
   const misplaced =
     limit.type === 'Pod'
@@ -53,7 +52,7 @@ function validateLimit(limit: Limit, field: string): Problem[] {
 }
 
 /** min ≤ defaultRequest ≤ default ≤ max, and a ratio that these leave room for. */
-function validateOrder(limit: Limit, name: string, field: string): Problem[] {
+function validateOrder(limit: Limit, name: string, field: string): readonly Problem[] {
   const at = (bound: (typeof bounds)[number]) => own(limit[bound] as Amounts | undefined, name)
   const order = [
     ['min', 'max', 'min', 'max'],
@@ -63,7 +62,7 @@ function validateOrder(limit: Limit, name: string, field: string): Problem[] {
     ['defaultRequest', 'default', 'default request', 'default limit'],
     ['default', 'max', 'default', 'max'],
   ] as const
-  const problems = order.flatMap(([low, high, lowText, highText]): Problem[] => {
+  const problems = order.flatMap(([low, high, lowText, highText]): readonly Problem[] => {
     const [less, more] = [at(low), at(high)]
     if (less === undefined || more === undefined || compareQuantities(parseQuantity(less), parseQuantity(more)) <= 0)
       return []
@@ -107,7 +106,7 @@ const plainNames = [
 ]
 
 /** What is wrong with a ResourceQuota. */
-export function validateResourceQuota({ spec = {} }: ResourceQuota): Problem[] {
+export function validateResourceQuota({ spec = {} }: ResourceQuota): readonly Problem[] {
   return allOf(
     validateAmounts(spec.hard, 'spec.hard'),
     eachItem(spec.scopes, 'spec.scopes', (scope, field) =>
@@ -136,7 +135,7 @@ export function validateResourceQuota({ spec = {} }: ResourceQuota): Problem[] {
   )
 }
 
-function validateScopePairs(used: readonly string[]): Problem[] {
+function validateScopePairs(used: readonly string[]): readonly Problem[] {
   const pairs = [
     ['BestEffort', 'NotBestEffort'],
     ['Terminating', 'NotTerminating'],
@@ -147,7 +146,7 @@ function validateScopePairs(used: readonly string[]): Problem[] {
 }
 
 /** Names that a quota can count, and amounts that are not negative. */
-export function validateAmounts(amounts: Amounts | undefined, field: string): Problem[] {
+export function validateAmounts(amounts: Amounts | undefined, field: string): readonly Problem[] {
   return Object.entries(amounts ?? {}).flatMap(([name, amount]) => {
     const at = `${field}[${name}]`
     const quantity = parseQuantity(amount)
@@ -158,7 +157,7 @@ export function validateAmounts(amounts: Amounts | undefined, field: string): Pr
   })
 }
 
-function validateCountedName(name: string, field: string): Problem[] {
+function validateCountedName(name: string, field: string): readonly Problem[] {
   const reasons = checkQualifiedName(name)
   if (reasons.length > 0) return invalidName(field, name, reasons)
   const isKnown =
@@ -167,7 +166,7 @@ function validateCountedName(name: string, field: string): Problem[] {
 }
 
 /** What an update of a ResourceQuota may not do: what was counted was counted by these. */
-export function validateResourceQuotaUpdate({ spec }: ResourceQuota, old: ResourceQuota): Problem[] {
+export function validateResourceQuotaUpdate({ spec }: ResourceQuota, old: ResourceQuota): readonly Problem[] {
   const sorted = (quota: ResourceQuota['spec']) => [...(quota?.scopes ?? [])].sort().join()
   return sorted(spec) === sorted(old.spec)
     ? []

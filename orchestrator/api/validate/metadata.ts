@@ -2,49 +2,69 @@
 import type { Kind } from '../kinds/kind.ts'
 import { checkDnsLabel, checkLabelValue, checkQualifiedName } from '../names.ts'
 import type { KubeObject, ObjectMeta } from '../types.ts'
-import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
+import {
+  allOf,
+  eachItem,
+  invalidName,
+  invalidValue,
+  none,
+  notAllowed,
+  type Problem,
+  required,
+  tooLongValue,
+} from './problem.ts'
 
 const annotationBytes = 256 * 1024
 
 /** What is wrong with the metadata of an object of this kind. */
-export function validateMetadata(kind: Kind, object: KubeObject): Problem[] {
+export function validateMetadata(kind: Kind, object: KubeObject): readonly Problem[] {
   const meta = object.metadata ?? {}
   return allOf(
     validateNames(kind, meta),
     validateLabels(meta.labels, 'metadata.labels'),
     validateAnnotations(meta.annotations),
-    (meta.finalizers ?? []).flatMap((name, at) => validateFinalizer(name, `metadata.finalizers[${at}]`)),
+    eachItem(meta.finalizers, 'metadata.finalizers', validateFinalizer),
     validateOwners(meta),
   )
 }
 
-function validateNames(kind: Kind, meta: ObjectMeta): Problem[] {
-  const problems: Problem[] = []
-  if (meta.generateName) {
-    const withoutDash = meta.generateName.replace(/-$/, 'a')
-    problems.push(...invalidName('metadata.generateName', meta.generateName, kind.strategy.checkName(withoutDash)))
-  }
-  if (meta.name) problems.push(...invalidName('metadata.name', meta.name, kind.strategy.checkName(meta.name)))
-  else problems.push(required('metadata.name', 'name or generateName is required'))
-  if (kind.namespaced) {
-    if (!meta.namespace) problems.push(required('metadata.namespace'))
-    else problems.push(...invalidName('metadata.namespace', meta.namespace, checkDnsLabel(meta.namespace)))
-  } else if (meta.namespace) problems.push(notAllowed('metadata.namespace', 'not allowed on this type'))
-  return problems
-}
-
-/** Labels, wherever they are. */
-export function validateLabels(labels: Record<string, string> | undefined, field: string): Problem[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) =>
-    allOf(
-      invalidName(field, key, checkQualifiedName(key)),
-      invalidName(`${field}.${key}`, value, checkLabelValue(value)).map((problem) => ({ ...problem, field })),
-    ),
+function validateNames(kind: Kind, meta: ObjectMeta): readonly Problem[] {
+  const { name, generateName } = meta
+  const { checkName } = kind.strategy
+  return allOf(
+    generateName
+      ? invalidName('metadata.generateName', generateName, checkName(generateName.replace(/-$/, 'a')))
+      : none,
+    name
+      ? invalidName('metadata.name', name, checkName(name))
+      : [required('metadata.name', 'name or generateName is required')],
+    validateNamespace(kind, meta.namespace),
   )
 }
 
-function validateAnnotations(annotations: Record<string, string> | undefined): Problem[] {
-  const entries = Object.entries(annotations ?? {})
+function validateNamespace(kind: Kind, namespace: string | undefined): readonly Problem[] {
+  const field = 'metadata.namespace'
+  if (!kind.namespaced) return namespace ? [notAllowed(field, 'not allowed on this type')] : none
+  return namespace ? invalidName(field, namespace, checkDnsLabel(namespace)) : [required(field)]
+}
+
+/** Labels, wherever they are. */
+export function validateLabels(labels: Record<string, string> | undefined, field: string): readonly Problem[] {
+  let problems = none
+  for (const key in labels) {
+    const value = labels[key] ?? ''
+    problems = allOf(
+      problems,
+      invalidName(field, key, checkQualifiedName(key)),
+      invalidName(field, value, checkLabelValue(value)),
+    )
+  }
+  return problems
+}
+
+function validateAnnotations(annotations: Record<string, string> | undefined): readonly Problem[] {
+  if (!annotations) return none
+  const entries = Object.entries(annotations)
   const field = 'metadata.annotations'
   const bytes = entries.reduce((sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value), 0)
   return allOf(
@@ -55,15 +75,16 @@ function validateAnnotations(annotations: Record<string, string> | undefined): P
 
 const plainFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion']
 
-function validateFinalizer(name: string, field: string): Problem[] {
+function validateFinalizer(name: string, field: string): readonly Problem[] {
   const reasons = checkQualifiedName(name)
   if (reasons.length > 0) return invalidName(field, name, reasons)
   if (name.includes('/') || plainFinalizers.includes(name)) return []
   return [invalidValue(field, name, 'name is neither a standard finalizer name nor is it fully qualified')]
 }
 
-function validateOwners(meta: ObjectMeta): Problem[] {
-  const owners = meta.ownerReferences ?? []
+function validateOwners(meta: ObjectMeta): readonly Problem[] {
+  const owners = meta.ownerReferences
+  if (!owners) return none
   const field = 'metadata.ownerReferences'
   const controllers = owners.filter((owner) => owner.controller)
   const each = owners.flatMap((owner, at) => {
@@ -83,7 +104,7 @@ function validateOwners(meta: ObjectMeta): Problem[] {
 const immutable = 'field is immutable'
 
 /** What an update may not do to metadata. */
-export function validateMetadataUpdate(object: KubeObject, old: KubeObject): Problem[] {
+export function validateMetadataUpdate(object: KubeObject, old: KubeObject): readonly Problem[] {
   const meta = object.metadata ?? {}
   const before = old.metadata ?? {}
   const problems: Problem[] = []

@@ -23,7 +23,7 @@ type Rule = NonNullable<Spec['rules']>[number]
 type Path = NonNullable<Rule['http']>['paths'][number]
 
 /** What is wrong with an Ingress. */
-export function validateIngress({ spec = {} }: Ingress): Problem[] {
+export function validateIngress({ spec = {} }: Ingress): readonly Problem[] {
   const { rules = [], defaultBackend, ingressClassName, tls } = spec
   return allOf(
     rules.length === 0 && !defaultBackend
@@ -43,11 +43,11 @@ export function validateIngress({ spec = {} }: Ingress): Problem[] {
   )
 }
 
-function validateHost(host: string, field: string): Problem[] {
+function validateHost(host: string, field: string): readonly Problem[] {
   return invalidName(field, host, checkDnsSubdomain(host.replace(/^\*\./, '')))
 }
 
-function validateRule({ host, http }: Rule, field: string): Problem[] {
+function validateRule({ host, http }: Rule, field: string): readonly Problem[] {
   const isAddress = host !== undefined && isIP(host) !== 0
   return allOf(
     isAddress ? [invalidValue(`${field}.host`, host, 'must be a DNS name, not an IP address')] : none,
@@ -60,7 +60,7 @@ function validateRule({ host, http }: Rule, field: string): Problem[] {
 const pathTypes = ['Exact', 'ImplementationSpecific', 'Prefix']
 const unclean = ['//', '/./', '/../', '%2f', '%2F']
 
-function validatePath({ path = '', pathType, backend }: Path, field: string): Problem[] {
+function validatePath({ path = '', pathType, backend }: Path, field: string): readonly Problem[] {
   const at = `${field}.path`
   const isStrict = pathType === 'Exact' || pathType === 'Prefix'
   const problems: Problem[] = []
@@ -80,7 +80,7 @@ function validatePath({ path = '', pathType, backend }: Path, field: string): Pr
   return allOf(problems, validateBackend(backend, `${field}.backend`))
 }
 
-function validateBackend({ service, resource }: Backend, field: string): Problem[] {
+function validateBackend({ service, resource }: Backend, field: string): readonly Problem[] {
   if (service && resource) return [invalidValue(field, '', 'cannot set both resource and service backends')]
   if (resource) {
     return allOf(
@@ -103,7 +103,7 @@ function validateBackend({ service, resource }: Backend, field: string): Problem
 }
 
 /** What is wrong with an IngressClass. */
-export function validateIngressClass({ spec = {} }: IngressClass): Problem[] {
+export function validateIngressClass({ spec = {} }: IngressClass): readonly Problem[] {
   const { controller = '', parameters } = spec
   const isPath = controller.includes('/') && checkQualifiedName(controller).length === 0
   const ofController =
@@ -133,7 +133,7 @@ export function validateIngressClass({ spec = {} }: IngressClass): Problem[] {
 }
 
 /** What an update of an IngressClass may not do. */
-export function validateIngressClassUpdate({ spec }: IngressClass, old: IngressClass): Problem[] {
+export function validateIngressClassUpdate({ spec }: IngressClass, old: IngressClass): readonly Problem[] {
   return spec?.controller === old.spec?.controller
     ? []
     : [invalidValue('spec.controller', spec?.controller ?? '', 'field is immutable')]
@@ -144,7 +144,7 @@ type PolicyPort = NonNullable<NonNullable<PolicySpec['ingress']>[number]['ports'
 type Peer = NonNullable<NonNullable<PolicySpec['egress']>[number]['to']>[number]
 
 /** What is wrong with a NetworkPolicy. */
-export function validateNetworkPolicy({ spec }: NetworkPolicy): Problem[] {
+export function validateNetworkPolicy({ spec }: NetworkPolicy): readonly Problem[] {
   if (!spec) return []
   const types = spec.policyTypes ?? []
   return allOf(
@@ -164,7 +164,7 @@ export function validateNetworkPolicy({ spec }: NetworkPolicy): Problem[] {
 
 const protocols = ['SCTP', 'TCP', 'UDP']
 
-function validatePolicyPort({ protocol, port, endPort }: PolicyPort, field: string): Problem[] {
+function validatePolicyPort({ protocol, port, endPort }: PolicyPort, field: string): readonly Problem[] {
   const ofProtocol =
     protocol !== undefined && !protocols.includes(protocol)
       ? [unsupported(`${field}.protocol`, protocol, protocols)]
@@ -184,7 +184,7 @@ function validatePolicyPort({ protocol, port, endPort }: PolicyPort, field: stri
   )
 }
 
-function validatePeer({ podSelector, namespaceSelector, ipBlock }: Peer, field: string): Problem[] {
+function validatePeer({ podSelector, namespaceSelector, ipBlock }: Peer, field: string): readonly Problem[] {
   if (!podSelector && !namespaceSelector && !ipBlock) return [required(field, 'must specify a peer')]
   if (ipBlock && (podSelector || namespaceSelector)) {
     return [notAllowed(field, 'may not specify both ipBlock and another peer')]
@@ -199,7 +199,7 @@ function validatePeer({ podSelector, namespaceSelector, ipBlock }: Peer, field: 
 const notABlock = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'
 
 /** Why a text is no range of addresses. */
-export function validateCidr(text: string, field: string): Problem[] {
+export function validateCidr(text: string, field: string): readonly Problem[] {
   const [address = '', bits = '', ...rest] = text.split('/')
   const family = isIP(address)
   const isRange =
@@ -207,7 +207,7 @@ export function validateCidr(text: string, field: string): Problem[] {
   return isRange ? [] : [invalidValue(field, text, notABlock)]
 }
 
-function validateBlock({ cidr, except }: NonNullable<Peer['ipBlock']>, field: string): Problem[] {
+function validateBlock({ cidr, except }: NonNullable<Peer['ipBlock']>, field: string): readonly Problem[] {
   return allOf(
     cidr ? validateCidr(cidr, `${field}.cidr`) : [required(`${field}.cidr`)],
     eachItem(except, `${field}.except`, (each, at) => validateCidr(each, at)),
@@ -215,7 +215,7 @@ function validateBlock({ cidr, except }: NonNullable<Peer['ipBlock']>, field: st
 }
 
 /** What is wrong with an IPAddress: its name is the address. */
-export function validateIpAddress({ metadata, spec }: IPAddress): Problem[] {
+export function validateIpAddress({ metadata, spec }: IPAddress): readonly Problem[] {
   const name = metadata?.name ?? ''
   const { resource, name: parent } = spec?.parentRef ?? {}
   return allOf(
@@ -227,14 +227,14 @@ export function validateIpAddress({ metadata, spec }: IPAddress): Problem[] {
 }
 
 /** What an update of an IPAddress may not do. */
-export function validateIpAddressUpdate({ spec }: IPAddress, old: IPAddress): Problem[] {
+export function validateIpAddressUpdate({ spec }: IPAddress, old: IPAddress): readonly Problem[] {
   return isEqual(spec?.parentRef, old.spec?.parentRef)
     ? []
     : [invalidValue('spec.parentRef', spec?.parentRef ?? null, 'field is immutable')]
 }
 
 /** What is wrong with a ServiceCIDR. */
-export function validateServiceCidr({ spec }: ServiceCIDR): Problem[] {
+export function validateServiceCidr({ spec }: ServiceCIDR): readonly Problem[] {
   const cidrs = spec?.cidrs ?? []
   const families = new Set(cidrs.map((each) => isIP(each.split('/')[0] ?? '')))
   return allOf(
@@ -254,7 +254,7 @@ export function validateServiceCidr({ spec }: ServiceCIDR): Problem[] {
 }
 
 /** What an update of a ServiceCIDR may not do. */
-export function validateServiceCidrUpdate({ spec }: ServiceCIDR, old: ServiceCIDR): Problem[] {
+export function validateServiceCidrUpdate({ spec }: ServiceCIDR, old: ServiceCIDR): readonly Problem[] {
   return isEqual(spec?.cidrs, old.spec?.cidrs)
     ? []
     : [invalidValue('spec.cidrs', spec?.cidrs ?? null, 'field is immutable')]

@@ -20,7 +20,7 @@ const accessModes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWrit
 const volumeModes = ['Block', 'Filesystem']
 const reclaimPolicies = ['Delete', 'Recycle', 'Retain']
 
-function validateAccessModes(modes: readonly string[] | undefined, field: string): Problem[] {
+function validateAccessModes(modes: readonly string[] | undefined, field: string): readonly Problem[] {
   if (!modes?.length) return [required(field, 'at least 1 access mode is required')]
   const alone = modes.includes('ReadWriteOncePod') && modes.length > 1
   return allOf(
@@ -29,7 +29,7 @@ function validateAccessModes(modes: readonly string[] | undefined, field: string
   )
 }
 
-function validateCapacity(storage: string | undefined, field: string): Problem[] {
+function validateCapacity(storage: string | undefined, field: string): readonly Problem[] {
   if (storage === undefined) return [required(field)]
   return parseQuantity(storage).nano > 0n ? [] : [invalidValue(field, storage, 'must be greater than zero')]
 }
@@ -54,7 +54,7 @@ function sourcesOf(spec: VolumeSpec): string[] {
 }
 
 /** What is wrong with a PersistentVolume. */
-export function validatePersistentVolume({ spec }: PersistentVolume): Problem[] {
+export function validatePersistentVolume({ spec }: PersistentVolume): readonly Problem[] {
   if (!spec) return [required('spec.accessModes')]
   const { capacity, persistentVolumeReclaimPolicy: policy, volumeMode, storageClassName } = spec
   const others = Object.keys(capacity ?? {}).filter((name) => name !== 'storage')
@@ -76,7 +76,7 @@ export function validatePersistentVolume({ spec }: PersistentVolume): Problem[] 
   )
 }
 
-function validateSources(spec: VolumeSpec): Problem[] {
+function validateSources(spec: VolumeSpec): readonly Problem[] {
   const [first, ...more] = sourcesOf(spec)
   if (first === undefined) return [required('spec', 'must specify a volume type')]
   return allOf(
@@ -92,7 +92,7 @@ function validateSources(spec: VolumeSpec): Problem[] {
   )
 }
 
-function validateHostPath({ hostPath, persistentVolumeReclaimPolicy: policy }: VolumeSpec): Problem[] {
+function validateHostPath({ hostPath, persistentVolumeReclaimPolicy: policy }: VolumeSpec): readonly Problem[] {
   if (!hostPath) return []
   const { path } = hostPath
   const field = 'spec.hostPath.path'
@@ -105,7 +105,7 @@ function validateHostPath({ hostPath, persistentVolumeReclaimPolicy: policy }: V
   )
 }
 
-function validateAffinity({ local, nodeAffinity }: VolumeSpec): Problem[] {
+function validateAffinity({ local, nodeAffinity }: VolumeSpec): readonly Problem[] {
   const terms = nodeAffinity?.required?.nodeSelectorTerms
   const field = 'spec.nodeAffinity'
   if (local && !nodeAffinity) return [required(field, 'Local volume requires node affinity')]
@@ -117,7 +117,7 @@ function validateAffinity({ local, nodeAffinity }: VolumeSpec): Problem[] {
 }
 
 /** What an update of a PersistentVolume may not do: what is behind it stays. */
-export function validatePersistentVolumeUpdate({ spec }: PersistentVolume, old: PersistentVolume): Problem[] {
+export function validatePersistentVolumeUpdate({ spec }: PersistentVolume, old: PersistentVolume): readonly Problem[] {
   const source = (each: VolumeSpec | undefined) =>
     Object.fromEntries(sourcesOf(each ?? {}).map((name) => [name, each?.[name as keyof VolumeSpec]]))
   return allOf(
@@ -136,12 +136,12 @@ export function validatePersistentVolumeUpdate({ spec }: PersistentVolume, old: 
 type ClaimSpec = NonNullable<PersistentVolumeClaim['spec']>
 
 /** What is wrong with a PersistentVolumeClaim. */
-export function validatePersistentVolumeClaim({ spec }: PersistentVolumeClaim): Problem[] {
+export function validatePersistentVolumeClaim({ spec }: PersistentVolumeClaim): readonly Problem[] {
   return spec ? validateClaimSpec(spec, 'spec') : [required('spec.accessModes')]
 }
 
 /** The same of a claim within something else. */
-export function validateClaimSpec(spec: ClaimSpec, field: string): Problem[] {
+export function validateClaimSpec(spec: ClaimSpec, field: string): readonly Problem[] {
   const { selector, storageClassName, volumeMode, resources, dataSource } = spec
   return allOf(
     validateSelector(selector, `${field}.selector`),
@@ -162,7 +162,7 @@ const fixedText =
   'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims'
 
 /** What an update of a claim may not do: it only grows, once it is bound. */
-export function validateClaimUpdate({ spec }: PersistentVolumeClaim, old: PersistentVolumeClaim): Problem[] {
+export function validateClaimUpdate({ spec }: PersistentVolumeClaim, old: PersistentVolumeClaim): readonly Problem[] {
   const before = old.spec
   if (!spec || !before) return []
   const isBound = old.status?.phase === 'Bound'

@@ -12,7 +12,7 @@ type Expression = NonNullable<Term['matchExpressions']>[number]
 type Spread = NonNullable<PodSpec['topologySpreadConstraints']>[number]
 
 /** What is wrong with tolerations, node selectors, affinity and spreading. */
-export function validatePlacement(spec: PodSpec): Problem[] {
+export function validatePlacement(spec: PodSpec): readonly Problem[] {
   return allOf(
     validateLabels(spec.nodeSelector, 'spec.nodeSelector'),
     eachItem(spec.tolerations, 'spec.tolerations', validateToleration),
@@ -23,36 +23,34 @@ export function validatePlacement(spec: PodSpec): Problem[] {
 
 const effects = ['NoExecute', 'NoSchedule', 'PreferNoSchedule']
 
-function validateToleration(toleration: Toleration, field: string): Problem[] {
+function validateToleration(toleration: Toleration, field: string): readonly Problem[] {
   const { key, operator = 'Equal', value, effect, tolerationSeconds } = toleration
-  const problems = key ? invalidName(`${field}.key`, key, checkQualifiedName(key)) : []
-  if (!key && operator !== 'Exists') {
-    problems.push(
-      invalidValue(
-        `${field}.operator`,
-        operator,
-        'operator must be Exists when `key` is empty, which means "match all values and all keys"',
-      ),
-    )
-  }
-  if (tolerationSeconds !== undefined && effect !== 'NoExecute') {
-    problems.push(
-      invalidValue(`${field}.effect`, effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set"),
-    )
-  }
-  if (operator === 'Exists' && value) {
-    problems.push(invalidValue(`${field}.operator`, value, "value must be empty when `operator` is 'Exists'"))
-  }
-  if (operator === 'Equal')
-    problems.push(...invalidName(`${field}.operator`, value ?? '', checkLabelValue(value ?? '')))
-  if (operator !== 'Exists' && operator !== 'Equal') {
-    problems.push(unsupported(`${field}.operator`, operator, ['Equal', 'Exists']))
-  }
-  if (effect && !effects.includes(effect)) problems.push(unsupported(`${field}.effect`, effect, effects))
-  return problems
+  return allOf(
+    key ? invalidName(`${field}.key`, key, checkQualifiedName(key)) : none,
+    !key && operator !== 'Exists'
+      ? [
+          invalidValue(
+            `${field}.operator`,
+            operator,
+            'operator must be Exists when `key` is empty, which means "match all values and all keys"',
+          ),
+        ]
+      : none,
+    tolerationSeconds !== undefined && effect !== 'NoExecute'
+      ? [invalidValue(`${field}.effect`, effect ?? '', "effect must be 'NoExecute' when `tolerationSeconds` is set")]
+      : none,
+    operator === 'Exists' && value
+      ? [invalidValue(`${field}.operator`, value, "value must be empty when `operator` is 'Exists'")]
+      : none,
+    operator === 'Equal' ? invalidName(`${field}.operator`, value ?? '', checkLabelValue(value ?? '')) : none,
+    operator !== 'Exists' && operator !== 'Equal'
+      ? [unsupported(`${field}.operator`, operator, ['Equal', 'Exists'])]
+      : none,
+    effect && !effects.includes(effect) ? [unsupported(`${field}.effect`, effect, effects)] : none,
+  )
 }
 
-function validateNodeAffinity(affinity: NodeAffinity | undefined, field: string): Problem[] {
+function validateNodeAffinity(affinity: NodeAffinity | undefined, field: string): readonly Problem[] {
   const must = affinity?.requiredDuringSchedulingIgnoredDuringExecution
   const prefer = affinity?.preferredDuringSchedulingIgnoredDuringExecution
   const at = `${field}.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms`
@@ -68,7 +66,7 @@ function validateNodeAffinity(affinity: NodeAffinity | undefined, field: string)
   )
 }
 
-function validateTerm({ matchExpressions, matchFields }: Term, field: string): Problem[] {
+function validateTerm({ matchExpressions, matchFields }: Term, field: string): readonly Problem[] {
   return allOf(
     eachItem(matchExpressions, `${field}.matchExpressions`, (expression, at) =>
       allOf(
@@ -84,7 +82,7 @@ function validateTerm({ matchExpressions, matchFields }: Term, field: string): P
 
 const operators = ['DoesNotExist', 'Exists', 'Gt', 'In', 'Lt', 'NotIn']
 
-function validateExpression({ operator, values = [] }: Expression, field: string): Problem[] {
+function validateExpression({ operator, values = [] }: Expression, field: string): readonly Problem[] {
   const problems = validateCount(operator, values, field)
   if (problems) return problems
   if (operator !== 'Gt' && operator !== 'Lt') return [unsupported(`${field}.operator`, operator, operators)]
@@ -95,7 +93,7 @@ function validateExpression({ operator, values = [] }: Expression, field: string
 
 const unsatisfiable = ['DoNotSchedule', 'ScheduleAnyway']
 
-function validateSpread({ maxSkew, topologyKey, whenUnsatisfiable }: Spread, field: string): Problem[] {
+function validateSpread({ maxSkew, topologyKey, whenUnsatisfiable }: Spread, field: string): readonly Problem[] {
   return allOf(
     maxSkew > 0 ? none : [invalidValue(`${field}.maxSkew`, maxSkew, 'must be greater than 0')],
     topologyKey

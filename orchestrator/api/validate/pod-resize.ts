@@ -8,7 +8,7 @@ import { validateResources } from './resources.ts'
 const resizable = ['cpu', 'memory']
 
 /** What a resize may not do: only cpu and memory change, none is taken away, and the pod keeps its class. */
-export function validateResize(pod: Pod, old: Pod): Problem[] {
+export function validateResize(pod: Pod, old: Pod): readonly Problem[] {
   const problems = (['containers', 'initContainers'] as const).flatMap((list) =>
     (pod.spec?.[list] ?? []).flatMap((container, at) => {
       const field = `spec.${list}[${at}].resources`
@@ -27,7 +27,7 @@ export function validateResize(pod: Pod, old: Pod): Problem[] {
     : [...problems, invalidValue('status.qosClass', now, 'Pod QOS Class may not change as a result of resizing')]
 }
 
-function validateChange(container: Container, before: Container, field: string): Problem[] {
+function validateChange(container: Container, before: Container, field: string): readonly Problem[] {
   return (['limits', 'requests'] as const).flatMap((part) => {
     const now = container.resources?.[part] ?? {}
     const earlier = before.resources?.[part] ?? {}

@@ -7,7 +7,7 @@ import { allOf, invalidValue, none, notAllowed, type Problem, required, unsuppor
 import { isEmptySelector, validateSelector } from './selector.ts'
 
 /** What is wrong with a template: as with a pod, at `field`. */
-export function validateTemplate(template: PodTemplateSpec | undefined, field: string): Problem[] {
+export function validateTemplate(template: PodTemplateSpec | undefined, field: string): readonly Problem[] {
   if (!template) return [required(field)]
   const { metadata, spec } = template
   const pod = spec ? { spec } : {}
@@ -22,7 +22,7 @@ export function validateTemplate(template: PodTemplateSpec | undefined, field: s
 export function validateTemplateSelector(
   { selector, template }: { selector?: LabelSelector | undefined; template?: PodTemplateSpec | undefined },
   field: string,
-): Problem[] {
+): readonly Problem[] {
   const at = `${field}.selector`
   if (!selector) return [required(at)]
   const problems = validateSelector(selector, at)
@@ -40,7 +40,7 @@ export function validateTemplateSelector(
 }
 
 /** What runs for ever has to be started again. */
-export function validateRestartsAlways(template: PodTemplateSpec | undefined, field: string): Problem[] {
+export function validateRestartsAlways(template: PodTemplateSpec | undefined, field: string): readonly Problem[] {
   const { restartPolicy = 'Always', activeDeadlineSeconds } = template?.spec ?? {}
   return allOf(
     restartPolicy === 'Always' ? none : [unsupported(`${field}.spec.restartPolicy`, restartPolicy, ['Always'])],

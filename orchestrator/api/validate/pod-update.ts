@@ -7,7 +7,7 @@ const allowed =
   'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)'
 
 /** What an update of a pod may not do: nearly all of its spec is fixed at birth. */
-export function validatePodUpdate({ spec }: Pod, old: Pod): Problem[] {
+export function validatePodUpdate({ spec }: Pod, old: Pod): readonly Problem[] {
   const before = old.spec
   if (!spec || !before) return []
   const countProblems = (['containers', 'initContainers'] as const).flatMap((list) =>
@@ -55,14 +55,14 @@ function withImagesOf(containers: readonly Container[], before: readonly Contain
 function validateDeadline(
   { activeDeadlineSeconds: now }: PodSpec,
   { activeDeadlineSeconds: before }: PodSpec,
-): Problem[] {
+): readonly Problem[] {
   if (before === undefined) return []
   const field = 'spec.activeDeadlineSeconds'
   if (now === undefined) return [invalidValue(field, null, 'must not update from a positive integer to nil value')]
   return now > before ? [invalidValue(field, now, `must be less than or equal to previous value`)] : []
 }
 
-function validateTolerations(spec: PodSpec, before: PodSpec): Problem[] {
+function validateTolerations(spec: PodSpec, before: PodSpec): readonly Problem[] {
   const isKept = (before.tolerations ?? []).every((toleration) =>
     spec.tolerations?.some((each) =>
       isEqual({ ...each, tolerationSeconds: undefined }, { ...toleration, tolerationSeconds: undefined }),
@@ -73,7 +73,7 @@ function validateTolerations(spec: PodSpec, before: PodSpec): Problem[] {
     : [notAllowed('spec.tolerations', 'existing toleration can not be modified except its tolerationSeconds')]
 }
 
-function validateGates({ schedulingGates = [] }: PodSpec, before: PodSpec): Problem[] {
+function validateGates({ schedulingGates = [] }: PodSpec, before: PodSpec): readonly Problem[] {
   const known = (before.schedulingGates ?? []).map(({ name }) => name)
   const added = schedulingGates.filter(({ name }) => !known.includes(name))
   if (added.length === 0) return []

@@ -1,6 +1,6 @@
 /** Source: ValidatePodSpec in k8s.io/kubernetes/pkg/apis/core/validation/validation.go. */
 import { isIP } from 'node:net'
-import { checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../names.ts'
+import { type CheckName, checkDnsLabel, checkDnsSubdomain, checkQualifiedName } from '../names.ts'
 import type { Pod, PodSpec } from '../types.ts'
 import { validateContainers } from './container.ts'
 import { validateBetween, validateNotNegative } from './numbers.ts'
@@ -21,7 +21,7 @@ import { validatePodContext } from './security-context.ts'
 import { validateVolumes } from './volume.ts'
 
 /** What is wrong with a pod. */
-export function validatePod({ spec }: Pod): Problem[] {
+export function validatePod({ spec }: Pod): readonly Problem[] {
   if (!spec) return [required('spec.containers')]
   return allOf(
     validateVolumes(spec.volumes, 'spec.volumes'),
@@ -37,37 +37,34 @@ export function validatePod({ spec }: Pod): Problem[] {
 
 const restartPolicies = ['Always', 'Never', 'OnFailure']
 const dnsPolicies = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None']
+const systems = ['linux', 'windows']
 const preemptionPolicies = ['Never', 'PreemptLowerPriority']
 const longestSeconds = 2 ** 31 - 1
 
-function oneOf(value: string | undefined, supported: readonly string[], field: string): Problem[] {
+function oneOf(value: string | undefined, supported: readonly string[], field: string): readonly Problem[] {
   if (value === undefined || supported.includes(value)) return []
   return value === '' ? [required(field)] : [unsupported(field, value, supported)]
 }
 
-function validatePolicies(spec: PodSpec): Problem[] {
+function validatePolicies(spec: PodSpec): readonly Problem[] {
   return allOf(
     oneOf(spec.restartPolicy, restartPolicies, 'spec.restartPolicy'),
     oneOf(spec.dnsPolicy, dnsPolicies, 'spec.dnsPolicy'),
     oneOf(spec.preemptionPolicy, preemptionPolicies, 'spec.preemptionPolicy'),
-    oneOf(spec.os?.name, ['linux', 'windows'], 'spec.os.name'),
+    oneOf(spec.os?.name, systems, 'spec.os.name'),
     validateBetween(spec.activeDeadlineSeconds, [1, longestSeconds], 'spec.activeDeadlineSeconds'),
     validateNotNegative(spec.terminationGracePeriodSeconds, 'spec.terminationGracePeriodSeconds'),
   )
 }
 
-function validateNames(spec: PodSpec): Problem[] {
-  const named = (field: keyof PodSpec & string, check: (name: string) => string[]) => {
-    const value = spec[field]
-    return typeof value === 'string' && value !== '' ? invalidName(`spec.${field}`, value, check(value)) : []
-  }
+function validateNames(spec: PodSpec): readonly Problem[] {
   return allOf(
-    named('serviceAccountName', checkDnsSubdomain),
-    named('nodeName', checkDnsSubdomain),
-    named('hostname', checkDnsLabel),
-    named('subdomain', checkDnsLabel),
-    named('priorityClassName', checkDnsSubdomain),
-    named('runtimeClassName', checkDnsSubdomain),
+    named(spec.serviceAccountName, 'spec.serviceAccountName', checkDnsSubdomain),
+    named(spec.nodeName, 'spec.nodeName', checkDnsSubdomain),
+    named(spec.hostname, 'spec.hostname', checkDnsLabel),
+    named(spec.subdomain, 'spec.subdomain', checkDnsLabel),
+    named(spec.priorityClassName, 'spec.priorityClassName', checkDnsSubdomain),
+    named(spec.runtimeClassName, 'spec.runtimeClassName', checkDnsSubdomain),
     eachItem(spec.imagePullSecrets, 'spec.imagePullSecrets', ({ name }, at) =>
       name ? none : [required(`${at}.name`)],
     ),
@@ -85,10 +82,26 @@ function validateNames(spec: PodSpec): Problem[] {
   )
 }
 
+function named(value: string | undefined, field: string, check: CheckName): readonly Problem[] {
+  return value ? invalidName(field, value, check(value)) : none
+}
+
 const mostNameservers = 3
 const mostSearches = 32
 
-function validateDns({ dnsPolicy, dnsConfig, hostAliases }: PodSpec): Problem[] {
+function validateDns(spec: PodSpec): readonly Problem[] {
+  return allOf(
+    spec.dnsConfig || spec.dnsPolicy === 'None' ? validateDnsConfig(spec) : none,
+    eachItem(spec.hostAliases, 'spec.hostAliases', ({ ip, hostnames }, at) =>
+      allOf(
+        validateAddress(ip, `${at}.ip`),
+        eachItem(hostnames, `${at}.hostnames`, (name, each) => invalidName(each, name, checkDnsSubdomain(name))),
+      ),
+    ),
+  )
+}
+
+function validateDnsConfig({ dnsPolicy, dnsConfig }: PodSpec): readonly Problem[] {
   const { nameservers = [], searches = [] } = dnsConfig ?? {}
   const field = 'spec.dnsConfig'
   return allOf(
@@ -113,33 +126,33 @@ function validateDns({ dnsPolicy, dnsConfig, hostAliases }: PodSpec): Problem[] 
     eachItem(dnsConfig?.options, `${field}.options`, ({ name }, at) =>
       name ? none : [required(at, 'must not be empty')],
     ),
-    eachItem(hostAliases, 'spec.hostAliases', ({ ip, hostnames }, at) =>
-      allOf(
-        validateAddress(ip, `${at}.ip`),
-        eachItem(hostnames, `${at}.hostnames`, (name, each) => invalidName(each, name, checkDnsSubdomain(name))),
-      ),
-    ),
   )
 }
 
-function validateAddress(address: string, field: string): Problem[] {
+function validateAddress(address: string, field: string): readonly Problem[] {
   return isIP(address)
     ? []
     : [invalidValue(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')]
 }
 
-function validateSharing({ shareProcessNamespace, hostPID, hostUsers, hostNetwork, hostIPC }: PodSpec): Problem[] {
-  const usesHost = [hostPID && 'hostPID', hostNetwork && 'hostNetwork', hostIPC && 'hostIPC'].filter(Boolean)
+function validateSharing({
+  shareProcessNamespace,
+  hostPID,
+  hostUsers,
+  hostNetwork,
+  hostIPC,
+}: PodSpec): readonly Problem[] {
+  const onHost = () => [hostPID && 'hostPID', hostNetwork && 'hostNetwork', hostIPC && 'hostIPC'].filter(Boolean)
   return allOf(
     shareProcessNamespace && hostPID
       ? [invalidValue('spec.shareProcessNamespace', true, 'ShareProcessNamespace and HostPID cannot both be enabled')]
       : none,
-    hostUsers === false ? usesHost.map((name) => notAllowed(`spec.${name}`, 'when `hostUsers` is false')) : none,
+    hostUsers === false ? onHost().map((name) => notAllowed(`spec.${name}`, 'when `hostUsers` is false')) : none,
   )
 }
 
 /** What a creator may not say. */
-export function validatePodCreate({ spec }: Pod): Problem[] {
+export function validatePodCreate({ spec }: Pod): readonly Problem[] {
   if (!spec?.ephemeralContainers?.length) return []
   return [notAllowed('spec.ephemeralContainers', 'cannot be set on create')]
 }

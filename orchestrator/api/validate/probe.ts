@@ -10,7 +10,7 @@ type HttpGet = NonNullable<Probe['httpGet']>
 const handlerNames = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'] as const
 
 /** What is wrong with the way a probe or hook acts: exactly one way must be given. */
-export function validateHandler(handler: Handler, field: string): Problem[] {
+export function validateHandler(handler: Handler, field: string): readonly Problem[] {
   const given = handlerNames.filter((name) => handler[name] !== undefined)
   if (given.length === 0) return [required(field, 'must specify a handler type')]
   const [, ...surplus] = given
@@ -24,7 +24,7 @@ export function validateHandler(handler: Handler, field: string): Problem[] {
   )
 }
 
-function validateHttpGet({ path, port, scheme, httpHeaders }: HttpGet, field: string): Problem[] {
+function validateHttpGet({ path, port, scheme, httpHeaders }: HttpGet, field: string): readonly Problem[] {
   const schemes = ['HTTP', 'HTTPS']
   return allOf(
     path ? none : [required(`${field}.path`)],
@@ -53,7 +53,7 @@ const counts = [
 ] as const
 
 /** What is wrong with a probe. `isReadiness`: only that one may ask for several successes. */
-export function validateProbe(probe: Probe | undefined, field: string, isReadiness = false): Problem[] {
+export function validateProbe(probe: Probe | undefined, field: string, isReadiness = false): readonly Problem[] {
   if (!probe) return []
   const { successThreshold = 1, terminationGracePeriodSeconds: grace } = probe
   return allOf(

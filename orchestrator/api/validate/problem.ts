@@ -8,10 +8,10 @@ export type Problem = StatusCause
 /** Nothing is wrong. */
 export const none: readonly Problem[] = []
 
-/** One list of all. Nearly always nothing is wrong with anything: spreading each of the empty lists takes longer. */
-export function allOf(...lists: readonly (readonly Problem[])[]): Problem[] {
-  const all: Problem[] = []
-  for (const list of lists) if (list.length > 0) all.push(...list)
+/** One list of all. Nearly always nothing is wrong with anything: then nothing is made. */
+export function allOf(...lists: readonly (readonly Problem[])[]): readonly Problem[] {
+  let all = none
+  for (const list of lists) if (list.length > 0) all = all.length > 0 ? [...all, ...list] : list
   return all
 }
 
@@ -56,8 +56,8 @@ export function tooLongValue(field: string, limitBytes: number): Problem {
 }
 
 /** One problem for each reason that a check of `../names.ts` found. */
-export function invalidName(field: string, value: string, reasons: readonly string[]): Problem[] {
-  return reasons.map((reason) => invalidValue(field, value, reason))
+export function invalidName(field: string, value: string, reasons: readonly string[]): readonly Problem[] {
+  return reasons.length === 0 ? none : reasons.map((reason) => invalidValue(field, value, reason))
 }
 
 /** The problems of each item, at `field[0]`, `field[1]`, …. */
@@ -65,12 +65,12 @@ export function eachItem<T>(
   items: readonly T[] | undefined,
   field: string,
   check: (item: T, field: string, at: number) => readonly Problem[],
-): Problem[] {
-  const problems: Problem[] = []
-  items?.forEach((item, at) => {
-    const found = check(item, `${field}[${at}]`, at)
-    if (found.length > 0) problems.push(...found)
-  })
+): readonly Problem[] {
+  let problems = none
+  if (items === undefined) return problems
+  for (let at = 0; at < items.length; at++) {
+    problems = allOf(problems, check(items[at] as T, `${field}[${at}]`, at))
+  }
   return problems
 }
 
@@ -79,8 +79,8 @@ export function duplicates<T>(
   items: readonly T[] | undefined,
   nameOf: (item: T) => string | undefined,
   fieldOf: (at: number) => string,
-): Problem[] {
-  if (items === undefined || items.length < 2) return []
+): readonly Problem[] {
+  if (items === undefined || items.length < 2) return none
   const seen = new Set<string>()
   return items.flatMap((item, at) => {
     const name = nameOf(item)

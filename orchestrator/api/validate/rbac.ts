@@ -8,12 +8,12 @@ import { validateSelector } from './selector.ts'
 export const rbacGroup = 'rbac.authorization.k8s.io'
 
 /** What is wrong with a Role. */
-export function validateRole({ rules }: Role): Problem[] {
+export function validateRole({ rules }: Role): readonly Problem[] {
   return eachItem(rules, 'rules', (rule, field) => validateRule(rule, true, field))
 }
 
 /** What is wrong with a ClusterRole. */
-export function validateClusterRole({ rules, aggregationRule }: ClusterRole): Problem[] {
+export function validateClusterRole({ rules, aggregationRule }: ClusterRole): readonly Problem[] {
   const selectors = aggregationRule?.clusterRoleSelectors
   const field = 'aggregationRule.clusterRoleSelectors'
   return allOf(
@@ -25,7 +25,7 @@ export function validateClusterRole({ rules, aggregationRule }: ClusterRole): Pr
   )
 }
 
-function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): Problem[] {
+function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): readonly Problem[] {
   const { verbs = [], apiGroups = [], resources = [], nonResourceURLs = [], resourceNames = [] } = rule
   const ofVerbs = verbs.length > 0 ? [] : [required(`${field}.verbs`, 'verbs must contain at least one value')]
   if (nonResourceURLs.length > 0) {
@@ -47,16 +47,19 @@ function validateRule(rule: PolicyRule, isNamespaced: boolean, field: string): P
 }
 
 /** What is wrong with a RoleBinding. */
-export function validateRoleBinding({ roleRef, subjects }: RoleBinding): Problem[] {
+export function validateRoleBinding({ roleRef, subjects }: RoleBinding): readonly Problem[] {
   return allOf(validateRoleRef(roleRef, ['ClusterRole', 'Role']), validateSubjects(subjects, true))
 }
 
 /** What is wrong with a ClusterRoleBinding. */
-export function validateClusterRoleBinding({ roleRef, subjects }: ClusterRoleBinding): Problem[] {
+export function validateClusterRoleBinding({ roleRef, subjects }: ClusterRoleBinding): readonly Problem[] {
   return allOf(validateRoleRef(roleRef, ['ClusterRole']), validateSubjects(subjects, false))
 }
 
-function validateRoleRef({ apiGroup, kind, name }: RoleBinding['roleRef'], kinds: readonly string[]): Problem[] {
+function validateRoleRef(
+  { apiGroup, kind, name }: RoleBinding['roleRef'],
+  kinds: readonly string[],
+): readonly Problem[] {
   return allOf(
     apiGroup === rbacGroup ? none : [unsupported('roleRef.apiGroup', apiGroup, [rbacGroup])],
     kinds.includes(kind) ? none : [unsupported('roleRef.kind', kind, kinds)],
@@ -64,11 +67,11 @@ function validateRoleRef({ apiGroup, kind, name }: RoleBinding['roleRef'], kinds
   )
 }
 
-function validateSubjects(subjects: readonly RbacSubject[] | undefined, isNamespaced: boolean): Problem[] {
+function validateSubjects(subjects: readonly RbacSubject[] | undefined, isNamespaced: boolean): readonly Problem[] {
   return eachItem(subjects, 'subjects', (subject, field) => validateSubject(subject, isNamespaced, field))
 }
 
-function validateSubject(subject: RbacSubject, isNamespaced: boolean, field: string): Problem[] {
+function validateSubject(subject: RbacSubject, isNamespaced: boolean, field: string): readonly Problem[] {
   const { kind, name, namespace, apiGroup = '' } = subject
   const ofName = name ? [] : [required(`${field}.name`)]
   const ofGroup = (wanted: string) =>
@@ -90,7 +93,7 @@ function validateSubject(subject: RbacSubject, isNamespaced: boolean, field: str
 }
 
 /** A binding to another role is another binding: whoever may change one may not necessarily grant the other. */
-export function validateBindingUpdate(binding: RoleBinding, old: RoleBinding): Problem[] {
+export function validateBindingUpdate(binding: RoleBinding, old: RoleBinding): readonly Problem[] {
   return isEqual(binding.roleRef, old.roleRef)
     ? []
     : [invalidValue('roleRef', binding.roleRef, 'cannot change roleRef')]

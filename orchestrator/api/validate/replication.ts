@@ -6,7 +6,7 @@ import { validateRestartsAlways, validateTemplate } from './pod-template.ts'
 import { allOf, invalidValue, none, type Problem, required } from './problem.ts'
 
 /** What is wrong with a ReplicationController. */
-export function validateReplicationController({ spec }: ReplicationController): Problem[] {
+export function validateReplicationController({ spec }: ReplicationController): readonly Problem[] {
   if (!spec) return [required('spec.selector')]
   const { selector = {}, template, replicas, minReadySeconds } = spec
   const labels = template?.metadata?.labels ?? {}
@@ -28,6 +28,6 @@ export function validateReplicationController({ spec }: ReplicationController): 
 }
 
 /** What is wrong with a PodTemplate. */
-export function validatePodTemplate({ template }: PodTemplate): Problem[] {
+export function validatePodTemplate({ template }: PodTemplate): readonly Problem[] {
   return validateTemplate(template, 'template')
 }

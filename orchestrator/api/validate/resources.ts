@@ -8,6 +8,7 @@ import {
   duplicate,
   invalidName,
   invalidValue,
+  none,
   notAllowed,
   type Problem,
   required,
@@ -27,34 +28,48 @@ function isExtended(name: string): boolean {
 const mayOvercommit = (name: string) => !isExtended(name) && !name.startsWith(hugePages)
 
 /** What is wrong with a container's resources. */
-export function validateResources(resources: Requirements | undefined, field: string): Problem[] {
-  const { limits = {}, requests = {}, claims } = resources ?? {}
+export function validateResources(resources: Requirements | undefined, field: string): readonly Problem[] {
+  if (!resources) return none
+  const { limits = {}, requests = {}, claims } = resources
   return allOf(
     validateAmounts(limits, `${field}.limits`),
     validateAmounts(requests, `${field}.requests`),
-    Object.entries(requests).flatMap(([name, amount]) =>
-      compareToLimit({ name, amount, limit: own(limits, name) }, field),
-    ),
+    validateRequests(requests, limits, field),
     Object.keys(limits)
       .filter((name) => !mayOvercommit(name) && own(requests, name) === undefined)
       .map((name) => required(`${field}.limits`, `Request must be set for non overcommitable resource ${name}`)),
-    validateHugePages({ ...limits, ...requests }, field),
-    validateClaims(claims, `${field}.claims`),
+    validateHugePages(limits, requests, field),
+    claims ? validateClaims(claims, `${field}.claims`) : none,
   )
 }
 
-function validateAmounts(amounts: Record<string, string>, field: string): Problem[] {
-  return Object.entries(amounts).flatMap(([name, amount]) => {
-    const at = `${field}[${name}]`
-    const quantity = parseQuantity(amount)
-    const negative = quantity.nano < 0n ? [invalidValue(at, amount, 'must be greater than or equal to 0')] : []
-    const isWhole = quantity.nano % 1_000_000_000n === 0n
-    const fraction = isExtended(name) && !isWhole ? [invalidValue(at, amount, 'must be an integer')] : []
-    return allOf(validateName(name, at), negative, fraction)
-  })
+type Amounts = Readonly<Record<string, string>>
+
+function validateRequests(requests: Amounts, limits: Amounts, field: string): readonly Problem[] {
+  let problems = none
+  for (const name in requests) {
+    const amount = requests[name] ?? ''
+    problems = allOf(problems, compareToLimit({ name, amount, limit: own(limits, name) }, field))
+  }
+  return problems
 }
 
-function validateName(name: string, field: string): Problem[] {
+function validateAmounts(amounts: Amounts, field: string): readonly Problem[] {
+  let problems = none
+  for (const name in amounts) problems = allOf(problems, validateAmount(name, amounts[name] ?? '', `${field}[${name}]`))
+  return problems
+}
+
+function validateAmount(name: string, amount: string, field: string): readonly Problem[] {
+  const { nano } = parseQuantity(amount)
+  return allOf(
+    validateName(name, field),
+    nano < 0n ? [invalidValue(field, amount, 'must be greater than or equal to 0')] : none,
+    isExtended(name) && nano % 1_000_000_000n !== 0n ? [invalidValue(field, amount, 'must be an integer')] : none,
+  )
+}
+
+function validateName(name: string, field: string): readonly Problem[] {
   const reasons = checkQualifiedName(name)
   if (reasons.length > 0) return invalidName(field, name, reasons)
   if (name.includes('/') || standard.includes(name) || name.startsWith(hugePages)) return []
@@ -67,7 +82,7 @@ function validateName(name: string, field: string): Problem[] {
 function compareToLimit(
   { name, amount, limit }: { name: string; amount: string; limit: string | undefined },
   field: string,
-): Problem[] {
+): readonly Problem[] {
   const at = `${field}.requests`
   if (limit === undefined) {
     return mayOvercommit(name)
@@ -80,15 +95,15 @@ function compareToLimit(
   return order > 0 ? [invalidValue(at, amount, `must be less than or equal to ${name} limit of ${limit}`)] : []
 }
 
-function validateHugePages(amounts: Record<string, string>, field: string): Problem[] {
-  const hasPages = Object.keys(amounts).some((name) => name.startsWith(hugePages))
-  if (!hasPages || amounts.cpu !== undefined || amounts.memory !== undefined) return []
+function validateHugePages(limits: Amounts, requests: Amounts, field: string): readonly Problem[] {
+  const isAny = (test: (name: string) => boolean) => Object.keys(limits).some(test) || Object.keys(requests).some(test)
+  if (isAny((name) => name === 'cpu' || name === 'memory') || !isAny((name) => name.startsWith(hugePages))) return none
   return [notAllowed(field, 'HugePages require cpu or memory')]
 }
 
-function validateClaims(claims: Requirements['claims'], field: string): Problem[] {
+function validateClaims(claims: NonNullable<Requirements['claims']>, field: string): readonly Problem[] {
   const seen = new Set<string>()
-  return (claims ?? []).flatMap(({ name, request = '' }, at) => {
+  return claims.flatMap(({ name, request = '' }, at) => {
     const id = `${name}/${request}`
     if (!name) return [required(`${field}[${at}].name`)]
     if (seen.has(id)) return [duplicate(`${field}[${at}]`, name)]

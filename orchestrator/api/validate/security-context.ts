@@ -9,7 +9,7 @@ type Profile = NonNullable<PodContext['seccompProfile']>
 
 const profileTypes = ['Localhost', 'RuntimeDefault', 'Unconfined']
 
-function validateProfile(profile: Profile | undefined, field: string): Problem[] {
+function validateProfile(profile: Profile | undefined, field: string): readonly Problem[] {
   if (!profile) return []
   const { type, localhostProfile } = profile
   if (!type) return [required(`${field}.type`, 'type is required when seccompProfile is set')]
@@ -27,7 +27,7 @@ function validateProfile(profile: Profile | undefined, field: string): Problem[]
 }
 
 /** What is wrong with a container's security context. */
-export function validateContainerContext(context: ContainerContext | undefined, field: string): Problem[] {
+export function validateContainerContext(context: ContainerContext | undefined, field: string): readonly Problem[] {
   if (!context) return []
   const { privileged, allowPrivilegeEscalation, capabilities, runAsUser, runAsGroup, procMount } = context
   const addsAdmin = capabilities?.add?.some((name) => name === 'SYS_ADMIN' || name === 'CAP_SYS_ADMIN')
@@ -51,7 +51,7 @@ export function validateContainerContext(context: ContainerContext | undefined, 
 const sysctlName = /^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$/
 
 /** What is wrong with a pod's security context. */
-export function validatePodContext(context: PodContext | undefined, field: string): Problem[] {
+export function validatePodContext(context: PodContext | undefined, field: string): readonly Problem[] {
   if (!context) return []
   const { runAsUser, runAsGroup, fsGroup, supplementalGroups, sysctls, fsGroupChangePolicy } = context
   return allOf(

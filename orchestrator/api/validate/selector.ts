@@ -5,7 +5,7 @@ import { validateLabels } from './metadata.ts'
 import { allOf, eachItem, invalidName, invalidValue, notAllowed, type Problem, required } from './problem.ts'
 
 /** What is wrong with a label selector. */
-export function validateSelector(selector: LabelSelector | undefined, field: string): Problem[] {
+export function validateSelector(selector: LabelSelector | undefined, field: string): readonly Problem[] {
   return allOf(
     validateLabels(selector?.matchLabels, `${field}.matchLabels`),
     eachItem(selector?.matchExpressions, `${field}.matchExpressions`, ({ key, operator, values = [] }, at) =>
@@ -18,7 +18,7 @@ export function validateSelector(selector: LabelSelector | undefined, field: str
   )
 }
 
-function validateValues(operator: string, values: readonly string[], field: string): Problem[] {
+function validateValues(operator: string, values: readonly string[], field: string): readonly Problem[] {
   return (
     validateCount(operator, values, field) ?? [
       invalidValue(`${field}.operator`, operator, 'not a valid selector operator'),
@@ -27,7 +27,11 @@ function validateValues(operator: string, values: readonly string[], field: stri
 }
 
 /** Whether there are as many values as the operator takes; undefined for one that not all selectors know. */
-export function validateCount(operator: string, values: readonly string[], field: string): Problem[] | undefined {
+export function validateCount(
+  operator: string,
+  values: readonly string[],
+  field: string,
+): readonly Problem[] | undefined {
   switch (operator) {
     case 'In':
     case 'NotIn':

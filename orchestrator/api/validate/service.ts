@@ -29,11 +29,11 @@ const oneDay = 86_400
 
 const notAnAddress = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'
 
-const oneOf = (value: string | undefined, supported: readonly string[], field: string): Problem[] =>
+const oneOf = (value: string | undefined, supported: readonly string[], field: string): readonly Problem[] =>
   value === undefined || supported.includes(value) ? [] : [unsupported(field, value, supported)]
 
 /** What is wrong with a service. */
-export function validateService({ spec = {} }: Service): Problem[] {
+export function validateService({ spec = {} }: Service): readonly Problem[] {
   return allOf(
     oneOf(spec.type, types, 'spec.type'),
     validatePorts(spec),
@@ -53,7 +53,7 @@ export function validateService({ spec = {} }: Service): Problem[] {
 
 const isHeadless = ({ clusterIP }: Spec) => clusterIP === 'None'
 
-function validatePorts(spec: Spec): Problem[] {
+function validatePorts(spec: Spec): readonly Problem[] {
   const { ports = [], type } = spec
   const field = 'spec.ports'
   if (ports.length === 0) return isHeadless(spec) || type === 'ExternalName' ? [] : [required(field)]
@@ -73,7 +73,7 @@ function validateServicePort(
   port: Port,
   { needsName, type }: { needsName: boolean; type: string | undefined },
   field: string,
-): Problem[] {
+): readonly Problem[] {
   const { name, protocol, targetPort, nodePort } = port
   return allOf(
     name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : needsName ? [required(`${field}.name`)] : none,
@@ -86,7 +86,7 @@ function validateServicePort(
   )
 }
 
-function repeatedPorts(ports: readonly Port[], field: string): Problem[] {
+function repeatedPorts(ports: readonly Port[], field: string): readonly Problem[] {
   const seen = new Set<string>()
   return ports.flatMap(({ port, protocol = '' }, at) => {
     const id = `${protocol}/${port}`
@@ -98,7 +98,7 @@ function repeatedPorts(ports: readonly Port[], field: string): Problem[] {
   })
 }
 
-function validateAddresses(spec: Spec): Problem[] {
+function validateAddresses(spec: Spec): readonly Problem[] {
   const { clusterIP, type, externalIPs, loadBalancerSourceRanges } = spec
   const problems: Problem[] = []
   if (clusterIP && clusterIP !== 'None' && !isIP(clusterIP)) {
@@ -116,7 +116,7 @@ function validateAddresses(spec: Spec): Problem[] {
   return problems
 }
 
-function validateExternalName({ type, externalName, clusterIP }: Spec): Problem[] {
+function validateExternalName({ type, externalName, clusterIP }: Spec): readonly Problem[] {
   if (type !== 'ExternalName') return []
   if (!externalName) return [required('spec.externalName')]
   return allOf(
@@ -126,7 +126,7 @@ function validateExternalName({ type, externalName, clusterIP }: Spec): Problem[
 }
 
 /** What an update of a service may not do. */
-export function validateServiceUpdate({ spec = {} }: Service, old: Service): Problem[] {
+export function validateServiceUpdate({ spec = {} }: Service, old: Service): readonly Problem[] {
   const before = old.spec ?? {}
   const isFixed = before.type !== 'ExternalName' && spec.type !== 'ExternalName' && before.clusterIP
   if (!isFixed || spec.clusterIP === before.clusterIP) return []
@@ -134,7 +134,7 @@ export function validateServiceUpdate({ spec = {} }: Service, old: Service): Pro
 }
 
 /** What is wrong with Endpoints. */
-export function validateEndpoints({ subsets }: Endpoints): Problem[] {
+export function validateEndpoints({ subsets }: Endpoints): readonly Problem[] {
   return eachItem(subsets, 'subsets', ({ addresses = [], notReadyAddresses = [], ports = [] }, field) =>
     allOf(
       addresses.length + notReadyAddresses.length === 0
@@ -160,7 +160,7 @@ export function validateEndpoints({ subsets }: Endpoints): Problem[] {
 }
 
 /** An address of a pod or machine: not one that every machine has for itself. */
-function validateEndpointAddress(ip: string, field: string): Problem[] {
+function validateEndpointAddress(ip: string, field: string): readonly Problem[] {
   if (!isIP(ip)) return [invalidValue(field, ip, notAnAddress)]
   if (ip === '0.0.0.0' || ip === '::') return [invalidValue(field, ip, `may not be unspecified (${ip})`)]
   if (ip.startsWith('127.') || ip === '::1')
@@ -174,7 +174,7 @@ const addressTypes = ['FQDN', 'IPv4', 'IPv6']
 const mostEndpoints = 1000
 
 /** What is wrong with an EndpointSlice. */
-export function validateEndpointSlice({ addressType, endpoints = [], ports }: EndpointSlice): Problem[] {
+export function validateEndpointSlice({ addressType, endpoints = [], ports }: EndpointSlice): readonly Problem[] {
   if (!addressType) return [required('addressType')]
   return allOf(
     oneOf(addressType, addressTypes, 'addressType'),
@@ -207,7 +207,7 @@ export function validateEndpointSlice({ addressType, endpoints = [], ports }: En
   )
 }
 
-function validateSliceAddress(address: string, type: string, field: string): Problem[] {
+function validateSliceAddress(address: string, type: string, field: string): readonly Problem[] {
   if (type === 'FQDN') return invalidName(field, address, checkDnsSubdomain(address))
   const fits = type === 'IPv4' ? isIPv4(address) : isIP(address) === 6
   return fits
@@ -216,7 +216,7 @@ function validateSliceAddress(address: string, type: string, field: string): Pro
 }
 
 /** What an update of an EndpointSlice may not do. */
-export function validateEndpointSliceUpdate(slice: EndpointSlice, old: EndpointSlice): Problem[] {
+export function validateEndpointSliceUpdate(slice: EndpointSlice, old: EndpointSlice): readonly Problem[] {
   return slice.addressType === old.addressType
     ? []
     : [invalidValue('addressType', slice.addressType, 'field is immutable')]

@@ -29,11 +29,11 @@ const mostParameters = 512
 const longestParameters = 256 * 1024
 const immutable = 'field is immutable'
 
-function validateProvisioner(name: string | undefined, field: string): Problem[] {
+function validateProvisioner(name: string | undefined, field: string): readonly Problem[] {
   return name ? invalidName(field, name, checkQualifiedName(name.toLowerCase())) : [required(field, name ?? '')]
 }
 
-function validateParameters(parameters: Readonly<Record<string, string>> | undefined): Problem[] {
+function validateParameters(parameters: Readonly<Record<string, string>> | undefined): readonly Problem[] {
   const entries = Object.entries(parameters ?? {})
   const bytes = entries.reduce((sum, [key, value]) => sum + key.length + value.length, 0)
   return allOf(
@@ -44,7 +44,7 @@ function validateParameters(parameters: Readonly<Record<string, string>> | undef
 }
 
 /** What is wrong with a StorageClass. */
-export function validateStorageClass(storage: StorageClass): Problem[] {
+export function validateStorageClass(storage: StorageClass): readonly Problem[] {
   const { provisioner, parameters, reclaimPolicy = '', volumeBindingMode, allowedTopologies } = storage
   const modes = ['Immediate', 'WaitForFirstConsumer']
   return allOf(
@@ -70,7 +70,7 @@ export function validateStorageClass(storage: StorageClass): Problem[] {
 }
 
 /** What an update of a StorageClass may not do: its volumes were made by what it said. */
-export function validateStorageClassUpdate(next: StorageClass, old: StorageClass): Problem[] {
+export function validateStorageClassUpdate(next: StorageClass, old: StorageClass): readonly Problem[] {
   return allOf(
     isEqual(next.parameters, old.parameters)
       ? none
@@ -86,7 +86,7 @@ export function validateStorageClassUpdate(next: StorageClass, old: StorageClass
 }
 
 /** What is wrong with a VolumeAttachment. */
-export function validateVolumeAttachment({ spec }: VolumeAttachment): Problem[] {
+export function validateVolumeAttachment({ spec }: VolumeAttachment): readonly Problem[] {
   const { attacher, nodeName, source } = spec
   const names = [source?.persistentVolumeName, source?.inlineVolumeSpec].filter((each) => each !== undefined)
   return allOf(
@@ -102,18 +102,18 @@ export function validateVolumeAttachment({ spec }: VolumeAttachment): Problem[] 
 }
 
 /** What an update of a VolumeAttachment may not do. */
-export function validateVolumeAttachmentUpdate({ spec }: VolumeAttachment, old: VolumeAttachment): Problem[] {
+export function validateVolumeAttachmentUpdate({ spec }: VolumeAttachment, old: VolumeAttachment): readonly Problem[] {
   return isEqual(spec, old.spec) ? [] : [invalidValue('spec', spec, immutable)]
 }
 
 /** The name of a CSI driver, at most 63 characters. */
-function validateDriverName(name: string, field: string): Problem[] {
+function validateDriverName(name: string, field: string): readonly Problem[] {
   if (!name) return [required(field)]
   return name.length > 63 ? [tooLongValue(field, 63)] : invalidName(field, name, checkQualifiedName(name.toLowerCase()))
 }
 
 /** What is wrong with a CSIDriver. */
-export function validateCsiDriver({ metadata, spec }: CSIDriver): Problem[] {
+export function validateCsiDriver({ metadata, spec }: CSIDriver): readonly Problem[] {
   const modes = ['Ephemeral', 'Persistent']
   const policies = ['File', 'None', 'ReadWriteOnceWithFSType']
   const policy = spec.fsGroupPolicy
@@ -133,7 +133,7 @@ export function validateCsiDriver({ metadata, spec }: CSIDriver): Problem[] {
 }
 
 /** What is wrong with a CSINode. */
-export function validateCsiNode({ spec }: CSINode): Problem[] {
+export function validateCsiNode({ spec }: CSINode): readonly Problem[] {
   return allOf(
     eachItem(spec.drivers, 'spec.drivers', ({ name, nodeID, topologyKeys }, at) =>
       allOf(
@@ -151,7 +151,7 @@ export function validateCsiNode({ spec }: CSINode): Problem[] {
 }
 
 /** What is wrong with a CSIStorageCapacity. */
-export function validateStorageCapacity(found: CSIStorageCapacity): Problem[] {
+export function validateStorageCapacity(found: CSIStorageCapacity): readonly Problem[] {
   const amounts = ['capacity', 'maximumVolumeSize'] as const
   return allOf(
     found.storageClassName ? none : [required('storageClassName')],
@@ -165,14 +165,14 @@ export function validateStorageCapacity(found: CSIStorageCapacity): Problem[] {
 }
 
 /** What an update of a CSIStorageCapacity may not do. */
-export function validateStorageCapacityUpdate(next: CSIStorageCapacity, old: CSIStorageCapacity): Problem[] {
+export function validateStorageCapacityUpdate(next: CSIStorageCapacity, old: CSIStorageCapacity): readonly Problem[] {
   return (['nodeTopology', 'storageClassName'] as const)
     .filter((name) => !isEqual(next[name], old[name]))
     .map((name) => invalidValue(name, next[name] ?? null, immutable))
 }
 
 /** What is wrong with a VolumeAttributesClass. */
-export function validateVolumeAttributesClass({ driverName, parameters }: VolumeAttributesClass): Problem[] {
+export function validateVolumeAttributesClass({ driverName, parameters }: VolumeAttributesClass): readonly Problem[] {
   return allOf(
     validateProvisioner(driverName, 'driverName'),
     Object.keys(parameters ?? {}).length === 0
@@ -185,7 +185,7 @@ export function validateVolumeAttributesClass({ driverName, parameters }: Volume
 export function validateVolumeAttributesClassUpdate(
   next: VolumeAttributesClass,
   old: VolumeAttributesClass,
-): Problem[] {
+): readonly Problem[] {
   return allOf(
     next.driverName === old.driverName ? none : [notAllowed('driverName', 'updates to driverName are forbidden.')],
     isEqual(next.parameters, old.parameters)

@@ -20,10 +20,11 @@ import {
 
 type Projection = NonNullable<NonNullable<Volume['projected']>['sources']>[number]
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number]
+type HostPath = NonNullable<Volume['hostPath']>
 type KeyToPath = NonNullable<NonNullable<Volume['configMap']>['items']>[number]
 
 /** What is wrong with a pod's volumes. */
-export function validateVolumes(volumes: readonly Volume[] | undefined, field: string): Problem[] {
+export function validateVolumes(volumes: readonly Volume[] | undefined, field: string): readonly Problem[] {
   return allOf(
     eachItem(volumes, field, (volume, at) => allOf(validateName(volume, at), validateSource(volume, at))),
     duplicates(
@@ -34,19 +35,19 @@ export function validateVolumes(volumes: readonly Volume[] | undefined, field: s
   )
 }
 
-function validateName({ name }: Volume, field: string): Problem[] {
+function validateName({ name }: Volume, field: string): readonly Problem[] {
   return name ? invalidName(`${field}.name`, name, checkDnsLabel(name)) : [required(`${field}.name`)]
 }
 
-function validateSource(volume: Volume, field: string): Problem[] {
+function validateSource(volume: Volume, field: string): readonly Problem[] {
   const types = Object.keys(volume).filter((key) => key !== 'name')
   if (types.length === 0) return [required(field, 'must specify a volume type')]
-  const [, ...surplus] = types
-  const validateType = validatorOf(volume, field)
-  return allOf(
-    surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type')),
-    validateType,
-  )
+  return allOf(surplusOf(types, field, 'may not specify more than 1 volume type'), validateType(volume, field))
+}
+
+/** Of things that exclude each other, all but the first. */
+function surplusOf(names: readonly string[], field: string, reason: string): readonly Problem[] {
+  return names.length < 2 ? none : names.slice(1).map((name) => notAllowed(`${field}.${name}`, reason))
 }
 
 const hostPathTypes = [
@@ -60,48 +61,46 @@ const hostPathTypes = [
   'Socket',
 ]
 
-function validatorOf(volume: Volume, field: string): Problem[] {
+function validateType(volume: Volume, field: string): readonly Problem[] {
   const { hostPath, emptyDir, configMap, secret, downwardAPI, projected, persistentVolumeClaim } = volume
-  const problems: Problem[] = []
-  if (hostPath) {
-    const at = `${field}.hostPath`
-    if (!hostPath.path) problems.push(required(`${at}.path`))
-    else if (hostPath.path.split('/').includes('..'))
-      problems.push(invalidValue(`${at}.path`, hostPath.path, "must not contain '..'"))
-    const { type = '' } = hostPath
-    if (!hostPathTypes.includes(type)) problems.push(unsupported(`${at}.type`, type, hostPathTypes))
-  }
-  if (emptyDir?.sizeLimit && parseQuantity(emptyDir.sizeLimit).nano < 0n) {
-    problems.push(notAllowed(`${field}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity'))
-  }
-  if (configMap)
-    problems.push(...validateKeys({ ...configMap, ofName: 'name', name: configMap.name }, `${field}.configMap`))
-  if (secret)
-    problems.push(...validateKeys({ ...secret, ofName: 'secretName', name: secret.secretName }, `${field}.secret`))
-  if (downwardAPI) {
-    problems.push(...validateMode(downwardAPI.defaultMode, `${field}.downwardAPI.defaultMode`))
-    problems.push(...eachItem(downwardAPI.items, `${field}.downwardAPI.items`, validateDownwardItem))
-  }
-  if (projected) {
-    problems.push(...validateMode(projected.defaultMode, `${field}.projected.defaultMode`))
-    problems.push(...eachItem(projected.sources, `${field}.projected.sources`, validateProjection))
-  }
-  if (persistentVolumeClaim && !persistentVolumeClaim.claimName) {
-    problems.push(required(`${field}.persistentVolumeClaim.claimName`))
-  }
-  return problems
+  return allOf(
+    hostPath ? validateHostPath(hostPath, `${field}.hostPath`) : none,
+    emptyDir?.sizeLimit && parseQuantity(emptyDir.sizeLimit).nano < 0n
+      ? [notAllowed(`${field}.emptyDir.sizeLimit`, 'SizeLimit field must be a valid resource quantity')]
+      : none,
+    configMap ? validateNamed(configMap.name, `${field}.configMap.name`) : none,
+    configMap ? validateKeys(configMap, `${field}.configMap`) : none,
+    secret ? validateNamed(secret.secretName, `${field}.secret.secretName`) : none,
+    secret ? validateKeys(secret, `${field}.secret`) : none,
+    validateMode(downwardAPI?.defaultMode, `${field}.downwardAPI.defaultMode`),
+    eachItem(downwardAPI?.items, `${field}.downwardAPI.items`, validateDownwardItem),
+    validateMode(projected?.defaultMode, `${field}.projected.defaultMode`),
+    eachItem(projected?.sources, `${field}.projected.sources`, validateProjection),
+    persistentVolumeClaim
+      ? validateNamed(persistentVolumeClaim.claimName, `${field}.persistentVolumeClaim.claimName`)
+      : none,
+  )
+}
+
+function validateHostPath({ path, type = '' }: HostPath, field: string): readonly Problem[] {
+  return allOf(
+    validateNamed(path, `${field}.path`),
+    path.split('/').includes('..') ? [invalidValue(`${field}.path`, path, "must not contain '..'")] : none,
+    hostPathTypes.includes(type) ? none : [unsupported(`${field}.type`, type, hostPathTypes)],
+  )
+}
+
+function validateNamed(name: string | undefined, field: string): readonly Problem[] {
+  return name ? none : [required(field)]
 }
 
 interface Keys {
-  ofName: string
-  name: string | undefined
   items?: readonly KeyToPath[]
   defaultMode?: number
 }
 
-function validateKeys({ ofName, name, items, defaultMode }: Keys, field: string): Problem[] {
+function validateKeys({ items, defaultMode }: Keys, field: string): readonly Problem[] {
   return allOf(
-    name ? none : [required(`${field}.${ofName}`)],
     validateMode(defaultMode, `${field}.defaultMode`),
     eachItem(items, `${field}.items`, ({ key, path, mode }, at) =>
       allOf(
@@ -113,7 +112,10 @@ function validateKeys({ ofName, name, items, defaultMode }: Keys, field: string)
   )
 }
 
-function validateDownwardItem({ path, fieldRef, resourceFieldRef, mode }: DownwardItem, field: string): Problem[] {
+function validateDownwardItem(
+  { path, fieldRef, resourceFieldRef, mode }: DownwardItem,
+  field: string,
+): readonly Problem[] {
   const ofSource = fieldRef
     ? resourceFieldRef
       ? [invalidValue(field, 'resource', 'fieldRef and resourceFieldRef can not be specified simultaneously')]
@@ -131,14 +133,15 @@ function validateDownwardItem({ path, fieldRef, resourceFieldRef, mode }: Downwa
   )
 }
 
-function validateProjection(source: Projection, field: string): Problem[] {
+function validateProjection(source: Projection, field: string): readonly Problem[] {
   const { configMap, secret, downwardAPI, serviceAccountToken } = source
-  const [, ...surplus] = Object.keys(source)
   const tokenSeconds = serviceAccountToken?.expirationSeconds ?? 3600
   return allOf(
-    surplus.map((type) => notAllowed(`${field}.${type}`, 'may not specify more than 1 volume type per source')),
-    configMap ? validateKeys({ ...configMap, ofName: 'name', name: configMap.name }, `${field}.configMap`) : none,
-    secret ? validateKeys({ ...secret, ofName: 'name', name: secret.name }, `${field}.secret`) : none,
+    surplusOf(Object.keys(source), field, 'may not specify more than 1 volume type per source'),
+    configMap ? validateNamed(configMap.name, `${field}.configMap.name`) : none,
+    configMap ? validateKeys(configMap, `${field}.configMap`) : none,
+    secret ? validateNamed(secret.name, `${field}.secret.name`) : none,
+    secret ? validateKeys(secret, `${field}.secret`) : none,
     downwardAPI ? eachItem(downwardAPI.items, `${field}.downwardAPI.items`, validateDownwardItem) : none,
     tokenSeconds < 600
       ? [
@@ -156,7 +159,7 @@ function validateProjection(source: Projection, field: string): Problem[] {
 const propagations = ['Bidirectional', 'HostToContainer', 'None']
 
 /** What is wrong with a container's mounts; `volumes` are those of its pod. */
-export function validateMounts(container: Container, volumes: readonly Volume[], field: string): Problem[] {
+export function validateMounts(container: Container, volumes: readonly Volume[], field: string): readonly Problem[] {
   const paths = new Set<string>()
   return eachItem(container.volumeMounts, `${field}.volumeMounts`, (mount, at) => {
     const isRepeated = paths.has(mount.mountPath)
@@ -176,7 +179,7 @@ export function validateMounts(container: Container, volumes: readonly Volume[],
   })
 }
 
-function validateMount(mount: VolumeMount, volumes: readonly Volume[], field: string): Problem[] {
+function validateMount(mount: VolumeMount, volumes: readonly Volume[], field: string): readonly Problem[] {
   const { name, mountPath, subPath, subPathExpr, mountPropagation, recursiveReadOnly, readOnly } = mount
   const isKnown = volumes.some((volume) => volume.name === name)
   const ofName = name ? (isKnown ? [] : [unresolved(`${field}.name`, name)]) : [required(`${field}.name`)]

@@ -6,13 +6,13 @@ import { validateNotNegative } from './numbers.ts'
 import { validateRestartsAlways, validateTemplate, validateTemplateSelector } from './pod-template.ts'
 import { allOf, eachItem, invalidValue, none, notAllowed, type Problem, required, unsupported } from './problem.ts'
 
-const oneOf = (value: string | undefined, supported: readonly string[], field: string): Problem[] => {
+const oneOf = (value: string | undefined, supported: readonly string[], field: string): readonly Problem[] => {
   if (value && supported.includes(value)) return []
   return value ? [unsupported(field, value, supported)] : [required(field)]
 }
 
 /** What is wrong with a Deployment. */
-export function validateDeployment({ spec }: Deployment): Problem[] {
+export function validateDeployment({ spec }: Deployment): readonly Problem[] {
   if (!spec) return [required('spec.selector'), required('spec.template')]
   const { replicas, strategy, minReadySeconds, revisionHistoryLimit, progressDeadlineSeconds: deadline } = spec
   return allOf(
@@ -30,7 +30,7 @@ export function validateDeployment({ spec }: Deployment): Problem[] {
   )
 }
 
-function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['strategy']): Problem[] {
+function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['strategy']): readonly Problem[] {
   const field = 'spec.strategy'
   const { type, rollingUpdate } = strategy ?? {}
   if (type === 'Recreate') {
@@ -43,7 +43,10 @@ function validateDeploymentStrategy(strategy: NonNullable<Deployment['spec']>['s
   return validateRollingUpdate(rollingUpdate, `${field}.rollingUpdate`)
 }
 
-function validateRollingUpdate(update: { maxUnavailable?: Amount; maxSurge?: Amount }, field: string): Problem[] {
+function validateRollingUpdate(
+  update: { maxUnavailable?: Amount; maxSurge?: Amount },
+  field: string,
+): readonly Problem[] {
   const { maxUnavailable, maxSurge } = update
   return allOf(
     validateAmount(maxUnavailable, `${field}.maxUnavailable`),
@@ -59,14 +62,14 @@ function validateRollingUpdate(update: { maxUnavailable?: Amount; maxSurge?: Amo
 export function validateSameSelector(
   next: { spec?: { selector?: unknown } },
   old: { spec?: { selector?: unknown } },
-): Problem[] {
+): readonly Problem[] {
   return isEqual(next.spec?.selector, old.spec?.selector)
     ? []
     : [invalidValue('spec.selector', next.spec?.selector, 'field is immutable')]
 }
 
 /** What is wrong with a ReplicaSet. */
-export function validateReplicaSet({ spec }: ReplicaSet): Problem[] {
+export function validateReplicaSet({ spec }: ReplicaSet): readonly Problem[] {
   if (!spec) return [required('spec.selector')]
   return allOf(
     validateNotNegative(spec.replicas, 'spec.replicas'),
@@ -78,7 +81,7 @@ export function validateReplicaSet({ spec }: ReplicaSet): Problem[] {
 }
 
 /** What is wrong with a DaemonSet. */
-export function validateDaemonSet({ spec }: DaemonSet): Problem[] {
+export function validateDaemonSet({ spec }: DaemonSet): readonly Problem[] {
   if (!spec) return [required('spec.selector')]
   return allOf(
     validateTemplateSelector(spec, 'spec'),
@@ -90,7 +93,7 @@ export function validateDaemonSet({ spec }: DaemonSet): Problem[] {
   )
 }
 
-function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['updateStrategy']): Problem[] {
+function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['updateStrategy']): readonly Problem[] {
   const field = 'spec.updateStrategy'
   const { type, rollingUpdate } = strategy ?? {}
   if (type !== 'RollingUpdate') return oneOf(type, ['OnDelete', 'RollingUpdate'], `${field}.type`)
@@ -106,7 +109,7 @@ function validateDaemonSetStrategy(strategy: NonNullable<DaemonSet['spec']>['upd
 }
 
 /** What is wrong with a StatefulSet. */
-export function validateStatefulSet({ spec }: StatefulSet): Problem[] {
+export function validateStatefulSet({ spec }: StatefulSet): readonly Problem[] {
   if (!spec) return [required('spec.selector')]
   return allOf(
     oneOf(spec.podManagementPolicy, ['OrderedReady', 'Parallel'], 'spec.podManagementPolicy'),
@@ -125,7 +128,7 @@ export function validateStatefulSet({ spec }: StatefulSet): Problem[] {
   )
 }
 
-function validateStatefulSetStrategy(strategy: NonNullable<StatefulSet['spec']>['updateStrategy']): Problem[] {
+function validateStatefulSetStrategy(strategy: NonNullable<StatefulSet['spec']>['updateStrategy']): readonly Problem[] {
   const field = 'spec.updateStrategy'
   const { type, rollingUpdate } = strategy ?? {}
   const wrongType = oneOf(type, ['OnDelete', 'RollingUpdate'], `${field}.type`)
@@ -148,7 +151,7 @@ const retentions = ['Delete', 'Retain']
 
 function validateRetention(
   policy: NonNullable<StatefulSet['spec']>['persistentVolumeClaimRetentionPolicy'],
-): Problem[] {
+): readonly Problem[] {
   if (!policy) return []
   const field = 'spec.persistentVolumeClaimRetentionPolicy'
   return (['whenDeleted', 'whenScaled'] as const).flatMap((when) => oneOf(policy[when], retentions, `${field}.${when}`))
@@ -165,7 +168,7 @@ const changeable = [
 ] as const
 
 /** What an update of a StatefulSet may not do: its pods and their volumes are named after what it was. */
-export function validateStatefulSetUpdate({ spec }: StatefulSet, old: StatefulSet): Problem[] {
+export function validateStatefulSetUpdate({ spec }: StatefulSet, old: StatefulSet): readonly Problem[] {
   const fixed = (part: StatefulSet['spec']) => {
     const rest: Record<string, unknown> = { ...part }
     for (const name of changeable) delete rest[name]
@@ -178,7 +181,7 @@ export function validateStatefulSetUpdate({ spec }: StatefulSet, old: StatefulSe
 }
 
 /** What is wrong with a ControllerRevision. */
-export function validateControllerRevision({ data, revision }: ControllerRevision): Problem[] {
+export function validateControllerRevision({ data, revision }: ControllerRevision): readonly Problem[] {
   return allOf(
     data === undefined ? [required('data', 'data is mandatory')] : none,
     validateNotNegative(revision, 'revision'),
@@ -186,6 +189,9 @@ export function validateControllerRevision({ data, revision }: ControllerRevisio
 }
 
 /** What an update of a ControllerRevision may not do. */
-export function validateControllerRevisionUpdate(revision: ControllerRevision, old: ControllerRevision): Problem[] {
+export function validateControllerRevisionUpdate(
+  revision: ControllerRevision,
+  old: ControllerRevision,
+): readonly Problem[] {
   return isEqual(revision.data, old.data) ? [] : [invalidValue('data', revision.data, 'field is immutable')]
 }

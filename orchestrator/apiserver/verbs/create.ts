@@ -1,5 +1,5 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
+import { type AdmissionRequest, mutate, tellEnded, validate } from '../../admission/admission.ts'
 import { generatedName } from '../../api/generated-name.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { alreadyExists, badRequest } from '../../api/status.ts'
@@ -61,9 +61,11 @@ async function createOnce(registry: Registry, collection: Collection, request: C
   kind.strategy.setDefaults?.(object)
   const owners = request.owners ?? ownersAfter(registry, ownedWrite(kind, request), { next: object })
   const admission = { verb: 'create' as const, ...place, object, ...tellAdmission(request) }
-  return await untilEnded(registry.admission, admission, () =>
-    admitAndCreate(registry, request, { place, admission, owners }),
-  )
+  try {
+    return await admitAndCreate(registry, request, { place, admission, owners })
+  } finally {
+    tellEnded(registry.admission, admission)
+  }
 }
 
 interface Admitting {

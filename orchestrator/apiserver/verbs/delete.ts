@@ -1,3 +1,4 @@
+import { hasCode } from '../../../runtime/base/errors.ts'
 import { mutate, validate } from '../../admission/admission.ts'
 import { conflict, invalid } from '../../api/status.ts'
 import type { KubeObject, Status } from '../../api/types.ts'
@@ -127,20 +128,35 @@ function markedForDeletion(
 
 const statusOf = (object: KubeObject) => (object as { status?: object }).status
 
-/** Deletes all that the query selects; the objects as they were. */
+/** So many deletions of one request are on their way at a time: the store writes them together. */
+const mostAtOnce = 100
+
+/**
+ * Deletes all that the query selects; the objects as they were. After the first that fails no more are begun: throws what
+ * `deleteObject` throws when those on their way have ended. What somebody else has deleted is no failure.
+ */
 export async function deleteCollection(
   registry: Registry,
   collection: Collection,
   request: DeleteRequest & { query: ListQuery },
 ): Promise<readonly KubeObject[]> {
   const { items } = await listObjects(registry, collection, request.query)
-  for (const { metadata } of items) {
-    const { name = '', namespace } = metadata ?? {}
-    const place = { kind: collection.kind, name, ...(namespace ? { namespace } : {}) }
-    await deleteObject(registry, place, request).catch((error: unknown) => {
-      if ((error as { code?: string }).code !== 'NOT_FOUND') throw error
-    })
+  const left = items.values()
+  const failures: unknown[] = []
+  const deleteInTurn = async () => {
+    for (const { metadata } of left) {
+      const { name = '', namespace } = metadata ?? {}
+      const place = { kind: collection.kind, name, ...(namespace ? { namespace } : {}) }
+      try {
+        await deleteObject(registry, place, request)
+      } catch (error) {
+        if (!hasCode(error, 'NOT_FOUND')) failures.push(error)
+      }
+      if (failures.length > 0) return
+    }
   }
+  await Promise.all(Array.from({ length: mostAtOnce }, deleteInTurn))
+  if (failures.length > 0) throw failures[0]
   return items
 }
 

@@ -1,7 +1,8 @@
 /** What an object owns: what a deletion that names a policy has to care for. */
+import { hasCode } from '../../../runtime/base/errors.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import type { KubeObject } from '../../api/types.ts'
-import { copyOf } from '../objects.ts'
+import { copyOf, type ObjectPlace } from '../objects.ts'
 import type { Registry } from '../registry.ts'
 import { getNewest, replaceStored } from '../stored.ts'
 import { untilNoConflict } from './write.ts'
@@ -29,11 +30,22 @@ export async function orphan(registry: Registry, { kind, object }: Dependent, ui
   const { name = '', namespace } = object.metadata ?? {}
   const place = { kind, name, ...(namespace ? { namespace } : {}) }
   await untilNoConflict(false, async () => {
-    const old = await getNewest(registry, place)
+    const old = await newest(registry, place)
+    if (!old) return
     const changed = copyOf(old)
     const { ownerReferences = [], ...rest } = changed.metadata ?? {}
     const left = ownerReferences.filter((owner) => owner.uid !== uid)
     changed.metadata = { ...rest, ...(left.length > 0 ? { ownerReferences: left } : {}) }
-    return replaceStored(registry, place, { object: changed, old })
+    await replaceStored(registry, place, { object: changed, old })
   })
+}
+
+/** Undefined for a dependent that somebody has deleted meanwhile. */
+async function newest(registry: Registry, place: ObjectPlace): Promise<KubeObject | undefined> {
+  try {
+    return await getNewest(registry, place)
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined
+    throw error
+  }
 }

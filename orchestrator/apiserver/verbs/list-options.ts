@@ -24,7 +24,11 @@ export function checkList(query: RevisionQuery): void {
 
 const strayEvents = notAllowed('sendInitialEvents', 'sendInitialEvents is forbidden for list')
 
-function problemsOfMatch({ resourceVersion, resourceVersionMatch, continue: token }: RevisionQuery): Problem[] {
+function problemsOfMatch({
+  resourceVersion,
+  resourceVersionMatch,
+  continue: token,
+}: RevisionQuery): readonly Problem[] {
   return [
     ...(resourceVersion ? [] : [notAllowed(match, `${match} is forbidden unless resourceVersion is provided`)]),
     ...(token ? [notAllowed(match, `${match} is forbidden when continue is provided`)] : []),

@@ -130,17 +130,19 @@ async function listAt(registry: Registry, collection: Collection, exact: Exact):
 async function listPast(registry: Registry, collection: Collection, exact: Exact): Promise<Listed> {
   const { revision, selection, limit } = exact
   const items: KubeObject[] = []
+  // A further page knows from its token how many are left.
+  const isCounted = limit > 0 && exact.token === undefined && selection.isEverything
   for (let next = exact.from; ; ) {
     const range = await rangeAt(registry, prefixOf(collection), {
       revision,
       from: next,
       ...(exact.token ? { token: exact.token } : {}),
-      ...(limit > 0 ? { limit: limit * 2 } : {}),
+      ...(limit > 0 ? { limit: limit * 2, isCounted } : {}),
     })
     for (const record of range.records) {
       const object = decodeRecord(registry, collection, record)
       if (!selection.matches(object)) continue
-      if (limit > 0 && items.length === limit) return pageOf(items, { revision, ...leftOf(exact) })
+      if (limit > 0 && items.length === limit) return pageOf(items, { revision, ...leftOf(exact, range) })
       items.push(object)
     }
     if (!range.more) return { items, revision }
@@ -148,9 +150,11 @@ async function listPast(registry: Registry, collection: Collection, exact: Exact
   }
 }
 
-/** Of one state: what was left when this page began, less the page. */
-function leftOf({ token, limit }: Exact): { remaining?: number } {
-  return token?.remaining === undefined ? {} : { remaining: token.remaining - limit }
+/** Of one state: what was left when this page began, less the page. On a first page, what the store has counted. */
+function leftOf({ token, limit, selection }: Exact, { records, left = 0 }: Range): { remaining?: number } {
+  // With a selector, Kubernetes does not count.
+  if (!token) return selection.isEverything ? { remaining: records.length + left - limit } : {}
+  return token.remaining === undefined ? {} : { remaining: token.remaining - limit }
 }
 
 function decodeRecord(registry: Registry, { kind }: Collection, record: StoreRecord): KubeObject {

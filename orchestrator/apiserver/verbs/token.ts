@@ -90,7 +90,7 @@ function withDefaults(request: TokenRequest, own: readonly string[]): WholeSpec 
   return spec
 }
 
-function problemsOf({ expirationSeconds: seconds, boundObjectRef }: WholeSpec): Problem[] {
+function problemsOf({ expirationSeconds: seconds, boundObjectRef }: WholeSpec): readonly Problem[] {
   const field = 'spec.expirationSeconds'
   return [
     ...(seconds < shortestSeconds

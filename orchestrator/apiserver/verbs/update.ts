@@ -1,5 +1,5 @@
 import { hasCode } from '../../../runtime/base/errors.ts'
-import { type AdmissionRequest, mutate, untilEnded, validate } from '../../admission/admission.ts'
+import { type AdmissionRequest, mutate, tellEnded, validate } from '../../admission/admission.ts'
 import { isEqual } from '../../api/equal.ts'
 import { conflict, invalid, notFound } from '../../api/status.ts'
 import { warningsAbout } from '../../api/support.ts'
@@ -95,9 +95,11 @@ async function updateOnce(registry: Registry, place: ObjectPlace, request: OneUp
     ...tellAdmission(request),
     ...(subresource ? { subresource } : {}),
   }
-  return untilEnded(registry.admission, admission, () =>
-    admitAndUpdate(registry, place, { ...request, admission, owners }),
-  )
+  try {
+    return await admitAndUpdate(registry, place, { ...request, admission, owners })
+  } finally {
+    tellEnded(registry.admission, admission)
+  }
 }
 
 async function admitAndUpdate(

@@ -57,7 +57,7 @@ export function refuseIfInvalid(kind: Kind, object: KubeObject, problems: readon
 }
 
 /** Everything that is wrong with an object on its own. */
-export function problemsOf(kind: Kind, object: KubeObject): Problem[] {
+export function problemsOf(kind: Kind, object: KubeObject): readonly Problem[] {
   return allOf(validateMetadata(kind, object), kind.strategy.validate?.(object) ?? none)
 }
 

@@ -24,6 +24,17 @@ const rangeByScan = `
   WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key HAVING value IS NOT NULL ORDER BY key LIMIT ?
 `
 
+const countByKey = `
+  SELECT count(*) AS count FROM
+    (SELECT max(revision) AS revision FROM by_key WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key) AS newest
+  JOIN log ON log.revision = newest.revision WHERE log.value IS NOT NULL
+`
+
+const countByScan = `
+  SELECT count(*) AS count FROM
+    (SELECT max(revision), value FROM log WHERE key >= ? AND key < ? AND revision <= ? GROUP BY key) WHERE value IS NOT NULL
+`
+
 interface Row {
   revision: number
   key: string
@@ -104,11 +115,17 @@ export class RevisionLog {
     const at = options.revision ?? this.#revision
     this.#requireHeld(at)
     const limit = options.limit ?? -1
+    const isIndexed = this.#isIndexed()
+    const range = [options.from ?? prefix, endOf(prefix), at] as const
     const rows = this.#database
-      .prepare(this.#isIndexed() ? rangeByKey : rangeByScan)
-      .all(options.from ?? prefix, endOf(prefix), at, limit < 0 ? -1 : limit + 1) as unknown as StoreRecord[]
+      .prepare(isIndexed ? rangeByKey : rangeByScan)
+      .all(...range, limit < 0 ? -1 : limit + 1) as unknown as StoreRecord[]
     const more = limit >= 0 && rows.length > limit
-    return { records: more ? rows.slice(0, limit) : rows, revision: at, more }
+    if (!more) return { records: rows, revision: at, more }
+    const records = rows.slice(0, limit)
+    if (!options.isCounted) return { records, revision: at, more }
+    const { count } = this.#database.prepare(isIndexed ? countByKey : countByScan).get(...range) as { count: number }
+    return { records, revision: at, more, left: count - limit }
   }
 
   /** False when there is no room for it: then reads take longer. */

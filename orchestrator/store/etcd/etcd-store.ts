@@ -126,7 +126,9 @@ export class EtcdStore implements Store {
         if (!record.key.startsWith(marksBelow(this.#prefix))) records.push(record)
         from = `${record.key}\0`
       }
-      if (!page.more || records.length >= limit) return { records, revision, more: page.more }
+      if (!page.more) return { records, revision, more: false }
+      if (records.length < limit) continue
+      return { records, revision, more: true, ...(options.isCounted ? { left: page.count - page.kvs.length } : {}) }
     }
   }
 

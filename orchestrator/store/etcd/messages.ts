@@ -23,6 +23,8 @@ export interface RangeResponse {
   readonly header: Header
   readonly kvs: readonly KeyValue[]
   readonly more: boolean
+  /** Of all keys in the range, whatever the limit is. */
+  readonly count: number
 }
 
 export type RequestOp =

@@ -44,7 +44,7 @@ function refuseIfWrong({ kind }: UnstoredRequest, problems: readonly Problem[]):
 
 const both = 'cannot be specified in combination with resourceAttributes'
 
-function problemsOfWhat(spec: SelfSpec | undefined): Problem[] {
+function problemsOfWhat(spec: SelfSpec | undefined): readonly Problem[] {
   const { resourceAttributes, nonResourceAttributes } = spec ?? {}
   if (resourceAttributes && nonResourceAttributes) {
     return [invalidValue('spec.nonResourceAttributes', nonResourceAttributes, both)]
@@ -54,12 +54,12 @@ function problemsOfWhat(spec: SelfSpec | undefined): Problem[] {
   return [invalidValue('spec.resourceAttributes', null, text)]
 }
 
-function problemsOfWho({ user, groups }: Spec): Problem[] {
+function problemsOfWho({ user, groups }: Spec): readonly Problem[] {
   if (user || groups?.length) return []
   return [invalidValue('spec.user', '', 'at least one of user or group must be specified')]
 }
 
-function problemsOfLocal({ nonResourceAttributes }: Spec, name: string | undefined): Problem[] {
+function problemsOfLocal({ nonResourceAttributes }: Spec, name: string | undefined): readonly Problem[] {
   return [
     ...(name ? [invalidValue('metadata', name, 'must be empty except for namespace')] : []),
     ...(nonResourceAttributes
