@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises'
-import { messageOf } from '../../runtime/base/errors.ts'
+import { errnoOf, messageOf } from '../../runtime/base/errors.ts'
 import type { Upgrade } from './remote-command.ts'
 import { acceptPortForward, type ForwardedConnection } from './streaming/index.ts'
 import type { Target } from './target.ts'
@@ -13,12 +13,17 @@ export async function portForward(target: Target, upgrade: Upgrade): Promise<voi
 /** How long the client may go on sending after the pod's last word. */
 const lastWordsMs = 1000
 
+/** The connection may still be on its way when we get it: that nobody listens is then the first thing heard of it. */
+function throwIfRefused(error: unknown): void {
+  if (errnoOf(error) === 'ECONNREFUSED') throw error
+}
+
 async function join({ options, pod }: Target, { port, data, error }: ForwardedConnection): Promise<void> {
   try {
     const inside = await options.runtime.connectPort(pod.metadata?.uid ?? '', port)
     // Once they are connected, the end of either side is the end, not an error: kubectl would give the whole session up.
     const inward = pipeline(data, inside).catch(() => undefined)
-    await pipeline(inside, data).catch(() => undefined)
+    await pipeline(inside, data).catch(throwIfRefused)
     // The pod has said all. Older kubectls close their side only when they hear of the end; no longer, as in containerd.
     await Promise.race([inward, options.clock.sleep(lastWordsMs)])
     error.end()

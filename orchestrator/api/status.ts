@@ -213,10 +213,10 @@ export function unavailable(message: string): StatusError {
 }
 
 /** 422 for a patch that does not apply, e.g. a JSON patch whose `test` fails. */
-export function unprocessable(message: string): StatusError {
+export function unprocessable(): StatusError {
   return failure(422, 'Invalid', {
     message: 'the server rejected our request due to an error in our request',
-    details: { causes: [{ reason: 'UnexpectedServerResponse', message }] },
+    details: {},
   })
 }
 

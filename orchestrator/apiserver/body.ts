@@ -2,6 +2,7 @@
 import { hasCode, messageOf } from '../../runtime/base/errors.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
 import { decodeObject } from '../api/schema/decode.ts'
+import { jsonTypeOf } from '../api/schema/decode-scalar.ts'
 import { badRequest, type StatusError } from '../api/status.ts'
 import type { KubeObject } from '../api/types.ts'
 
@@ -50,8 +51,6 @@ export function decodeBody<T extends KubeObject>(
 
 const describe = ({ kind, version }: BodyType) =>
   `${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}`
-
-const jsonTypeOf = (value: unknown) => (Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value)
 
 function checkType(type: BodyType, { apiVersion, kind }: KubeObject): void {
   const expected = apiVersionOf(type)

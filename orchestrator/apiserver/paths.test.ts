@@ -31,6 +31,26 @@ describe('answerPath', () => {
   })
 })
 
+describe('/version', () => {
+  it('which release it is, which it behaves as, and the oldest that it gets on with', () => {
+    const { body } = answerPath('/version', {
+      kinds,
+      checks: {},
+      accept: undefined,
+      ifNoneMatch: undefined,
+      query: new URLSearchParams(),
+    }) as { body: string }
+    expect(JSON.parse(body)).toMatchObject({
+      major: '1',
+      minor: '36',
+      emulationMajor: '1',
+      emulationMinor: '36',
+      minCompatibilityMajor: '1',
+      minCompatibilityMinor: '35',
+    })
+  })
+})
+
 describe('discovery', () => {
   let api: Awaited<ReturnType<typeof anApi>>
   beforeAll(async () => {

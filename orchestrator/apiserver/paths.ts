@@ -18,6 +18,10 @@ export function isOpenPath(path: string): boolean {
 const versionInfo = {
   major: '1',
   minor: '36',
+  emulationMajor: '1',
+  emulationMinor: '36',
+  minCompatibilityMajor: '1',
+  minCompatibilityMinor: '35',
   gitVersion: 'v1.36.0+coracle',
   gitCommit: '',
   gitTreeState: 'clean',

@@ -66,7 +66,8 @@ export function refuseUnsupported(kind: Kind, { verb, subresource, namespace, na
   // Objects are made in a collection, and changed one by one.
   else if (verb === 'create' ? name !== '' : name === '' && ofOne.includes(verb)) throw methodNotAllowed()
   const needsNamespace = kind.namespaced && !['list', 'watch'].includes(verb)
-  if (needsNamespace && namespace === undefined) throw methodNotAllowed()
+  // `/api/v1/pods` is there, for reading; no `/api/v1/pods/x` is.
+  if (needsNamespace && namespace === undefined) throw name === '' ? methodNotAllowed() : unknownResource()
 }
 
 /** In which form the client wants the answer. Throws NOT_ACCEPTABLE. */

@@ -84,6 +84,26 @@ describe('a patch of which no object comes', () => {
     },
   )
 
+  it('json: an operation that cannot be done is told by its code, and no more', async () => {
+    const { status, body } = await patch(`${maps}/map`, 'json', [{ op: 'remove', path: '/data/none' }])
+    const message = 'the server rejected our request due to an error in our request'
+    expect([status, body]).toMatchObject([422, { reason: 'Invalid', message, details: {} }])
+    expect(body.details.causes).toBeUndefined()
+  })
+
+  it.each([
+    [
+      'json',
+      'text',
+      'error decoding patch: json: cannot unmarshal string into Go value of type []handlers.jsonPatchOp',
+    ],
+    ['merge', [], 'error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}'],
+    ['strategic', 7, 'json: cannot unmarshal number into Go value of type map[string]interface {}'],
+  ] as const)('%s: %j is none', async (type, none, message) => {
+    const { status, body } = await patch(`${maps}/map`, type, JSON.stringify(none))
+    expect([status, body]).toMatchObject([400, { reason: 'BadRequest', message }])
+  })
+
   it.each(['merge', 'json', 'strategic'] as const)('%s: no other name, no other namespace', async (type) => {
     const change = (field: string, value: unknown) =>
       patch(
@@ -110,6 +130,23 @@ describe('a field selector', () => {
       code: 400,
       message: '"status.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
     })
+  })
+})
+
+describe('a path without a namespace, for what is in one', () => {
+  it.each([
+    ['GET', '/api/v1/configmaps/map', 404],
+    ['DELETE', '/api/v1/configmaps/map', 404],
+    ['GET', '/api/v1/pods/pod/status', 404],
+    ['POST', '/api/v1/configmaps', 405],
+    ['DELETE', '/api/v1/configmaps', 405],
+    ['GET', '/api/v1/configmaps', 200],
+  ] as const)('%s %s: %i', async (method, url, code) => {
+    const body = method === 'POST' ? { body: { metadata: { name: 'x' } } } : {}
+    const { status, body: answer } = await api.call(method, url, body)
+    expect(status).toBe(code)
+    if (code === 404)
+      expect(answer).toMatchObject({ reason: 'NotFound', message: 'the server could not find the requested resource' })
   })
 })
 

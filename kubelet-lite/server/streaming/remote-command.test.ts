@@ -9,7 +9,7 @@ import { SpdyClient } from '../../../test/fixtures/spdy-client.ts'
 import { acceptPortForward, type PortForwardSession } from './port-forward.ts'
 import { acceptRemoteCommand } from './remote-command.ts'
 import type { RemoteCommandStreams, WantedStreams } from './remote-command-streams.ts'
-import { exitStatus } from './status.ts'
+import { exitStatus, failureStatus } from './status.ts'
 
 const closing: (() => void)[] = []
 afterEach(() => {
@@ -72,6 +72,20 @@ describe('acceptRemoteCommand over WebSocket', () => {
     expect([client.of(1), client.of(2)]).toEqual(['out', 'err'])
     expect(JSON.parse(client.of(3))).toMatchObject({ status: 'Failure', ...failed })
     expect(client.messages[0]).toEqual(Buffer.from([1]))
+  })
+
+  it('what could not be run: an internal error, and its cause', async () => {
+    const { host, accepted } = await aCommand()
+    const client = await aWebSocket(host, ['v5.channel.k8s.io'])
+    await (await accepted).finish(failureStatus('no such file'))
+    await client.closed
+    expect(JSON.parse(client.of(3))).toMatchObject({
+      status: 'Failure',
+      reason: 'InternalError',
+      message: 'Internal error occurred: no such file',
+      details: { causes: [{ message: 'no such file' }] },
+      code: 500,
+    })
   })
 
   it('a client that reads before it has made its streams has time to make them', async () => {

@@ -4,7 +4,7 @@ export type CommandStatus = {
   status: 'Success' | 'Failure'
   message?: string
   reason?: string
-  details?: { causes: { reason: string; message: string }[] }
+  details?: { causes: { reason?: string; message: string }[] }
   code?: number
 }
 
@@ -22,9 +22,16 @@ export function exitStatus(exitCode: number): CommandStatus {
   }
 }
 
-/** The command could not be run. */
-export function failureStatus(message: string): CommandStatus {
-  return { metadata: {}, status: 'Failure', message, reason: 'InternalError', code: 500 }
+/** The command could not be run, and why. Source: k8s.io/apimachinery/pkg/api/errors, NewInternalError. */
+export function failureStatus(why: string): CommandStatus {
+  return {
+    metadata: {},
+    status: 'Failure',
+    message: `Internal error occurred: ${why}`,
+    reason: 'InternalError',
+    details: { causes: [{ message: why }] },
+    code: 500,
+  }
 }
 
 /** What the error stream carries: from v4 on the status itself, before it a text, and nothing on success. */

@@ -14,7 +14,9 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function jsonTypeOf(value: unknown): string {
+/** What a JSON value is, by the name that Go has for it. */
+export function jsonTypeOf(value: unknown): string {
+  if (value === null) return 'null'
   if (Array.isArray(value)) return 'array'
   if (typeof value === 'boolean') return 'bool'
   return typeof value

@@ -5,6 +5,7 @@ import { own } from '../own.ts'
 import type { ConfigMap, Secret } from '../types.ts'
 import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
 
+// Of the whole there is no path: Go writes that as `[]`.
 const largestBytes = 1024 * 1024
 
 function validateKeys(map: Record<string, string> | undefined, field: string): readonly Problem[] {
@@ -24,7 +25,7 @@ export function validateConfigMap({ data, binaryData }: ConfigMap): readonly Pro
     validateKeys(data, 'data'),
     both.map((key) => invalidValue(`data[${key}]`, key, `duplicate of key present in binaryData`)),
     validateKeys(binaryData, 'binaryData'),
-    bytes > largestBytes ? [tooLongValue('', largestBytes)] : none,
+    bytes > largestBytes ? [tooLongValue('[]', largestBytes)] : none,
   )
 }
 

@@ -110,6 +110,7 @@ describe('good objects', () => {
 describe('bad objects, in the words of Kubernetes', () => {
   const selects = { ...selector, matchLabels: { app: 'y' } }
   const cases: [string, object, string][] = [
+    ['ConfigMap', { data: { a: 'x'.repeat(2 ** 20 + 1) } }, '[]: Too long: may not be more than 1048576 bytes'],
     [
       'Deployment',
       { spec: { selector: selects, template: template() } },

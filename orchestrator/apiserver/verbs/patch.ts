@@ -5,6 +5,7 @@ import { converterWords, goText } from '../../api/patch/go-words.ts'
 import { applyJsonPatch, checkJsonPatch } from '../../api/patch/json-patch.ts'
 import { applyMergePatch } from '../../api/patch/merge-patch.ts'
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge-patch.ts'
+import { isRecord, jsonTypeOf } from '../../api/schema/decode-scalar.ts'
 import { badRequest, invalid, type StatusError, unprocessable } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import { invalidValue } from '../../api/validate/problem.ts'
@@ -71,19 +72,25 @@ export function patchedBy(kind: Kind, request: PlainPatch): (current: KubeObject
 function prepared(kind: Kind, type: Exclude<PatchType, 'apply'>, patch: unknown): (current: KubeObject) => unknown {
   switch (type) {
     case 'json': {
+      if (!Array.isArray(patch)) throw badRequest(`error decoding patch: ${notOfType(patch, '[]handlers.jsonPatchOp')}`)
       const operations = guarded(badRequest, () => checkJsonPatch(patch))
       return (current) => guarded(unprocessable, () => applyJsonPatch(current, operations))
     }
     case 'merge':
-      if (typeof patch !== 'object' || patch === null || Array.isArray(patch))
-        throw badRequest('a merge patch must be an object')
+      if (!isRecord(patch)) throw badRequest(`error decoding patch: ${notOfType(patch, goMap)}`)
       return (current) => applyMergePatch(current, patch)
     case 'strategic':
+      if (!isRecord(patch)) throw badRequest(notOfType(patch, goMap))
       return (current) => guarded(badRequest, () => applyStrategicMergePatch(kind.definition, current, patch))
     default:
       return never(type, 'read a patch')
   }
 }
+
+const goMap = 'map[string]interface {}'
+
+const notOfType = (patch: unknown, type: string) =>
+  `json: cannot unmarshal ${jsonTypeOf(patch)} into Go value of type ${type}`
 
 function guarded<T>(asStatus: (message: string) => StatusError, act: () => T): T {
   try {
