@@ -90,11 +90,11 @@ describe('acceptRemoteCommand over WebSocket', () => {
 
   it('a client that reads before it has made its streams has time to make them', async () => {
     const { host, accepted } = await aCommand()
+    const before = performance.now()
     const client = await aWebSocket(host, ['v4.channel.k8s.io'])
-    const opened = performance.now()
     const streams = await accepted
-    // Both ends of this connection are here: the server has been open at least for as long.
-    expect(performance.now() - opened).toBeGreaterThan(10)
+    // From before the connection: on a busy machine this end may hear late that it is open.
+    expect(performance.now() - before).toBeGreaterThan(10)
     expect(client.messages).toEqual([Buffer.from([1])])
     await streams.finish(exitStatus(0))
   })
