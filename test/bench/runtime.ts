@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { aFixture, type Fixture, finish } from '../system/runtime-fixture.ts'
 import { commandLineRow } from './command-line.ts'
 import { type Bench, type BenchRow, rowOf, type Sample, sampleOf } from './rows.ts'
+import { lifeOfTape } from './tape-alone.ts'
 
 const rounds = 12
 const batch = 20
@@ -24,6 +25,7 @@ export const bench: Bench = {
     const execs: number[] = []
     await wholeLives(on, batch)
     const alone = await inTurn(on, peers, bundle)
+    const tapes = sampleOf(Array.from({ length: rounds * batch }, () => lifeOfTape(on)))
     await on.runtime.create({ id: 'host', spec: on.spec(['sleep', '600']) })
     await on.runtime.start('host')
     for (let at = 0; at < rounds * batch; at++) execs.push(await oneExec(on))
@@ -39,6 +41,7 @@ export const bench: Bench = {
         goal: 0.3,
         goalIsRatio: true,
       }),
+      rowOf({ name: '  the kernel’s part of it', unit: 'ms', ours: tapes, peers: alone.peers }),
       rowOf({ name: 'exec of /bin/true', unit: 'ms', ours: sampleOf(execs), peers: {}, goal: 2 }),
       commandLine,
       rowOf({ name: '100 created and started in parallel', unit: 'ms', ours: parallel.time, peers: {} }),
