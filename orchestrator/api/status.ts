@@ -55,7 +55,7 @@ function failure(code: number, reason: string, rest: { message: string; details?
     metadata: {},
     status: 'Failure',
     message,
-    reason,
+    ...(reason === '' ? {} : { reason }),
     ...(details ? { details } : {}),
     code,
   })
@@ -187,6 +187,13 @@ export function internalError(reason: string): StatusError {
     message: `Internal error occurred: ${reason}`,
     details: { causes: [{ reason: '', message: reason }] },
   })
+}
+
+/** 500 for an applied configuration that does not fit its type; `subject` is what it says that it is. */
+export function untypedPatch(subject: string, problems: readonly string[]): StatusError {
+  const [first = ''] = problems
+  const list = problems.length === 1 ? first : ['errors:', ...problems.map((each) => `  ${each}`)].join('\n')
+  return failure(500, '', { message: `failed to create typed patch object (${subject}): ${list}` })
 }
 
 /** 429: try again after so many seconds. `causes` say what stands in the way. */

@@ -133,6 +133,37 @@ describe('a field selector', () => {
   })
 })
 
+describe('options', () => {
+  it.each([
+    [
+      'POST',
+      `${maps}?dryRun=Some`,
+      { metadata: { name: 'o' } },
+      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"',
+    ],
+    [
+      'PUT',
+      `${maps}/map?fieldValidation=Hard`,
+      { metadata: { name: 'map' } },
+      'UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Hard": supported values: "", "Ignore", "Strict", "Warn"',
+    ],
+    [
+      'DELETE',
+      `${maps}/map`,
+      { propagationPolicy: 'Odd' },
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Odd": supported values: "Background", "Foreground", "Orphan", "nil"',
+    ],
+    [
+      'DELETE',
+      `${maps}/map`,
+      { propagationPolicy: 'Orphan', orphanDependents: true },
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+    ],
+  ] as const)('%s %s', async (method, url, body, message) => {
+    expect(await api.call(method, url, { body })).toMatchObject({ status: 422, body: { message } })
+  })
+})
+
 describe('a path without a namespace, for what is in one', () => {
   it.each([
     ['GET', '/api/v1/configmaps/map', 404],
