@@ -156,7 +156,12 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 
 /** 413. */
 export function tooLarge(limitBytes: number): StatusError {
-  return failure(413, 'RequestEntityTooLarge', { message: `Request entity too large: limit is ${limitBytes}` })
+  return entityTooLarge(`limit is ${limitBytes}`)
+}
+
+/** 413, for another reason than its bytes. */
+export function entityTooLarge(why: string): StatusError {
+  return failure(413, 'RequestEntityTooLarge', { message: `Request entity too large: ${why}` })
 }
 
 /** 410: the revision was compacted away, or a continue token is too old. */

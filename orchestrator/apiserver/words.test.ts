@@ -84,11 +84,21 @@ describe('a patch of which no object comes', () => {
     },
   )
 
-  it('json: an operation that cannot be done is told by its code, and no more', async () => {
-    const { status, body } = await patch(`${maps}/map`, 'json', [{ op: 'remove', path: '/data/none' }])
+  it.each([
+    { op: 'remove', path: '/data/none' },
+    { op: 'frob', path: '/data' },
+    { op: 'add', value: 1 },
+  ])('json: %j cannot be done, which is told by its code, and no more', async (operation) => {
+    const { status, body } = await patch(`${maps}/map`, 'json', [operation])
     const message = 'the server rejected our request due to an error in our request'
     expect([status, body]).toMatchObject([422, { reason: 'Invalid', message, details: {} }])
     expect(body.details.causes).toBeUndefined()
+  })
+
+  it('json: too many operations', async () => {
+    const { status, body } = await patch(`${maps}/map`, 'json', Array(10_001).fill({ op: 'test', path: '/kind' }))
+    const message = 'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001'
+    expect([status, body]).toMatchObject([413, { reason: 'RequestEntityTooLarge', message }])
   })
 
   it.each([
