@@ -55,7 +55,7 @@ function failure(code: number, reason: string, rest: { message: string; details?
     metadata: {},
     status: 'Failure',
     message,
-    reason,
+    ...(reason === '' ? {} : { reason }),
     ...(details ? { details } : {}),
     code,
   })
@@ -156,7 +156,12 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 
 /** 413. */
 export function tooLarge(limitBytes: number): StatusError {
-  return failure(413, 'RequestEntityTooLarge', { message: `Request entity too large: limit is ${limitBytes}` })
+  return entityTooLarge(`limit is ${limitBytes}`)
+}
+
+/** 413, for another reason than its bytes. */
+export function entityTooLarge(why: string): StatusError {
+  return failure(413, 'RequestEntityTooLarge', { message: `Request entity too large: ${why}` })
 }
 
 /** 410: the revision was compacted away, or a continue token is too old. */
@@ -187,6 +192,13 @@ export function internalError(reason: string): StatusError {
     message: `Internal error occurred: ${reason}`,
     details: { causes: [{ reason: '', message: reason }] },
   })
+}
+
+/** 500 for an applied configuration that does not fit its type; `subject` is what it says that it is. */
+export function untypedPatch(subject: string, problems: readonly string[]): StatusError {
+  const [first = ''] = problems
+  const list = problems.length === 1 ? first : ['errors:', ...problems.map((each) => `  ${each}`)].join('\n')
+  return failure(500, '', { message: `failed to create typed patch object (${subject}): ${list}` })
 }
 
 /** 429: try again after so many seconds. `causes` say what stands in the way. */

@@ -185,6 +185,36 @@ describe('server-side apply over HTTP', () => {
     expect((await api.call('GET', `${maps}/dry`)).status).toBe(404)
   })
 
+  it('what its type does not have: refused, by its place', async () => {
+    const said = async (config: object) => {
+      const { status, body } = await apply(`${deployments}/misfit`, config)
+      expect([status, body.status, body.reason]).toEqual([500, 'Failure', undefined])
+      return body.message as string
+    }
+    const subject = 'failed to create typed patch object (default/misfit; apps/v1, Kind=Deployment): '
+    const metadata = { name: 'misfit', namespace: 'default' }
+    const deployment = { apiVersion: 'apps/v1', kind: 'Deployment', metadata }
+    const withPod = (spec: object) => ({ ...deployment, spec: { template: { spec } } })
+    expect(await said({ ...deployment, nope: 1 })).toBe(`${subject}.nope: field not declared in schema`)
+    expect(await said(withPod({ containers: [{ name: 'a', nope: 1 }], tolerations: [{}, { nope: 1 }] }))).toBe(
+      `${subject}errors:\n  .spec.template.spec.containers[name="a"].nope: field not declared in schema\n  .spec.template.spec.tolerations[1].nope: field not declared in schema`,
+    )
+    expect(await said(withPod({ containers: [{ name: 'a' }, { name: 'a' }] }))).toBe(
+      `${subject}.spec.template.spec.containers: duplicate entries for key [name="a"]`,
+    )
+    expect(await said(withPod({ containers: [{ image: 'a' }] }))).toBe(
+      `${subject}.spec.template.spec.containers: element 0: associative list with keys has an element that omits all key fields ["name"] (and doesn't have default values for any key fields)`,
+    )
+    expect((await api.call('GET', `${deployments}/misfit`)).status).toBe(404)
+  })
+
+  it('another type: refused by what it says that it is', async () => {
+    const said = async (config: object) => (await apply(`${maps}/x`, config)).body.message
+    expect(await said({ apiVersion: 'v2', kind: 'ConfigMap' })).toBe('invalid object type: /v2, Kind=ConfigMap')
+    expect(await said({ apiVersion: 'apps/v1', kind: 'Other' })).toBe('invalid object type: apps/v1, Kind=Other')
+    expect(await said({ apiVersion: 'v1' })).toBe('invalid object type: /v1, Kind=')
+  })
+
   it.each([
     ['no manager', `${maps}/x`, {}, 422],
     ['a force for a merge patch', `${maps}/x?force=true&fieldManager=me`, {}, 422],

@@ -342,13 +342,16 @@ describe('API over HTTP', () => {
       await call('POST', maps, { body: { metadata: { name: 'owned', ...ownedBy(uid) } } })
     }
 
-    it('orphan: the dependents lose their owner, and nothing else', async () => {
-      await anOwner()
-      expect((await call('DELETE', `${maps}/owner`, { body: { propagationPolicy: 'Orphan' } })).status).toBe(200)
-      const { body } = await call('GET', `${maps}/owned`)
-      expect([body.metadata.name, body.metadata.ownerReferences]).toEqual(['owned', undefined])
-      await call('DELETE', `${maps}/owned`)
-    })
+    it.each([{ propagationPolicy: 'Orphan' }, { orphanDependents: true }])(
+      'orphan (%j): the dependents lose their owner, and nothing else',
+      async (options) => {
+        await anOwner()
+        expect((await call('DELETE', `${maps}/owner`, { body: options })).status).toBe(200)
+        const { body } = await call('GET', `${maps}/owned`)
+        expect([body.metadata.name, body.metadata.ownerReferences]).toEqual(['owned', undefined])
+        await call('DELETE', `${maps}/owned`)
+      },
+    )
 
     it('foreground: at once without dependents, refused with them', async () => {
       await anOwner()

@@ -1,4 +1,5 @@
 /** Query parameters of a request, typed. Throws BAD_REQUEST or INVALID for one that cannot be read. */
+import { own } from '../api/own.ts'
 import { badRequest, invalid } from '../api/status.ts'
 import { unsupported } from '../api/validate/problem.ts'
 import type { FieldValidation } from './body.ts'
@@ -39,21 +40,31 @@ function selectionQueryOf(query: URLSearchParams): SelectorTexts & RevisionQuery
   }
 }
 
-/** True for `dryRun=All`. */
-export function isDryRun(values: readonly string[]): boolean {
-  const wrong = values.find((value) => value !== 'All')
-  if (wrong !== undefined) {
-    throw invalid({ group: 'meta.k8s.io', kind: 'Options' }, '', [unsupported('dryRun', wrong, ['All'])])
-  }
+/** What parameters and body say besides the object: which kind of options of meta.k8s.io. */
+export function optionsKindOf(method: string): string {
+  return own(optionsKinds, method) ?? 'Options'
+}
+
+const optionsKinds: Readonly<Record<string, string>> = {
+  POST: 'CreateOptions',
+  PUT: 'UpdateOptions',
+  PATCH: 'PatchOptions',
+  DELETE: 'DeleteOptions',
+}
+
+/** True for `dryRun=All`. Throws INVALID. */
+export function isDryRun(values: readonly string[], optionsKind: string): boolean {
+  if (values.some((value) => value !== 'All'))
+    throw invalid({ group: 'meta.k8s.io', kind: optionsKind }, '', [unsupported('dryRun', values, ['All'])])
   return values.length > 0
 }
 
 /** How strict a body is read: `Warn` when unset, as in Kubernetes. */
-export function fieldValidationOf(query: URLSearchParams): FieldValidation {
+export function fieldValidationOf(query: URLSearchParams, optionsKind: string): FieldValidation {
   const value = query.get('fieldValidation') || 'Warn'
   if (value === 'Strict' || value === 'Warn' || value === 'Ignore') return value
-  const problem = unsupported('fieldValidation', value, ['Ignore', 'Strict', 'Warn'])
-  throw invalid({ group: 'meta.k8s.io', kind: 'Options' }, '', [problem])
+  const problem = unsupported('fieldValidation', value, ['', 'Ignore', 'Strict', 'Warn'])
+  throw invalid({ group: 'meta.k8s.io', kind: optionsKind }, '', [problem])
 }
 
 /** How much of an object goes along with its row of a Table. */

@@ -30,7 +30,7 @@ export function readBody({ headers, body }: Pick<Incoming, 'headers' | 'body'>, 
 
 const parsers: ReadonlyMap<string, (body: Uint8Array, type: BodyType) => unknown> = new Map([
   ['application/json', (body) => parseJson(body, "couldn't get version/kind; json parse error")],
-  ['application/yaml', parseYaml],
+  ['application/yaml', (body) => parseYaml(body)],
   [protobufType, parseProtobuf],
 ])
 
@@ -61,8 +61,8 @@ function parseProtobuf(body: Uint8Array, { definition }: BodyType): unknown {
   }
 }
 
-/** Throws BAD_REQUEST. Aliases are counted, so that a small body cannot become a huge object. */
-export function parseYaml(body: Uint8Array): unknown {
+/** Throws BAD_REQUEST, which begins with `failure`. Aliases are counted, so that a small body cannot become a huge object. */
+export function parseYaml(body: Uint8Array, failure = ''): unknown {
   try {
     const document = parseDocument(utf8.decode(body), { schema: 'core', uniqueKeys: true })
     const [error] = document.errors
@@ -71,6 +71,6 @@ export function parseYaml(body: Uint8Array): unknown {
   } catch (error) {
     // What follows the first line is a drawing of the place.
     const [reason = ''] = messageOf(error).split(':\n')
-    throw badRequest(`error converting YAML to JSON: ${reason}`)
+    throw badRequest(`${failure}error converting YAML to JSON: ${reason}`)
   }
 }

@@ -8,7 +8,7 @@ import type { PatchType } from '../client/api-client.ts'
 import { type BodyType, decodeBody } from './body.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { booleanOf } from './parameters.ts'
-import { fieldValidationOf, isDryRun } from './query.ts'
+import { fieldValidationOf, isDryRun, optionsKindOf } from './query.ts'
 import { contentTypeOf, parseJson, parseYaml, readBody } from './read-body.ts'
 import type { DeleteRequest } from './verbs/delete.ts'
 import type { WriteOptions } from './verbs/write.ts'
@@ -24,14 +24,14 @@ const warner = (incoming: Incoming) => (text: string) => void incoming.warnings.
 
 /** How strictly the body is read. */
 export function decodeOptions(incoming: Incoming) {
-  return { fieldValidation: fieldValidationOf(incoming.query), warn: warner(incoming) }
+  return { fieldValidation: fieldValidationOf(incoming.query, optionsKindOf(incoming.method)), warn: warner(incoming) }
 }
 
 /** Who writes, and whether in earnest. */
 export function writeOptions(incoming: Incoming, kind?: Kind): WriteOptions {
   return {
     user: incoming.user,
-    dryRun: isDryRun(incoming.query.getAll('dryRun')),
+    dryRun: isDryRun(incoming.query.getAll('dryRun'), optionsKindOf(incoming.method)),
     manager: managerOf(incoming),
     warn: warner(incoming),
     ...(incoming.notes ? { annotate: incoming.notes.annotate.bind(incoming.notes) } : {}),
@@ -45,9 +45,10 @@ const longestManager = 128
 function managerOf(incoming: Incoming): string {
   const given = incoming.query.get('fieldManager')
   if (!given) return printable((headerOf(incoming, 'user-agent') ?? '').split('/')[0] ?? '') || 'unknown'
-  if (given.length > longestManager) throw invalidOptions('Options', tooLongValue('fieldManager', longestManager))
+  const kind = optionsKindOf(incoming.method)
+  if (given.length > longestManager) throw invalidOptions(kind, tooLongValue('fieldManager', longestManager))
   if (printable(given) === given) return given
-  throw invalidOptions('Options', invalidValue('fieldManager', given, 'should only contain printable characters'))
+  throw invalidOptions(kind, invalidValue('fieldManager', given, 'should only contain printable characters'))
 }
 
 const printable = (text: string) => text.replace(/[^\x20-\x7e\u00a0-\uffff]/g, '').slice(0, longestManager)
@@ -73,7 +74,7 @@ export function patchOf(incoming: Incoming): { type: PatchType; patch: unknown; 
   if (!incoming.query.get('fieldManager')) {
     throw invalidOptions('PatchOptions', required('fieldManager', 'is required for apply patch'))
   }
-  return { type, patch: parseYaml(incoming.body), force: force ?? false }
+  return { type, patch: parseYaml(incoming.body, 'error decoding YAML: '), force: force ?? false }
 }
 
 interface DeleteOptionsBody extends KubeObject {
@@ -100,12 +101,22 @@ export function deleteRequestOf(incoming: Incoming): DeleteRequest {
   const options = decodeBody<DeleteOptionsBody>(deleteOptionsType, fields, decodeOptions(incoming))
   const grace = query.get('gracePeriodSeconds')
   const gracePeriodSeconds = options.gracePeriodSeconds ?? (grace === null ? undefined : Number.parseInt(grace, 10))
-  const propagationPolicy = options.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
+  const propagationPolicy = propagationPolicyOf(options, query)
   return {
     ...writeOptions(incoming),
-    dryRun: isDryRun([...(options.dryRun ?? []), ...query.getAll('dryRun')]),
+    dryRun: isDryRun([...(options.dryRun ?? []), ...query.getAll('dryRun')], 'DeleteOptions'),
     ...(gracePeriodSeconds === undefined || Number.isNaN(gracePeriodSeconds) ? {} : { gracePeriodSeconds }),
     ...(options.preconditions ? { preconditions: options.preconditions } : {}),
     ...(propagationPolicy ? { propagationPolicy } : {}),
   }
+}
+
+/** What becomes of dependents, also as clients said it before there were policies. Throws INVALID for both. */
+function propagationPolicyOf(options: DeleteOptionsBody, query: URLSearchParams): string | undefined {
+  const policy = options.propagationPolicy ?? query.get('propagationPolicy') ?? undefined
+  const orphan = options.orphanDependents ?? booleanOf(query, 'orphanDependents')
+  if (orphan === undefined) return policy
+  if (policy === undefined) return orphan ? 'Orphan' : 'Background'
+  const problem = 'orphanDependents and deletionPropagation cannot be both set'
+  throw invalidOptions('DeleteOptions', invalidValue('propagationPolicy', policy, problem))
 }

@@ -84,11 +84,21 @@ describe('a patch of which no object comes', () => {
     },
   )
 
-  it('json: an operation that cannot be done is told by its code, and no more', async () => {
-    const { status, body } = await patch(`${maps}/map`, 'json', [{ op: 'remove', path: '/data/none' }])
+  it.each([
+    { op: 'remove', path: '/data/none' },
+    { op: 'frob', path: '/data' },
+    { op: 'add', value: 1 },
+  ])('json: %j cannot be done, which is told by its code, and no more', async (operation) => {
+    const { status, body } = await patch(`${maps}/map`, 'json', [operation])
     const message = 'the server rejected our request due to an error in our request'
     expect([status, body]).toMatchObject([422, { reason: 'Invalid', message, details: {} }])
     expect(body.details.causes).toBeUndefined()
+  })
+
+  it('json: too many operations', async () => {
+    const { status, body } = await patch(`${maps}/map`, 'json', Array(10_001).fill({ op: 'test', path: '/kind' }))
+    const message = 'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001'
+    expect([status, body]).toMatchObject([413, { reason: 'RequestEntityTooLarge', message }])
   })
 
   it.each([
@@ -130,6 +140,37 @@ describe('a field selector', () => {
       code: 400,
       message: '"status.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
     })
+  })
+})
+
+describe('options', () => {
+  it.each([
+    [
+      'POST',
+      `${maps}?dryRun=Some`,
+      { metadata: { name: 'o' } },
+      'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"',
+    ],
+    [
+      'PUT',
+      `${maps}/map?fieldValidation=Hard`,
+      { metadata: { name: 'map' } },
+      'UpdateOptions.meta.k8s.io "" is invalid: fieldValidation: Unsupported value: "Hard": supported values: "", "Ignore", "Strict", "Warn"',
+    ],
+    [
+      'DELETE',
+      `${maps}/map`,
+      { propagationPolicy: 'Odd' },
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Odd": supported values: "Background", "Foreground", "Orphan", "nil"',
+    ],
+    [
+      'DELETE',
+      `${maps}/map`,
+      { propagationPolicy: 'Orphan', orphanDependents: true },
+      'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+    ],
+  ] as const)('%s %s', async (method, url, body, message) => {
+    expect(await api.call(method, url, { body })).toMatchObject({ status: 422, body: { message } })
   })
 })
 

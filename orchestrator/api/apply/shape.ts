@@ -65,7 +65,8 @@ function structOf(name: string): StructShape {
   }
 }
 
-function shapeOfField({ type, listType, listKeys, mapType }: FieldFacts): Shape {
+/** The shape of what is in a field. */
+export function shapeOfField({ type, listType, listKeys, mapType }: FieldFacts): Shape {
   if (mapType === 'atomic') return leaf
   if (type.startsWith('{}')) return { type: 'map', item: shapeOfType(type.slice(2)) }
   if (!type.startsWith('[]')) return shapeOfType(type)

@@ -6,7 +6,11 @@ import { hasCode } from '../../../runtime/base/errors.ts'
 import { difference, type FieldSet, isEmpty, setOf, union } from '../../api/apply/field-set.ts'
 import { managersOf } from '../../api/apply/managers.ts'
 import { type Applied, applyConfig, type Change, ownersAfterUpdate } from '../../api/apply/own.ts'
-import { badRequest, conflict, notFound } from '../../api/status.ts'
+import { isJson, type Json } from '../../api/apply/shape.ts'
+import { undeclaredIn } from '../../api/apply/undeclared.ts'
+import type { Kind } from '../../api/kinds/kind.ts'
+import { apiVersionOf } from '../../api/kinds/table.ts'
+import { badRequest, conflict, notFound, untypedPatch } from '../../api/status.ts'
 import type { KubeObject, ObjectMeta } from '../../api/types.ts'
 import { asWritten, conflictError, kubectlManager, lastAppliedFields, withLastApplied } from '../applied-config.ts'
 import { type DecodeOptions, decodeBody } from '../body.ts'
@@ -47,13 +51,12 @@ const spoken = (place: ObjectPlace, { servedAs = place.kind }: ApplyRequest) => 
 
 function readConfig(place: ObjectPlace, request: ApplyRequest): KubeObject {
   const kind = spoken(place, request)
-  const given = request.config as KubeObject | null
-  const decoded = decodeBody<KubeObject>(kind, given, request)
-  if (!given?.kind) throw badRequest(`Object 'Kind' is missing in the applied configuration`)
-  if (!given.apiVersion) throw badRequest(`Object 'apiVersion' is missing in the applied configuration`)
+  const given = request.config
+  if (isJson(given)) refuseMisfit(kind, given)
+  // What is unknown has been refused.
+  const decoded = decodeBody<KubeObject>(kind, given, { ...request, fieldValidation: 'Ignore' })
   const config = asWritten(given, decoded) as KubeObject
-  const { name, namespace, managedFields } = config.metadata ?? {}
-  if (managedFields !== undefined && managedFields !== null) throw badRequest('metadata.managedFields must be nil')
+  const { name, namespace } = config.metadata ?? {}
   if (name && name !== place.name) {
     throw badRequest(`the name of the object (${name}) does not match the name on the URL (${place.name})`)
   }
@@ -62,6 +65,19 @@ function readConfig(place: ObjectPlace, request: ApplyRequest): KubeObject {
   }
   const where = place.namespace === undefined ? {} : { namespace: place.namespace }
   return { ...config, metadata: { ...config.metadata, name: place.name, ...where } }
+}
+
+/** Source: k8s.io/apimachinery/pkg/util/managedfields/internal, versioncheck.go and structuredmerge.go. */
+function refuseMisfit(kind: Kind, given: KubeObject): void {
+  const { apiVersion = '', kind: name = '', metadata } = given
+  const [version = '', group = ''] = apiVersion.split('/').reverse()
+  const type = `${group}/${version}, Kind=${name}`
+  if (apiVersion !== apiVersionOf(kind) || name !== kind.kind) throw badRequest(`invalid object type: ${type}`)
+  if (metadata?.managedFields) throw badRequest('metadata.managedFields must be nil')
+  const problems = undeclaredIn(kind.definition, given as Json)
+  if (problems.length > 0) {
+    throw untypedPatch(`${metadata?.namespace ?? ''}/${metadata?.name ?? ''}; ${type}`, problems)
+  }
 }
 
 async function applyToNothing(registry: Registry, place: ObjectPlace, request: Applying): Promise<KubeObject> {
@@ -76,7 +92,7 @@ async function applyToNothing(registry: Registry, place: ObjectPlace, request: A
   const state = { live: {}, managers: [], operation: 'Apply' } as const
   const change = { ...changeOf(registry, ownedWrite(place.kind, request), state), live: {} }
   const { managers } = unlessConflict(applyConfig(change, config, true))
-  const object = takenBy(kind, decodeBody<KubeObject>(kind, config, request))
+  const object = takenBy(kind, decodeBody<KubeObject>(kind, config, { ...request, fieldValidation: 'Ignore' }))
   return createObject(registry, place, { ...options, object, owners: entriesWith(managers) })
 }
 

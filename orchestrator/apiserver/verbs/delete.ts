@@ -43,10 +43,10 @@ export function deleteObject(registry: Registry, place: ObjectPlace, request: De
 }
 
 function refuseUnknownPolicy({ propagationPolicy }: DeleteRequest): void {
-  const supported = ['Background', 'Foreground', 'Orphan']
+  const supported = ['Foreground', 'Background', 'Orphan']
   if (propagationPolicy === undefined || supported.includes(propagationPolicy)) return
   throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [
-    unsupported('propagationPolicy', propagationPolicy, supported),
+    unsupported('propagationPolicy', propagationPolicy, [...supported, 'nil']),
   ])
 }
 

@@ -2,11 +2,11 @@ import { hasCode, messageOf } from '../../../runtime/base/errors.ts'
 import { never } from '../../../runtime/base/never.ts'
 import type { Kind } from '../../api/kinds/kind.ts'
 import { converterWords, goText } from '../../api/patch/go-words.ts'
-import { applyJsonPatch, checkJsonPatch } from '../../api/patch/json-patch.ts'
+import { applyJsonPatch, checkJsonPatch, mostOperations } from '../../api/patch/json-patch.ts'
 import { applyMergePatch } from '../../api/patch/merge-patch.ts'
 import { applyStrategicMergePatch } from '../../api/patch/strategic-merge-patch.ts'
 import { isRecord, jsonTypeOf } from '../../api/schema/decode-scalar.ts'
-import { badRequest, invalid, type StatusError, unprocessable } from '../../api/status.ts'
+import { badRequest, entityTooLarge, invalid, type StatusError, unprocessable } from '../../api/status.ts'
 import type { KubeObject } from '../../api/types.ts'
 import { invalidValue } from '../../api/validate/problem.ts'
 import type { PatchType } from '../../client/api-client.ts'
@@ -73,7 +73,11 @@ function prepared(kind: Kind, type: Exclude<PatchType, 'apply'>, patch: unknown)
   switch (type) {
     case 'json': {
       if (!Array.isArray(patch)) throw badRequest(`error decoding patch: ${notOfType(patch, '[]handlers.jsonPatchOp')}`)
-      const operations = guarded(badRequest, () => checkJsonPatch(patch))
+      if (patch.length > mostOperations) {
+        const limit = `The allowed maximum operations in a JSON patch is ${mostOperations}`
+        throw entityTooLarge(`${limit}, got ${patch.length}`)
+      }
+      const operations = guarded(unprocessable, () => checkJsonPatch(patch))
       return (current) => guarded(unprocessable, () => applyJsonPatch(current, operations))
     }
     case 'merge':
