@@ -1,5 +1,4 @@
 /** Source: k8s.io/kubernetes/plugin/pkg/admission/defaulttolerationseconds. */
-import { deepFreeze } from '../api/deep-freeze.ts'
 import type { Pod } from '../api/types.ts'
 import type { AdmissionPlugin } from './admission.ts'
 
@@ -7,8 +6,8 @@ import type { AdmissionPlugin } from './admission.ts'
 const taints = ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
 
 /** The same for all pods, and there once. */
-const usual = deepFreeze(
-  taints.map((key) => ({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 })),
+const usual = taints.map((key) =>
+  Object.freeze({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 }),
 )
 
 /** A pod stays five minutes on a node that has failed, unless it says itself for how long. */

@@ -63,6 +63,13 @@ describe('serviceAccount', () => {
     ])
   })
 
+  it('what all pods get is one and the same, which none of them can change', async () => {
+    const [first, second] = [await admitted(aPlainPod()), await admitted(aPlainPod())]
+    const files = first.spec?.volumes?.[0]?.projected
+    expect(second.spec?.volumes?.[0]?.projected).toBe(files)
+    expect(() => Object.assign(files?.sources?.[1]?.configMap ?? {}, { name: 'other' })).toThrow(TypeError)
+  })
+
   it('the account says whether there is a token, the pod has the last word; pull secrets come along', async () => {
     const quiet = await admitted(aPlainPod({ serviceAccountName: 'puller' }))
     expect(quiet.spec?.volumes).toBeUndefined()

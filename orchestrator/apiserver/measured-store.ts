@@ -31,4 +31,8 @@ export function measuredStore(store: Store, metrics: ServerMetrics): Store {
 }
 
 /** `/registry/pods/default/a` is of `pods`. */
-const typeOf = (key: string) => key.split('/')[2] ?? ''
+function typeOf(key: string): string {
+  const start = key.indexOf('/', 1) + 1
+  const end = key.indexOf('/', start)
+  return key.slice(start, end < 0 ? undefined : end)
+}
