@@ -194,11 +194,14 @@ export function internalError(reason: string): StatusError {
   })
 }
 
-/** 500 for an applied configuration that does not fit its type; `subject` is what it says that it is. */
+/**
+ * 422 for an applied configuration that does not fit its type; `subject` is what it says that it is. Kubernetes has the same
+ * words under a 500: but it is the client who is wrong, and nothing that a client says may read as a failure of the server.
+ */
 export function untypedPatch(subject: string, problems: readonly string[]): StatusError {
   const [first = ''] = problems
   const list = problems.length === 1 ? first : ['errors:', ...problems.map((each) => `  ${each}`)].join('\n')
-  return failure(500, '', { message: `failed to create typed patch object (${subject}): ${list}` })
+  return failure(422, '', { message: `failed to create typed patch object (${subject}): ${list}` })
 }
 
 /** 429: try again after so many seconds. `causes` say what stands in the way. */

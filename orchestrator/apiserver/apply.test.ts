@@ -188,7 +188,7 @@ describe('server-side apply over HTTP', () => {
   it('what its type does not have: refused, by its place', async () => {
     const said = async (config: object) => {
       const { status, body } = await apply(`${deployments}/misfit`, config)
-      expect([status, body.status, body.reason]).toEqual([500, 'Failure', undefined])
+      expect([status, body.status, body.reason]).toEqual([422, 'Failure', undefined])
       return body.message as string
     }
     const subject = 'failed to create typed patch object (default/misfit; apps/v1, Kind=Deployment): '
