@@ -371,7 +371,9 @@ describe('errors', () => {
     const eve = { name: 'eve', groups: [] }
     const refused = await api.call('GET', maps, { as: eve, headers: { accept: `${protobuf},application/json` } })
     expect([refused.status, read(refused.raw).reason]).toEqual([403, 'Forbidden'])
-    // 4 MB are not read.
+    // What is not let in, as with 429; and 4 MB are not read.
+    const stopped = await call('GET', `${maps}?timeout=soon`)
+    expect([stopped.status, stopped.type, stopped.object.reason]).toEqual([400, protobuf, 'BadRequest'])
     const large = await call('POST', maps, aMap('large', { a: 'x'.repeat(4_000_000) }))
     expect([large.status, large.type, large.object.reason]).toEqual([413, protobuf, 'RequestEntityTooLarge'])
     const yaml = await api.call('GET', `${maps}/lost`, { headers: { accept: 'application/yaml' } })
