@@ -101,7 +101,8 @@ async function runPod(at: PodSync, pod: Pod, { observed, signal }: Round): Promi
   memory.noteExits(observed, now)
   await refreshVolumes(at, pod, { memory, now })
   const resize = resizeOf(pod, () => hostOf(at, uid))
-  memory.resize = { ...resize, ...(memory.resize?.failed === undefined ? {} : { failed: memory.resize.failed }) }
+  const before = memory.resize
+  memory.resize = { ...resize, ...(before?.failed === undefined ? {} : { failed: before.failed }) }
   const next = plan(planInput(at, resize.allocated, { observed, memory }))
   const makesSandbox = next.actions.some((each) => each.do === 'createSandbox')
   if (makesSandbox && pod.status?.startTime === undefined) await report(at, pod, { observed, memory })
@@ -111,20 +112,24 @@ async function runPod(at: PodSync, pod: Pod, { observed, signal }: Round): Promi
   memory.noteRound(failures, makesSandbox ? ['', ...started] : started, at.clock.now())
   const after = next.actions.length === 0 ? observed : await at.executor.runtime.podStatus(uid)
   at.probes.watch(pod, after)
-  memory.resize = await resized(at, resize, { observed: after, started, memory })
+  memory.resize = await resized(at, resize, { observed: after, started, memory, before })
   await report(at, pod, { observed: after, memory })
   return followUp(at, pod, { observed: after, memory })
 }
 
 /** Gives the containers what they are to have, and tells of it. */
-async function resized(at: PodSync, resize: Resize, now: Seen & { started: readonly string[] }): Promise<Resize> {
+async function resized(
+  at: PodSync,
+  resize: Resize,
+  now: Seen & { started: readonly string[]; before: Resize | undefined },
+): Promise<Resize> {
   const { runtime, node, events } = at.executor
-  const { given, resize: before } = now.memory
+  const { given } = now.memory
   const restarts = new Set([...resize.restarts].filter((name) => !now.started.includes(name)))
   const wanted = { ...resize, restarts }
   const failed = await applyResources(wanted, now, { runtime, nodeMemoryBytes: node.memoryBytes, given })
   const after = { ...wanted, ...(failed === undefined ? {} : { failed }) }
-  const told = resizeEvent(after, before)
+  const told = resizeEvent(after, now.before)
   if (told) events.record(resize.allocated, told)
   return after
 }

@@ -139,6 +139,14 @@ describe.skipIf(preferredKubectl() === undefined)('what a pod gets', () => {
     const waiting = await until('sized', pending)
     expect(pending(waiting)).toMatchObject({ status: 'True', reason: 'Infeasible' })
     expect(waiting.status?.containerStatuses?.[0]?.resources?.limits?.cpu).toBe('100m')
+    await eventually('its event', async () => {
+      const { items } = await cluster.json<{ items: Event[] }>([
+        'get',
+        'events',
+        '--field-selector=reason=ResizeInfeasible',
+      ])
+      return items.some(({ message }) => message?.includes("didn't have enough resource: cpu"))
+    })
     await resize('150m', '48Mi')
     expect(pending(await has('150m', '48Mi'))).toBeUndefined()
     await remove('sized')

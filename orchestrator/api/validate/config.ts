@@ -5,7 +5,6 @@ import { own } from '../own.ts'
 import type { ConfigMap, Secret } from '../types.ts'
 import { allOf, invalidName, invalidValue, none, notAllowed, type Problem, required, tooLongValue } from './problem.ts'
 
-// Of the whole there is no path: Go writes that as `[]`.
 const largestBytes = 1024 * 1024
 
 function validateKeys(map: Record<string, string> | undefined, field: string): readonly Problem[] {
@@ -25,6 +24,7 @@ export function validateConfigMap({ data, binaryData }: ConfigMap): readonly Pro
     validateKeys(data, 'data'),
     both.map((key) => invalidValue(`data[${key}]`, key, `duplicate of key present in binaryData`)),
     validateKeys(binaryData, 'binaryData'),
+    // Of the whole there is no path: Go writes that as `[]`.
     bytes > largestBytes ? [tooLongValue('[]', largestBytes)] : none,
   )
 }
