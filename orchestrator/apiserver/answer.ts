@@ -14,12 +14,18 @@ import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
 
+/** Text in several parts is what they are one after the other: of a long list nobody makes one piece. */
+export type Body = string | Uint8Array | readonly string[]
+
 export interface Answer {
   readonly status: number
   readonly contentType: string
-  readonly body: string | Uint8Array
+  readonly body: Body
   readonly headers?: Readonly<Record<string, string>>
 }
+
+/** One whose body is in one piece. */
+type ShortAnswer = Answer & { readonly body: string | Uint8Array }
 
 /** An answer that writes itself, piece by piece. */
 export interface StreamedAnswer {
@@ -66,7 +72,7 @@ function binaryAnswer(body: Uint8Array, status = 200): Answer {
 export const statusDefinition = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status'
 
 /** A Status. It is never a table; without a presentation it is JSON. */
-export function statusAnswer(status: Status, presentation?: Pick<Presentation, 'form' | 'pretty'>): Answer {
+export function statusAnswer(status: Status, presentation?: Pick<Presentation, 'form' | 'pretty'>): ShortAnswer {
   const code = status.code ?? 200
   const retry = status.details?.retryAfterSeconds
   const headers = retry ? { headers: { 'Retry-After': String(retry) } } : {}
@@ -79,13 +85,16 @@ export function statusAnswer(status: Status, presentation?: Pick<Presentation, '
 }
 
 /** The Status of what went wrong, as whoever asked reads it. */
-export function failureAnswer(status: Status, incoming: Pick<Incoming, 'headers' | 'query'>): Answer {
+export function failureAnswer(status: Status, incoming: Pick<Incoming, 'headers' | 'query'>): ShortAnswer {
   const encoding = statusEncodingOf(headerOf(incoming, 'accept'))
   return statusAnswer(status, { form: { encoding }, pretty: prettyOf(incoming.query) ?? false })
 }
 
 /** The same for a request that has not been read, or is not ours to read. */
-export function refusalOf(status: Status, { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>): Answer {
+export function refusalOf(
+  status: Status,
+  { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>,
+): ShortAnswer {
   return failureAnswer(status, { headers, query: new URLSearchParams(url.split('?')[1]) })
 }
 
@@ -132,7 +141,14 @@ export function listAnswer(kind: Kind, listed: Listed, presentation: Presentatio
     const list = { ...type, metadata, items: listed.items.map((object) => shownBy(kind, object)) }
     return { status: 200, contentType: protobufType, body: encodeProtobuf(`${kind.definition}List`, list) }
   }
-  const items = listed.items.map((object) => itemJsonOf(kind, shownBy(kind, object)))
   const head = JSON.stringify({ ...type, metadata })
-  return { status: 200, ...inEncoding(`${head.slice(0, -1)},"items":[${items.join(',')}]}`, presentation) }
+  const parts = [`${head.slice(0, -1)},"items":[`]
+  for (const object of listed.items) {
+    if (parts.length > 1) parts.push(',')
+    parts.push(itemJsonOf(kind, shownBy(kind, object)))
+  }
+  parts.push(']}')
+  const { form, pretty } = presentation
+  if (pretty || form.encoding !== 'json') return { status: 200, ...inEncoding(parts.join(''), presentation) }
+  return { status: 200, contentType: 'application/json', body: [...parts, '\n'] }
 }

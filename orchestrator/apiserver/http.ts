@@ -2,21 +2,18 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
 import { badRequest, toStatus } from '../api/status.ts'
 import type { KeyPair } from '../auth/pki.ts'
 import { type Answer, failureAnswer, refusalOf, type StreamedAnswer } from './answer.ts'
 import type { Authenticate, Caller } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle, type Unauthorized } from './handler.ts'
+import { isParts, lengthOf, longBytes, sendLong } from './long-body.ts'
 import { hasForeignBody } from './proxy.ts'
 import { receiveBody } from './receive-body.ts'
 import { requestInfoOf } from './request-info.ts'
 import type { Serving } from './serving.ts'
 import { Traffic, type TrafficLimits, usualLimits } from './traffic.ts'
-
-const compressedFromBytes = 128 * 1024
 
 /** Headers with the URL: exec carries its command there. */
 const largestHeadBytes = 256 * 1024
@@ -180,8 +177,6 @@ function requireDecodable(path: string): void {
 /** RFC 9111 section 5.5 with the code and agent that Kubernetes uses. */
 const warningOf = (text: string) => `299 - ${JSON.stringify(text.replace(/[^\x20-\x7e]/g, '?'))}`
 
-const compress = promisify(gzip)
-
 async function send(response: ServerResponse, answer: Answer, warnings: readonly string[]): Promise<void> {
   const { status, contentType, body } = answer
   const headers: OutgoingHttpHeaders = {
@@ -190,15 +185,11 @@ async function send(response: ServerResponse, answer: Answer, warnings: readonly
     ...answer.headers,
   }
   if (warnings.length > 0) headers.Warning = warnings.map(warningOf)
-  const isLarge = body.length >= compressedFromBytes
-  if (isLarge && /\bgzip\b/.test(String(response.req.headers['accept-encoding'] ?? ''))) {
-    const packed = await compress(body, { level: 1 })
-    const packing = { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding', 'Content-Length': packed.length }
-    response.writeHead(status, { ...headers, ...packing }).end(packed)
+  const length = lengthOf(body)
+  if (length >= longBytes) {
+    await sendLong(response, body, { status, headers, length })
     return
   }
-  // Of a long text the socket would reserve three times its length.
-  const entity = isLarge && typeof body === 'string' ? Buffer.from(body) : body
-  if (status !== 304) headers['Content-Length'] = Buffer.byteLength(entity)
-  response.writeHead(status, headers).end(entity)
+  if (status !== 304) headers['Content-Length'] = length
+  response.writeHead(status, headers).end(isParts(body) ? body.join('') : body)
 }

@@ -154,7 +154,10 @@ export function traces(name: string): string[] {
       walk(`${folder}/${entry.name}`, depth + 1)
     }
   }
-  for (const hierarchy of readdirSync('/sys/fs/cgroup')) walk(`/sys/fs/cgroup/${hierarchy}/coracle`, 0)
+  // In version 2 files lie beside the folders.
+  for (const hierarchy of entriesOf('/sys/fs/cgroup')) {
+    if (!hierarchy.isFile()) walk(`/sys/fs/cgroup/${hierarchy.name}/coracle`, 0)
+  }
   walk('/sys/fs/cgroup/coracle', 0)
   found.push(
     ...readFileSync('/proc/self/mounts', 'utf8')

@@ -342,7 +342,8 @@ describe.skipIf(!isRoot)('mounts and process of config.json (needs root)', () =>
     await expect(withDevices([one, { ...one, minor: 5 }], 'true')).rejects.toThrow(
       /linux\.devices\[1\]\.path: \/dev\/one is c 1:3/,
     )
-    await expect(withDevices([{ ...one, path: '/etc/motd' }], 'true')).rejects.toThrow(
+    writeFileSync(join(on.rootfs, 'etc', 'issue'), 'a file')
+    await expect(withDevices([{ ...one, path: '/etc/issue' }], 'true')).rejects.toThrow(
       /the root has something else there/,
     )
     expect((await withDevices([{ ...one, path: '/made/here' }], 'test -c /made/here')).exitCode).toBe(0)
