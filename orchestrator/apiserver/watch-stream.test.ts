@@ -123,6 +123,57 @@ describe('watch over HTTP', () => {
     expect((await open('sendInitialEvents=true')).statusCode).toBe(422)
   })
 
+  describe('a beginning that is larger than what may lie unread', () => {
+    const many = 12
+    const large = 'x'.repeat(1_000_000)
+    const names = Array.from({ length: many }, (_, at) => `much-${String(at).padStart(2, '0')}`)
+    const state = 'sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&labelSelector=much'
+    let before = ''
+
+    beforeAll(async () => {
+      before = await revision()
+      for (const name of names) {
+        const metadata = { name, namespace, labels: { much: '' } }
+        await server.client.create(resources.configMaps, { metadata, data: { large } })
+      }
+    })
+
+    it('the state comes whole, and then the bookmark', async () => {
+      const seen = await frames(`${state}&timeoutSeconds=2`)
+      const told = seen.map(({ type, object }) => `${type} ${object.metadata.name ?? ''}`)
+      expect(told.slice(0, many + 1)).toEqual([...names.map((name) => `ADDED ${name}`), 'BOOKMARK '])
+      expect(seen.slice(0, many).every(({ object }) => object.data.large === large)).toBe(true)
+    })
+
+    it('so do the changes since a revision', async () => {
+      const seen = await frames(`resourceVersion=${before}&labelSelector=much&timeoutSeconds=2`)
+      expect(seen.map(({ object }) => object.metadata.name)).toEqual(names)
+    })
+
+    it('as a table: its columns come first, and what happens meanwhile comes last', async () => {
+      const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io'
+      const slow = await open(`${state}&includeObject=Object&timeoutSeconds=3`, accept)
+      await server.client.patch(
+        resources.configMaps,
+        { namespace, name: 'much-00' },
+        { type: 'merge', body: { data: { small: '' } } },
+      )
+      let text = ''
+      for await (const chunk of slow) text += String(chunk)
+      const seen = text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Frame)
+      expect(seen.map(({ object }) => object.columnDefinitions.length > 0).indexOf(true)).toBe(0)
+      const told = seen.map(({ type, object }) => `${type} ${object.rows[0].cells[0] ?? ''}`)
+      expect(told.slice(0, many + 2)).toEqual([
+        ...names.map((name) => `ADDED ${name}`),
+        'BOOKMARK ',
+        'MODIFIED much-00',
+      ])
+    })
+  })
+
   it('a reader that does not read is cut off, and the others are not', { timeout: 60_000 }, async () => {
     const from = await revision()
     const slow = await open(`resourceVersion=${from}`)

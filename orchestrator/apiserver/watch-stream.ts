@@ -10,14 +10,12 @@ import type { Registry } from './registry.ts'
 import type { Collection } from './verbs/create.ts'
 import { planWatch, type WatchedEvent, type Watching, watchObjects } from './verbs/watch.ts'
 import { type Framing, framingOf } from './watch-frames.ts'
+import { WatchOutbox } from './watch-outbox.ts'
 
 const shortestTimeoutSeconds = 1800
 /** A timer cannot be set for longer than 2^31 milliseconds. */
 const longestTimeoutSeconds = 2_000_000
 const bookmarkSeconds = 60
-
-/** A watcher that leaves more than this unread is cut off; it lists again when it comes back. */
-const largestBacklogBytes = 8 * 1024 * 1024
 
 /**
  * Answers a watch: one frame an event, until the client leaves or its time is over. Throws BAD_REQUEST, INVALID for what
@@ -54,6 +52,7 @@ export function watchAnswer(
 class WatchStream {
   readonly #response: ServerResponse
   readonly #framing: Framing
+  readonly #outbox: WatchOutbox
   #isOver = false
   #watching: Watching | undefined
   #timers: NodeJS.Timeout[] = []
@@ -61,20 +60,21 @@ class WatchStream {
   constructor(response: ServerResponse, framing: Framing) {
     this.#response = response
     this.#framing = framing
+    this.#outbox = new WatchOutbox(framing)
     response.once('close', () => this.#end())
+    response.on('drain', () => this.#guard(() => this.#outbox.flow()))
   }
 
+  /** Throws what framing throws, once the client has been told. */
   send(event: WatchedEvent): void {
     if (this.#isOver) return
-    this.#begin()
     try {
-      this.#response.write(this.#framing.frame(event))
+      this.#outbox.take(event)
     } catch (error) {
       // Whoever cannot be told of an event must not go on as if there had been none.
       this.fail(toStatus(error))
       throw error
     }
-    if (this.#response.writableLength > largestBacklogBytes) this.#response.destroy()
   }
 
   /** Follows `watching` until the client leaves or `seconds` are over. */
@@ -88,11 +88,18 @@ class WatchStream {
     this.#response.flushHeaders()
     if (withBookmarks) this.#timers.push(setInterval(() => watching.bookmark(), bookmarkSeconds * 1000))
     const finish = () => {
-      if (withBookmarks && !this.#isOver) watching.bookmark()
+      if (withBookmarks && !this.#isOver && this.#outbox.isCaughtUp) watching.bookmark()
       this.#response.end()
       this.#end()
     }
     this.#timers.push(setTimeout(finish, Math.min(seconds, longestTimeoutSeconds) * 1000))
+    const response = this.#response
+    const sink = {
+      write: (frame: string | Uint8Array) => void response.write(frame),
+      unsent: () => response.writableLength,
+      cutOff: () => response.destroy(),
+    }
+    this.#guard(() => this.#outbox.open(sink))
   }
 
   /** The last event says what went wrong. */
@@ -103,6 +110,15 @@ class WatchStream {
     this.#end()
   }
 
+  #guard(send: () => void): void {
+    if (this.#isOver) return
+    try {
+      send()
+    } catch (error) {
+      this.fail(toStatus(error))
+    }
+  }
+
   #begin(): void {
     if (this.#response.headersSent) return
     this.#response.writeHead(200, { 'Content-Type': this.#framing.contentType, 'Cache-Control': 'no-cache, private' })
@@ -110,6 +126,7 @@ class WatchStream {
 
   #end(): void {
     this.#isOver = true
+    this.#outbox.clear()
     this.#watching?.end()
     for (const timer of this.#timers.splice(0)) clearTimeout(timer)
   }

@@ -31,12 +31,12 @@ describe('watch over WebSocket', () => {
     rmSync(dataDir, { recursive: true })
   })
 
-  const make = (name: string) =>
-    server.client.create(resources.configMaps, { metadata: { name, namespace: 'default', labels: { of: 'test' } } })
+  const make = (name: string, of = 'test', data: Record<string, string> = {}) =>
+    server.client.create(resources.configMaps, { metadata: { name, namespace: 'default', labels: { of } }, data })
 
   /** All messages until the server closes; `onMessage` is told of each. */
-  function hear(query: string, { headers = {}, user = admin, onMessage = (_count: number) => {} } = {}) {
-    const url = `wss://127.0.0.1:${server.port}/api/v1/namespaces/default/configmaps?watch=1&labelSelector=of=test&${query}`
+  function hear(query: string, { headers = {}, user = admin, of = 'test', onMessage = (_count: number) => {} } = {}) {
+    const url = `wss://127.0.0.1:${server.port}/api/v1/namespaces/default/configmaps?watch=1&labelSelector=of=${of}&${query}`
     const tls = { ca: server.pki.caPem, cert: user.certificatePem, key: user.privateKeyPem }
     const webSocket = new WebSocket(url, { ...tls, headers })
     return new Promise<Heard>((resolve, reject) => {
@@ -69,6 +69,14 @@ describe('watch over WebSocket', () => {
     const { messages } = await hear('timeoutSeconds=1', { headers })
     expect(messages.map(({ isBinary }) => isBinary)).toEqual([true, true])
     expect(messages[0]?.data.includes('first')).toBe(true)
+  })
+
+  it('a beginning that is larger than what may lie unread comes whole', async () => {
+    const names = Array.from({ length: 12 }, (_, at) => `much-${String(at).padStart(2, '0')}`)
+    for (const name of names) await make(name, 'much', { large: 'x'.repeat(1_000_000) })
+    const { messages, code } = await hear('timeoutSeconds=2', { of: 'much' })
+    expect(code).toBe(1000)
+    expect(messages.map(({ data }) => JSON.parse(data.toString()).object.metadata.name)).toEqual(names)
   })
 
   it('what cannot be watched is told as the only event', async () => {

@@ -12,11 +12,10 @@ import { presentationOf, refuseUnsupported } from './resource-handler.ts'
 import { storedKindOf } from './shown.ts'
 import { planWatch, type WatchedEvent, type Watching, type WatchPlan, watchObjects } from './verbs/watch.ts'
 import { type Framing, framingOf } from './watch-frames.ts'
+import { WatchOutbox } from './watch-outbox.ts'
 
 const longestSeconds = 1800
 const bookmarkMs = 60_000
-/** A watcher that leaves more than this unread is cut off; it lists again when it comes back. */
-const largestBacklogBytes = 8 * 1024 * 1024
 
 /** Sends every event, as text, or as binary messages where they are protobuf. Throws NOT_FOUND, BAD_REQUEST, NOT_ACCEPTABLE. */
 export async function watchOverWebSocket(
@@ -41,6 +40,7 @@ export async function watchOverWebSocket(
   // What is wrong with the query is answered while this is HTTP.
   await watch.start(registry, planWatch(collection, query))
   socket.once('close', () => watch.end())
+  socket.on('drain', () => watch.flow())
   if (socket.destroyed) watch.end()
   new WebSocketServer({ noServer: true, perMessageDeflate: false }).handleUpgrade(request, socket, head, (opened) =>
     watch.open(opened, { seconds, withBookmarks: query.allowWatchBookmarks ?? false }),
@@ -50,14 +50,16 @@ export async function watchOverWebSocket(
 /** Events become messages; those that come before the WebSocket is there wait for it. */
 class SocketWatch {
   readonly #framing: Framing
+  readonly #outbox: WatchOutbox
   readonly #binary: boolean
-  readonly #early: (string | Uint8Array)[] = []
+  #failure: string | Uint8Array | undefined
   #webSocket: WebSocket | undefined
   #watching: Watching | undefined
   #isOver = false
 
   constructor(framing: Framing, binary: boolean) {
     this.#framing = framing
+    this.#outbox = new WatchOutbox(framing)
     this.#binary = binary
   }
 
@@ -74,20 +76,32 @@ class SocketWatch {
   open(opened: WebSocket, { seconds, withBookmarks }: { seconds: number; withBookmarks: boolean }): void {
     opened.on('error', () => opened.terminate())
     this.#webSocket = opened
-    for (const frame of this.#early.splice(0)) this.#send(frame)
-    if (this.#isOver) opened.close(1000)
-    else this.#follow(opened, { seconds, withBookmarks })
+    const write = (frame: string | Uint8Array) => opened.send(frame, { binary: this.#binary })
+    if (this.#failure !== undefined) write(this.#failure)
+    if (this.#isOver) {
+      opened.close(1000)
+      return
+    }
+    this.#follow(opened, { seconds, withBookmarks })
+    const sink = { write, unsent: () => opened.bufferedAmount, cutOff: () => opened.terminate() }
+    this.#guard(() => this.#outbox.open(sink))
+  }
+
+  /** The client has read: what is left of the beginning goes on. */
+  flow(): void {
+    if (!this.#isOver) this.#guard(() => this.#outbox.flow())
   }
 
   end(): void {
     this.#isOver = true
+    this.#outbox.clear()
     this.#watching?.end()
   }
 
   #follow(opened: WebSocket, { seconds, withBookmarks }: { seconds: number; withBookmarks: boolean }): void {
     const bookmarks = withBookmarks ? setInterval(() => this.#watching?.bookmark(), bookmarkMs) : undefined
     const finish = () => {
-      if (withBookmarks) this.#watching?.bookmark()
+      if (withBookmarks && this.#outbox.isCaughtUp) this.#watching?.bookmark()
       opened.close(1000)
     }
     const timeout = setTimeout(finish, Math.min(seconds, longestSeconds) * 1000)
@@ -100,7 +114,7 @@ class SocketWatch {
   #take(event: WatchedEvent): void {
     if (this.#isOver) return
     try {
-      this.#send(this.#framing.frame(event))
+      this.#outbox.take(event)
     } catch (error) {
       // Whoever cannot be told of an event must not go on as if there had been none.
       this.#fail(error)
@@ -108,19 +122,19 @@ class SocketWatch {
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#isOver) return
-    this.#send(this.#framing.failure(toStatus(error)))
-    this.end()
-    this.#webSocket?.close(1000)
+  #guard(send: () => void): void {
+    try {
+      send()
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
-  #send(frame: string | Uint8Array): void {
-    if (!this.#webSocket) {
-      this.#early.push(frame)
-      return
-    }
-    this.#webSocket.send(frame, { binary: this.#binary })
-    if (this.#webSocket.bufferedAmount > largestBacklogBytes) this.#webSocket.terminate()
+  #fail(error: unknown): void {
+    if (this.#isOver) return
+    this.#failure = this.#framing.failure(toStatus(error))
+    this.#webSocket?.send(this.#failure, { binary: this.#binary })
+    this.end()
+    this.#webSocket?.close(1000)
   }
 }
