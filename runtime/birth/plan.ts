@@ -7,7 +7,7 @@ import type { OwnStdio } from './users.ts'
 
 /** How a process gets into its cgroups. */
 export interface CgroupEntry {
-  /** cgroup v2: the folder that clone3 is born into. */
+  /** The folder of the v2 hierarchy, where there is one: clone3 makes the process in it. */
   into?: string
   /** `tasks` files of v1 hierarchies, written before clone3. */
   join: readonly string[]

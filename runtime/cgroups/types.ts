@@ -16,6 +16,7 @@ export interface CgroupStats {
 
 /** How a process gets in, and what the container may see of it. */
 export interface CgroupMembership {
+  /** The folder of the v2 hierarchy, where there is one. */
   into?: string
   join: string[]
   /** Like `join`, for a process that is born: it joins these itself. */

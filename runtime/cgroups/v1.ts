@@ -50,12 +50,14 @@ export function v1Driver(mounts: ReadonlyMap<string, string>, others: readonly s
     },
     membership(path, below) {
       // `tasks`, not `cgroup.procs`: a single thread that moves itself needs no lock over all processes of the machine,
-      // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start). v2 has no `tasks`.
-      const files = folders(path, below).map((folder) =>
-        unified !== undefined && folder.startsWith(`${unified}/`) ? `${folder}/cgroup.procs` : `${folder}/tasks`,
-      )
+      // whose taking waits for an RCU grace period (kernel/cgroup/cgroup.c, cgroup_procs_write_start). v2 has no `tasks`,
+      // but clone3 makes processes in its groups.
+      const all = folders(path, below)
+      const into = all.find((folder) => unified !== undefined && folder.startsWith(`${unified}/`))
+      const files = all.filter((folder) => folder !== into).map((folder) => `${folder}/tasks`)
       const counts = (file: string) => file.startsWith(`${mounts.get('pids')}/`)
       return {
+        ...(into === undefined ? {} : { into }),
         join: files.filter((file) => !counts(file)),
         afterClone: files.filter(counts),
         views: used(path).map((controller) => ({ name: controller, folder: at(controller, path) })),

@@ -170,6 +170,32 @@ describe.skipIf(!isRoot)('cgroups (needs root)', () => {
     await on.runtime.delete(id, { force: true })
   })
 
+  it.each([
+    ['', {}],
+    [', in a user namespace', { type: 'user' as const }],
+  ])('a limit of huge pages: the process and those of exec are in that group from the beginning%s', async (_, user) => {
+    const id = 'huge'
+    const spec = on.spec(['sleep', '60'], ({ linux }) => {
+      linux.resources = { hugepageLimits: [{ pageSize: '2MB', limit: 4194304 }] }
+      // In a namespace of its own it would see itself at the root.
+      const others = linux.namespaces?.filter(({ type }) => type !== 'cgroup') ?? []
+      linux.namespaces = 'type' in user ? [...others, user] : others
+      if (!('type' in user)) return
+      const ids = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
+      Object.assign(linux, { uidMappings: ids, gidMappings: ids })
+    })
+    const path = spec.linux?.cgroupsPath ?? ''
+    const folder = isV2 ? '/sys/fs/cgroup' : '/sys/fs/cgroup/unified'
+    await on.runtime.create({ id, spec })
+    const { pid } = await on.runtime.start(id)
+    const running = await on.runtime.exec(id, { args: ['cat', '/proc/self/cgroup'] })
+    const groups = (await finish(running)).stdout.trim().split('\n')
+    if (existsSync(`${folder}/${path}`)) expect(groups).toContain(`0::/${path}`)
+    expect(readFileSync(`/proc/${pid}/cgroup`, 'utf8').split('\n')).toEqual(expect.arrayContaining(groups))
+    expect(groups.some((line) => line.endsWith(`:/${path}`))).toBe(true)
+    await on.runtime.delete(id, { force: true })
+  })
+
   it('inspectGroup: limits, use and processes of a tree, the same on v1 and v2', async () => {
     const spec = on.spec(['sleep', '60'], (made) => {
       made.linux.resources = {
