@@ -3,19 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { stringify } from 'yaml'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
-import { encodeProtobuf } from '../api/protobuf/encode.ts'
+import { encodeList, encodeProtobuf } from '../api/protobuf/encode.ts'
 import { encodePartial, encodePartialList } from '../api/protobuf/partial.ts'
 import type { KubeObject, Status } from '../api/types.ts'
 import { headerOf, type Incoming } from './incoming.ts'
 import { type OutputForm, protobufType, statusEncodingOf } from './negotiate.ts'
-import { itemJsonOf, jsonOf, protobufOf } from './objects.ts'
+import { itemJsonOf, jsonOf, messageOf, protobufOf } from './objects.ts'
 import { prettyOf } from './parameters.ts'
 import { shownBy } from './shown.ts'
 import { type IncludeObject, partialOf, tableOf } from './table.ts'
 import type { Listed } from './verbs/list.ts'
 
-/** Text in several parts is what they are one after the other: of a long list nobody makes one piece. */
-export type Body = string | Uint8Array | readonly string[]
+/** Several parts are what they are one after the other: of a long list nobody makes one piece. */
+export type Body = string | Uint8Array | readonly string[] | readonly Uint8Array[]
 
 export interface Answer {
   readonly status: number
@@ -138,8 +138,8 @@ export function listAnswer(kind: Kind, listed: Listed, presentation: Presentatio
   }
   const type = { kind: `${kind.kind}List`, apiVersion: apiVersionOf(kind) }
   if (presentation.form.encoding === 'protobuf') {
-    const list = { ...type, metadata, items: listed.items.map((object) => shownBy(kind, object)) }
-    return { status: 200, contentType: protobufType, body: encodeProtobuf(`${kind.definition}List`, list) }
+    const items = listed.items.map((object) => messageOf(kind, shownBy(kind, object)))
+    return { status: 200, contentType: protobufType, body: encodeList(kind.definition, { ...type, metadata }, items) }
   }
   const head = JSON.stringify({ ...type, metadata })
   const parts = [`${head.slice(0, -1)},"items":[`]

@@ -8,7 +8,7 @@ import { type Answer, failureAnswer, refusalOf, type StreamedAnswer } from './an
 import type { Authenticate, Caller } from './authenticator.ts'
 import { handleUpgrade } from './connect-handler.ts'
 import { handle, type Unauthorized } from './handler.ts'
-import { isParts, lengthOf, longBytes, sendLong } from './long-body.ts'
+import { inOnePiece, lengthOf, longBytes, sendLong } from './long-body.ts'
 import { hasForeignBody } from './proxy.ts'
 import { receiveBody } from './receive-body.ts'
 import { requestInfoOf } from './request-info.ts'
@@ -191,5 +191,5 @@ async function send(response: ServerResponse, answer: Answer, warnings: readonly
     return
   }
   if (status !== 304) headers['Content-Length'] = length
-  response.writeHead(status, headers).end(isParts(body) ? body.join('') : body)
+  response.writeHead(status, headers).end(inOnePiece(body))
 }

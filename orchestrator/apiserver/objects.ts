@@ -7,7 +7,7 @@ import { textOfKnown } from '../api/apply/known-sets.ts'
 import { deepFreeze } from '../api/deep-freeze.ts'
 import type { Kind } from '../api/kinds/kind.ts'
 import { apiVersionOf } from '../api/kinds/table.ts'
-import { encodeProtobuf } from '../api/protobuf/encode.ts'
+import { encodeMessage, inEnvelope } from '../api/protobuf/encode.ts'
 import type { KubeObject, ObjectMeta } from '../api/types.ts'
 
 type ManagedFields = NonNullable<ObjectMeta['managedFields']>
@@ -132,16 +132,19 @@ export function jsonOf(object: KubeObject): string {
   return text
 }
 
-const encodedBinary = new WeakMap<KubeObject, Uint8Array>()
+const messages = new WeakMap<KubeObject, Uint8Array>()
 
-/** The protobuf of a frozen object of `kind`, in its envelope, made once. */
-export function protobufOf(kind: Kind, object: KubeObject): Uint8Array {
-  const known = encodedBinary.get(object)
+/** The protobuf message of a frozen object of `kind`, made once: as it is in lists. */
+export function messageOf(kind: Kind, object: KubeObject): Uint8Array {
+  const known = messages.get(object)
   if (known) return known
-  const bytes = encodeProtobuf(kind.definition, { ...typeOf(kind), ...object })
-  if (Object.isFrozen(object)) encodedBinary.set(object, bytes)
-  return bytes
+  const message = encodeMessage(kind.definition, object)
+  if (Object.isFrozen(object)) messages.set(object, message)
+  return message
 }
+
+/** The same in its envelope. */
+export const protobufOf = (kind: Kind, object: KubeObject) => inEnvelope(typeOf(kind), messageOf(kind, object))
 
 /** The JSON of an item of a list: lists of Kubernetes leave `kind` and `apiVersion` of their items out. */
 export function itemJsonOf(kind: Kind, object: KubeObject): string {

@@ -28,19 +28,22 @@ export function framingOf(kind: Kind, presentation: Presentation, clock: Clock):
 }
 
 function protobufFraming(kind: Kind, { form: { as, version = 'v1' } }: Presentation): Framing {
-  const encode = (object: KubeObject) =>
-    as ? encodePartial(partialOf(object, version)) : protobufOf(kind, shownBy(kind, object))
-  const message = (type: string, object: Uint8Array) => lengthBefore(encodeWatchEvent(type, object))
   return {
     contentType: `${protobufType};stream=watch`,
     frame(event) {
-      if (event.type !== 'BOOKMARK') return message(event.type, encode(event.object))
+      if (event.type !== 'BOOKMARK') {
+        const { type, object } = event
+        if (as) return message(type, encodePartial(partialOf(object, version)))
+        return wholeMessage(type, kind, shownBy(kind, object))
+      }
       const { creationTimestamp: _, ...metadata } = bookmarkMetadata(event)
       return message('BOOKMARK', as ? encodePartial(partialOf({ metadata }, version)) : protobufOf(kind, { metadata }))
     },
     failure: (status) => message('ERROR', encodeProtobuf(statusDefinition, status)),
   }
 }
+
+const message = (type: string, object: Uint8Array) => lengthBefore(encodeWatchEvent(type, object))
 
 function lengthBefore(message: Uint8Array): Uint8Array {
   const framed = Buffer.allocUnsafe(message.length + 4)
@@ -64,21 +67,25 @@ function jsonFraming(kind: Kind, { form, includeObject }: Presentation, clock: C
       const { object, type } = event
       if (as === 'Table') return line(type, JSON.stringify(rowOf([object], object.metadata?.resourceVersion)))
       if (as) return line(type, JSON.stringify(partialOf(object, version)))
-      return wholeFrame(type, shownBy(kind, object))
+      return wholeLine(type, kind, shownBy(kind, object))
     },
     failure: (status) => line('ERROR', JSON.stringify(status)),
   }
 }
 
-let last: { type: string; object: KubeObject; bytes: Uint8Array } | undefined
+type MakeFrame = (type: string, kind: Kind, object: KubeObject) => Uint8Array
 
 /** An event goes to all its watchers, one after the other, before the next one: it becomes bytes once. */
-function wholeFrame(type: string, object: KubeObject): Uint8Array {
-  if (last?.object !== object || last.type !== type) {
-    last = { type, object, bytes: Buffer.from(line(type, jsonOf(object))) }
+function onceForAll(make: MakeFrame): MakeFrame {
+  let last: { type: string; object: KubeObject; frame: Uint8Array } | undefined
+  return (type, kind, object) => {
+    if (last?.object !== object || last.type !== type) last = { type, object, frame: make(type, kind, object) }
+    return last.frame
   }
-  return last.bytes
 }
+
+const wholeLine = onceForAll((type, _, object) => Buffer.from(line(type, jsonOf(object))))
+const wholeMessage = onceForAll((type, kind, object) => message(type, protobufOf(kind, object)))
 
 const line = (type: string, json: string) => `{"type":"${type}","object":${json}}\n`
 

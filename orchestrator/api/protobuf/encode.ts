@@ -3,35 +3,92 @@
  * pointer is written, set or not; fields are in order of their numbers, entries of maps in order of their keys.
  * Source: k8s.io/apimachinery/pkg/runtime/serializer/protobuf, and the tags of the type files for the numbers.
  */
+import type { FieldSet } from '../apply/field-set.ts'
+import { textOfKnown } from '../apply/known-sets.ts'
 import { fieldOf, schema, type TypeName } from '../schema/schema.ts'
 import { nanosecondsOf } from './duration.ts'
 import { magic, messages } from './field-numbers.ts'
-import { BackwardWriter } from './writer.ts'
+import { BackwardWriter, headOf } from './writer.ts'
 
 type Json = Record<string, unknown>
+/** What an envelope says of its content. */
+type ObjectType = { apiVersion?: string; kind?: string }
+
+const listMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta'
+
 type Encode = (writer: BackwardWriter, value: unknown) => void
 
 /** An object of `definition` in an envelope that names its type. Throws when the definition has no field numbers: a mistake of ours. */
-export function encodeProtobuf(definition: string, object: { apiVersion?: string; kind?: string }): Uint8Array {
+export function encodeProtobuf(definition: string, object: ObjectType): Uint8Array {
   const writer = new BackwardWriter()
   writeEnvelope(writer, object, () => messageEncoder(definition)(writer, object))
   writer.bytes(magic)
   return writer.result()
 }
 
+/** The message alone, in memory of its own: for who keeps it. */
+export function encodeMessage(definition: string, object: object): Uint8Array {
+  const writer = new BackwardWriter()
+  messageEncoder(definition)(writer, object)
+  return new Uint8Array(writer.result())
+}
+
+/** A message that is there already in an envelope that names its type. */
+export function inEnvelope(type: ObjectType, message: Uint8Array): Uint8Array {
+  const writer = new BackwardWriter(message.length + 200)
+  writeEnvelope(writer, type, () => writer.bytes(message))
+  writer.bytes(magic)
+  return writer.result()
+}
+
+/** A list of objects of `definition` whose messages are there already: in its envelope, one part after the other. */
+export function encodeList(
+  definition: string,
+  list: ObjectType & { metadata: object },
+  messagesOfItems: readonly Uint8Array[],
+): Uint8Array[] {
+  const { metadata: metadataField = 1, items: itemsField = 2 } = messages[`${definition}List`]?.fields ?? {}
+  const metadata = new BackwardWriter()
+  metadata.nested(metadataField, () => messageEncoder(listMeta)(metadata, list.metadata))
+  const parts = [metadata.result()]
+  let length = metadata.result().length
+  for (const message of messagesOfItems) {
+    const head = headOf(itemsField, message.length)
+    parts.push(head, message)
+    length += head.length + message.length
+  }
+  const [before, after] = envelopeAround(list, length)
+  return [before, ...parts, after]
+}
+
 /** A message whose content is already there, such as a watch event's, in an envelope of its own. */
-export function writeEnvelope(
-  writer: BackwardWriter,
-  { apiVersion = '', kind = '' }: { apiVersion?: string; kind?: string },
-  writeRaw: () => void,
-): void {
-  writer.text(4, '')
-  writer.text(3, '')
+export function writeEnvelope(writer: BackwardWriter, type: ObjectType, writeRaw: () => void): void {
+  writeAfterRaw(writer)
   writer.nested(2, writeRaw)
+  writeType(writer, type)
+}
+
+/** What stands before and after a content of `length` bytes. */
+function envelopeAround(type: ObjectType, length: number): [before: Uint8Array, after: Uint8Array] {
+  const [before, after] = [new BackwardWriter(), new BackwardWriter()]
+  before.head(2, length)
+  writeType(before, type)
+  before.bytes(magic)
+  writeAfterRaw(after)
+  return [before.result(), after.result()]
+}
+
+function writeType(writer: BackwardWriter, { apiVersion = '', kind = '' }: ObjectType): void {
   writer.nested(1, () => {
     writer.text(2, kind)
     writer.text(1, apiVersion)
   })
+}
+
+/** Encoding and type of the content: neither is said. */
+function writeAfterRaw(writer: BackwardWriter): void {
+  writer.text(4, '')
+  writer.text(3, '')
 }
 
 /** `ADDED` and so on with an object that is in an envelope already: metav1.WatchEvent as a message of its own. */
@@ -108,7 +165,7 @@ function mapEncoder(type: TypeName): FieldPlan['encode'] {
   const encode = valueEncoder(type)
   return (writer, number, value) => {
     const map = (value ?? {}) as Json
-    for (const key of Object.keys(map).sort(byBytes).reverse()) {
+    for (const key of sorted(Object.keys(map)).reverse()) {
       writer.nested(number, () => {
         encode(writer, 2, map[key])
         writer.text(1, key)
@@ -117,7 +174,13 @@ function mapEncoder(type: TypeName): FieldPlan['encode'] {
   }
 }
 
-/** Go sorts strings by their bytes. */
+/** Go sorts strings by their bytes: without surrogates, that is by their units. */
+function sorted(keys: string[]): string[] {
+  keys.sort()
+  if (keys.some((key) => /[\ud800-\udfff]/.test(key))) keys.sort(byBytes)
+  return keys
+}
+
 const byBytes = (left: string, right: string) => Buffer.compare(Buffer.from(left), Buffer.from(right))
 
 /** Writes one value, set or not, as field `number`. */
@@ -172,5 +235,6 @@ function writeTime(writer: BackwardWriter, value: unknown): void {
 }
 
 function writeRawJson(writer: BackwardWriter, value: unknown): void {
-  if (value !== undefined && value !== null) writer.blob(1, Buffer.from(JSON.stringify(value)))
+  if (value === undefined || value === null) return
+  writer.text(1, textOfKnown(value as FieldSet) ?? JSON.stringify(value))
 }

@@ -6,7 +6,8 @@ import { CoracleError } from '../../../runtime/base/errors.ts'
 import { builtInKinds } from '../kinds/table.ts'
 import { decodeObject } from '../schema/decode.ts'
 import { decodeProtobuf } from './decode.ts'
-import { encodeProtobuf, encodeWatchEvent } from './encode.ts'
+import { encodeList, encodeMessage, encodeProtobuf, encodeWatchEvent } from './encode.ts'
+import { messages } from './field-numbers.ts'
 import { fieldsOf, textOf } from './wire.ts'
 
 /** Field `number` with `bytes`, as on the wire. */
@@ -92,6 +93,27 @@ describe('encodeProtobuf', () => {
     const event = fieldsOf(encodeWatchEvent('ADDED', Buffer.from('object')))
     expect(event.map(({ number }) => number)).toEqual([1, 2])
     expect(textOf(fieldsOf(event[1]?.bytes ?? new Uint8Array())[0]?.bytes ?? new Uint8Array())).toBe('object')
+  })
+})
+
+describe('encodeList', () => {
+  const listed = builtInKinds.filter(({ definition }) => messages[`${definition}List`] !== undefined)
+
+  it.each(listed)('$group/$version $kind: the same bytes as the list in one piece', ({ definition, ...kind }) => {
+    const type = { apiVersion: `${kind.group}/${kind.version}`, kind: `${kind.kind}List` }
+    const metadata = { resourceVersion: '7', continue: 'x', remainingItemCount: 300 }
+    const items = ['a', 'b'.repeat(300), ''].map((name) => ({
+      metadata: { name, labels: { '😀': '1', '\uffee': '2' } },
+    }))
+    for (const some of [[], items.slice(0, 1), items]) {
+      const parts = encodeList(
+        definition,
+        { ...type, metadata },
+        some.map((item) => encodeMessage(definition, item)),
+      )
+      const whole = encodeProtobuf(`${definition}List`, { ...type, ...{ metadata, items: some } })
+      expect(Buffer.concat(parts).toString('hex')).toBe(Buffer.from(whole).toString('hex'))
+    }
   })
 })
 

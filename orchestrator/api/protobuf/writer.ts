@@ -3,8 +3,14 @@
  * nothing is copied.
  */
 export class BackwardWriter {
-  #buffer = Buffer.allocUnsafe(1024)
-  #at = 1024
+  #buffer: Buffer
+  #at: number
+
+  /** `bytes` is about how many it will be. */
+  constructor(bytes = 1024) {
+    this.#buffer = Buffer.allocUnsafe(bytes)
+    this.#at = bytes
+  }
 
   /** What has been written. The writer is done with then. */
   result(): Uint8Array {
@@ -53,8 +59,13 @@ export class BackwardWriter {
   nested(number: number, write: () => void): void {
     const end = this.#buffer.length - this.#at
     write()
+    this.head(number, this.#buffer.length - this.#at - end)
+  }
+
+  /** What stands before `length` bytes of field `number`. */
+  head(number: number, length: number): void {
     this.#reserve(20)
-    this.#head(number, this.#buffer.length - this.#at - end)
+    this.#head(number, length)
   }
 
   #head(number: number, length: number): void {
@@ -76,6 +87,11 @@ export class BackwardWriter {
     this.#at = grown.length - used
     this.#buffer = grown
   }
+}
+
+/** What stands before `length` bytes of field `number`. */
+export function headOf(number: number, length: number): Uint8Array {
+  return Uint8Array.from([...smallVarint(number * 8 + 2), ...smallVarint(length)])
 }
 
 function smallVarint(value: number): number[] {
