@@ -29,11 +29,11 @@ export interface LogReader {
 const followPollMs = 100
 const partial = 'P'
 
-/** The log's text in pieces, as they become known. Ends at the end of the log, or when its container has ended. */
+/** The log's text in pieces of many lines, as they become known. Ends at the end of the log, or when its container has ended. */
 export async function* readLog(reader: LogReader): AsyncIterable<Buffer> {
   let left = reader.options.limitBytes ?? Number.POSITIVE_INFINITY
-  for await (const line of selected(reader)) {
-    const bytes = Buffer.from(line)
+  for await (const text of selected(reader)) {
+    const bytes = Buffer.from(text)
     yield bytes.subarray(0, left)
     left -= bytes.length
     if (left <= 0) return
@@ -68,14 +68,24 @@ interface Entry {
 async function* selected(reader: LogReader): AsyncIterable<string> {
   const { options } = reader
   const start = options.tailLines === undefined ? undefined : await tailStart(reader, options.tailLines)
+  const show = showing(options)
+  for await (const lines of rawLines(reader, start)) {
+    let text = ''
+    for (const line of lines) text += show(line)
+    if (text !== '') yield text
+  }
+}
+
+/** What is shown of one line after the other; empty for those that were not asked for. */
+function showing({ stream, since, timestamps }: LogOptions): (line: string) => string {
   let continued = false
-  for await (const raw of rawLines(reader, start)) {
-    const entry = parse(raw)
-    if (!entry || (options.stream !== undefined && entry.stream !== options.stream)) continue
-    if (options.since !== undefined && Date.parse(entry.time) < options.since) continue
-    const stamp = options.timestamps && !continued ? `${entry.time} ` : ''
-    yield `${stamp}${entry.text}${entry.whole ? '\n' : ''}`
+  return (line) => {
+    const entry = parse(line)
+    if (!entry || (stream !== undefined && entry.stream !== stream)) return ''
+    if (since !== undefined && Date.parse(entry.time) < since) return ''
+    const stamp = timestamps && !continued ? `${entry.time} ` : ''
     continued = !entry.whole
+    return `${stamp}${entry.text}${entry.whole ? '\n' : ''}`
   }
 }
 
@@ -92,8 +102,8 @@ interface Position {
   offset: number
 }
 
-/** Lines of the rotated files and then of the live one, from `start` on. */
-async function* rawLines(reader: LogReader, start: Position | undefined): AsyncIterable<string> {
+/** Lines of the rotated files and then of the live one, from `start` on, as many at a time as were read. */
+async function* rawLines(reader: LogReader, start: Position | undefined): AsyncIterable<readonly string[]> {
   const files = await rotated(reader.path)
   const from = start === undefined ? 0 : files.indexOf(start.path)
   for (const path of files.slice(from, -1)) {
@@ -103,17 +113,17 @@ async function* rawLines(reader: LogReader, start: Position | undefined): AsyncI
   yield* follow(reader, live, live === start?.path ? start.offset : 0)
 }
 
-async function* linesOf(path: string, offset: number): AsyncIterable<string> {
+async function* linesOf(path: string, offset: number): AsyncIterable<readonly string[]> {
   let rest = ''
   for await (const chunk of createReadStream(path, { start: offset, encoding: 'utf8' })) {
     const lines = (rest + String(chunk)).split('\n')
     rest = lines.pop() ?? ''
-    yield* lines
+    yield lines
   }
 }
 
 /** Reads to the end of the live file and, when asked to, waits there for more; a rotation is followed too. */
-async function* follow(reader: LogReader, path: string, offset: number): AsyncIterable<string> {
+async function* follow(reader: LogReader, path: string, offset: number): AsyncIterable<readonly string[]> {
   let file = await open(path, 'r')
   const decoder = new TextDecoder()
   const buffer = Buffer.alloc(64 * 1024)
@@ -126,7 +136,7 @@ async function* follow(reader: LogReader, path: string, offset: number): AsyncIt
       position += bytesRead
       const lines = (rest + decoder.decode(buffer.subarray(0, bytesRead), { stream: true })).split('\n')
       rest = lines.pop() ?? ''
-      yield* lines
+      yield lines
       if (bytesRead > 0) continue
       if (!reader.options.follow || last) return
       const fresh = await stat(path).catch(() => undefined)
