@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { silentLog } from '../base/log.ts'
 import { LogWriter, timestamp } from './log-writer.ts'
 
@@ -58,5 +58,24 @@ describe('LogWriter', () => {
     const times = Array.from({ length: 100 }, timestamp)
     expect(times[0]).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/)
     expect(times.toSorted()).toEqual(times)
+  })
+
+  it('timestamp: goes along when the machine’s clock is set', () => {
+    const now = Date.now()
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(now + 3_600_000)
+    const later = timestamp()
+    clock.mockRestore()
+    expect(Date.parse(later) - now).toBeGreaterThanOrEqual(3_599_980)
+    expect(Math.abs(Date.parse(timestamp()) - Date.now())).toBeLessThan(20)
+  })
+
+  it('bytes of any kind come back as they are, however they are cut', () => {
+    const bytes = Buffer.from(Array.from({ length: 60_000 }, (_, at) => (at * 7919) % 256))
+    const writer = new LogWriter({ path: at('0.log') }, silentLog)
+    for (let from = 0; from < bytes.length; from += 1021) writer.write('stdout', bytes.subarray(from, from + 1021))
+    writer.close()
+    const lines = readFileSync(at('0.log')).toString('latin1').split('\n').slice(0, -1)
+    const text = lines.map((line) => line.slice(40) + (line.slice(38, 39) === 'F' ? '\n' : '')).join('')
+    expect(Buffer.from(text, 'latin1').equals(bytes)).toBe(true)
   })
 })

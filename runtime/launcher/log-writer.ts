@@ -5,7 +5,6 @@ import type { LogOptions } from './protocol.ts'
 
 /** Longer lines are cut into entries of this size, tagged P but for the last (CRI log format). */
 const chunkBytes = 16 * 1024
-const newline = 0x0a
 
 /**
  * A container's log as the kubelet reads it: `<RFC 3339 with nanoseconds> stdout F line`. A line that ends without a
@@ -24,24 +23,29 @@ export class LogWriter {
     this.#log = log
   }
 
-  /** Takes output as it comes. Never throws: a full disk must not stop a container; it is reported once. */
+  /**
+   * Takes output as it comes; what comes together has the same time. Never throws: a full disk must not stop a container; it
+   * is reported once.
+   */
   write(stream: 'stdout' | 'stderr', chunk: Buffer): void {
-    const data = this.#rest[stream].length === 0 ? chunk : Buffer.concat([this.#rest[stream], chunk])
-    const parts: Buffer[] = []
+    const rest = this.#rest[stream]
+    // A character for each byte, whatever they mean: texts are cut and joined much faster than buffers.
+    const data = (rest.length === 0 ? chunk : Buffer.concat([rest, chunk])).toString('latin1')
+    const begin = `${timestamp()} ${stream} `
+    let entries = ''
     let from = 0
     for (;;) {
-      const end = data.indexOf(newline, from)
+      const end = data.indexOf('\n', from)
       const stop = end < 0 ? data.length : end
-      while (stop - from > chunkBytes) {
-        parts.push(...entry(stream, 'P', data.subarray(from, from + chunkBytes)))
-        from += chunkBytes
+      for (; stop - from > chunkBytes; from += chunkBytes) {
+        entries += `${begin}P ${data.slice(from, from + chunkBytes)}\n`
       }
       if (end < 0) break
-      parts.push(...entry(stream, 'F', data.subarray(from, end)))
+      entries += `${begin}F ${data.slice(from, end)}\n`
       from = end + 1
     }
-    this.#rest[stream] = Buffer.from(data.subarray(from))
-    if (parts.length > 0) this.#append(Buffer.concat(parts))
+    this.#rest[stream] = Buffer.from(data.slice(from), 'latin1')
+    if (entries !== '') this.#append(Buffer.from(entries, 'latin1'))
   }
 
   /** Opens the file anew under its name: somebody has renamed it. */
@@ -51,7 +55,8 @@ export class LogWriter {
 
   close(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
-      if (this.#rest[stream].length > 0) this.#append(Buffer.concat(entry(stream, 'P', this.#rest[stream])))
+      const rest = this.#rest[stream].toString('latin1')
+      if (rest !== '') this.#append(Buffer.from(`${timestamp()} ${stream} P ${rest}\n`, 'latin1'))
       this.#rest[stream] = Buffer.alloc(0)
     }
     this.#closeFile()
@@ -112,15 +117,18 @@ function renameIfThere(from: string, to: string): void {
   }
 }
 
-function entry(stream: string, tag: 'F' | 'P', line: Buffer): Buffer[] {
-  return [Buffer.from(`${timestamp()} ${stream} ${tag} `), line, Buffer.from('\n')]
-}
-
-const startedAt = BigInt(Date.now()) * 1_000_000n - process.hrtime.bigint()
+const nanosecondsPerMillisecond = 1_000_000n
+/** The clock of the machine is at this when the one that never goes back is at 0. */
+let offset = 0n
+/** Further apart than this, somebody has set the clock of the machine, or it has slept. */
+const largestDrift = 10n * nanosecondsPerMillisecond
 
 /** Now, with nanoseconds: lines of one millisecond keep their order. */
 export function timestamp(): string {
-  const now = startedAt + process.hrtime.bigint()
-  const seconds = new Date(Number(now / 1_000_000n)).toISOString().slice(0, 19)
+  const [wall, steady] = [BigInt(Date.now()) * nanosecondsPerMillisecond, process.hrtime.bigint()]
+  const drift = wall - offset - steady
+  if (drift > largestDrift || drift < -largestDrift) offset = wall - steady
+  const now = offset + steady
+  const seconds = new Date(Number(now / nanosecondsPerMillisecond)).toISOString().slice(0, 19)
   return `${seconds}.${String(now % 1_000_000_000n).padStart(9, '0')}Z`
 }
