@@ -31,7 +31,10 @@ const suites = [
   'runtime-fuzz',
   'runtime-mount',
   'runtime-must',
-  'runtime-oci',
+  'runtime-oci.test',
+  'runtime-oci-flags',
+  'runtime-oci-habits',
+  'runtime-oci-runc',
 ]
 const files = [...suites.map((name) => `test/system/${name}`), 'test/peers/podman', 'test/peers/containerd']
 
