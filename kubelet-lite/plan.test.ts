@@ -109,6 +109,11 @@ describe('plan', () => {
     expect(planned(aPod({ restartPolicy: 'OnFailure' }), afterExit(0))).toEqual(['stopSandbox sandbox-0'])
     expect(planned(aPod({ restartPolicy: 'Never' }), afterExit(1))).toEqual(['stopSandbox sandbox-0'])
   })
+  it('restart: who was stopped to begin again does so, though it ended well; not with Never', () => {
+    const observed = { sandboxes: [aSandbox()], containers: [exited(0)], replaced: new Set([exited(0).id]) }
+    expect(planned(aPod({ restartPolicy: 'OnFailure' }), observed)).toEqual(['start web 1'])
+    expect(planned(aPod({ restartPolicy: 'Never' }), observed)).toEqual(['stopSandbox sandbox-0'])
+  })
   it('restart: waits for the crash backoff and says until when', () => {
     const result = plans(
       aPod(),

@@ -8,11 +8,13 @@
 import type { Container as ContainerSpec, Pod } from '../orchestrator/api/types.ts'
 import type { Container, Sandbox } from './cri/types.ts'
 import { ephemeralContainers } from './pod-containers.ts'
-import { isSidecar, runsAgain } from './restart-policy.ts'
+import { type ContainerEnd, isSidecar, runsAgain } from './restart-policy.ts'
 
 export interface ObservedPod {
   sandboxes: readonly Sandbox[]
   containers: readonly Container[]
+  /** Ids of those that were stopped so that they begin again. */
+  replaced?: ReadonlySet<string>
 }
 
 export interface PlanInput {
@@ -49,7 +51,7 @@ export interface Ending {
 export type Action =
   | { do: 'createSandbox'; attempt: number }
   | { do: 'startContainer'; container: ContainerSpec; attempt: number }
-  | { do: 'stopContainer'; container: Container; deadline: number; why: string }
+  | { do: 'stopContainer'; container: Container; deadline: number; why: string; isReplaced?: boolean }
   | { do: 'removeContainer'; container: Container }
   | { do: 'stopSandbox'; sandbox: Sandbox }
   | { do: 'removeSandbox'; sandbox: Sandbox }
@@ -96,12 +98,17 @@ export function isOver({ pod, observed, ending }: Pick<PlanInput, 'pod' | 'obser
   return ending !== undefined || phase === 'Succeeded' || phase === 'Failed' || isFinished(pod, observed)
 }
 
+/** How a container ended, for its restart policy. */
+export function endOf({ id, exitCode }: Container, { replaced }: ObservedPod): ContainerEnd {
+  return { ...(exitCode === undefined ? {} : { exitCode }), isReplaced: replaced?.has(id) ?? false }
+}
+
 /** True when every container has run for the last time. */
 export function isFinished(pod: Pod, observed: ObservedPod): boolean {
   const now = latest(observed)
   const ended = (spec: ContainerSpec) => {
     const container = now.get(spec.name)
-    return container?.state === 'exited' && !runsAgain(pod, spec, container.exitCode)
+    return container?.state === 'exited' && !runsAgain(pod, spec, endOf(container, observed))
   }
   const failed = (spec: ContainerSpec) => now.get(spec.name)?.exitCode !== 0
   const init = (pod.spec?.initContainers ?? []).filter((spec) => !isSidecar(spec))
@@ -174,26 +181,28 @@ function planOne(input: PlanInput, spec: ContainerSpec, container: Container | u
       return { ...again, actions: [{ do: 'removeContainer', container }, ...again.actions] }
     }
     case 'exited':
-      return runsAgain(input.pod, spec, container.exitCode) ? start(container.attempt + 1) : { actions: [] }
+      return runsAgain(input.pod, spec, endOf(container, input.observed))
+        ? start(container.attempt + 1)
+        : { actions: [] }
   }
 }
 
 function replaceIfNeeded(input: PlanInput, spec: ContainerSpec, container: Container): Plan {
   const deadline = deadlineOf(input)
-  const then = runsAgain(input.pod, spec, 137) ? ', will be restarted' : ''
+  const then = runsAgain(input.pod, spec, { isReplaced: true }) ? ', will be restarted' : ''
   if (container.hash !== hashOf(spec)) {
     const why = `Container ${spec.name} definition changed${then}`
-    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+    return { actions: [{ do: 'stopContainer', container, deadline, why, isReplaced: true }] }
   }
   if (input.restarts?.has(spec.name)) {
     const why = `Container ${spec.name} resize requires restart`
-    return { actions: [{ do: 'stopContainer', container, deadline, why }] }
+    return { actions: [{ do: 'stopContainer', container, deadline, why, isReplaced: true }] }
   }
   const given = input.unhealthy.get(container.id)
   if (given) {
     const why = `Container ${spec.name} failed ${given.probe} probe${then}`
     const sooner = given.graceSeconds === undefined ? deadline : input.now + given.graceSeconds * 1000
-    return { actions: [{ do: 'stopContainer', container, deadline: sooner, why }] }
+    return { actions: [{ do: 'stopContainer', container, deadline: sooner, why, isReplaced: true }] }
   }
   return { actions: [] }
 }

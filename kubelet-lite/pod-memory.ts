@@ -2,7 +2,7 @@
 import type { Pod } from '../orchestrator/api/types.ts'
 import { Backoff, longestDelayMs } from './backoff.ts'
 import type { Failure } from './execute.ts'
-import { type Ending, hashOf, latest, type ObservedPod } from './plan.ts'
+import { type Action, type Ending, endOf, hashOf, latest, type ObservedPod } from './plan.ts'
 import { allContainers, ownContainers } from './pod-containers.ts'
 import type { Resize } from './resize.ts'
 import { runsAgain } from './restart-policy.ts'
@@ -35,6 +35,7 @@ export class PodMemory {
   resize: Resize | undefined
   /** By container id: see resize.ts. */
   readonly given = new Map<string, string>()
+  readonly #replaced = new Set<string>()
   /** Set once when the pod is evicted; it stays so until it is gone. */
   evicted: Ending | undefined
 
@@ -48,6 +49,16 @@ export class PodMemory {
       this.#tries.forget(spec.name)
       this.#crashes.forget(spec.name)
     }
+  }
+
+  /** Ids of containers that were stopped so that they begin again. */
+  get replaced(): ReadonlySet<string> {
+    return this.#replaced
+  }
+
+  noteReplaced(actions: readonly Action[]): void {
+    for (const each of actions)
+      if (each.do === 'stopContainer' && each.isReplaced) this.#replaced.add(each.container.id)
   }
 
   /** Notes this round's failures; a container without one is fine again. */
@@ -100,7 +111,7 @@ export class PodMemory {
       const container = newest.get(name)
       if (result.has(name) || container?.state !== 'exited') continue
       const wait = this.#crashes.notBefore(name)
-      if (wait <= now || !runsAgain(pod, spec, container.exitCode)) continue
+      if (wait <= now || !runsAgain(pod, spec, endOf(container, observed))) continue
       const pretty = `${pod.metadata?.name}_${pod.metadata?.namespace}(${pod.metadata?.uid})`
       const message = `back-off ${duration(this.#crashes.delayMs(name))} restarting failed container=${name} pod=${pretty}`
       result.set(name, { reason: 'CrashLoopBackOff', message })

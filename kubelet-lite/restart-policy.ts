@@ -6,12 +6,18 @@ export function isSidecar(container: ContainerSpec): boolean {
   return container.restartPolicy === 'Always'
 }
 
+export interface ContainerEnd {
+  exitCode?: number
+  /** It was stopped so that it begins again: that it then ended well is no work done. */
+  isReplaced?: boolean
+}
+
 /**
- * True when the container runs again after it ended with this code: its own rules first, then its own policy
- * (KEP-5307), then the pod's.
+ * True when the container runs again after it ended so: its own rules first, then its own policy (KEP-5307), then the
+ * pod's.
  */
-export function runsAgain(pod: Pod, spec: ContainerSpec, exitCode: number | undefined): boolean {
-  const failed = exitCode !== 0
+export function runsAgain(pod: Pod, spec: ContainerSpec, { exitCode, isReplaced = false }: ContainerEnd): boolean {
+  const failed = exitCode !== 0 || isReplaced
   const init = (pod.spec?.initContainers ?? []).some((each) => each.name === spec.name)
   // An init container that has done its work never runs again, whatever the policy: the next one's turn has come.
   if (init && !isSidecar(spec) && !failed) return false

@@ -1,45 +1,19 @@
 /** One round of work for one pod: look, plan, act, report. Everything is read anew; nothing is trusted from an event. */
 
-import { resources } from '../orchestrator/api/resources.ts'
-import type { Node, Pod } from '../orchestrator/api/types.ts'
-import type { ApiClient } from '../orchestrator/client/api-client.ts'
-import type { Clock } from '../runtime/base/clock.ts'
-import { hasCode, messageOf } from '../runtime/base/errors.ts'
+import type { Pod } from '../orchestrator/api/types.ts'
+import { messageOf } from '../runtime/base/errors.ts'
 import { type AdmitHost, admit } from './admit.ts'
+import { removePod, terminatePod } from './end-pod.ts'
 import { deadlineOf, endingOf } from './ending.ts'
-import { type Executor, execute } from './execute.ts'
-import { mirrorOf, pruneMirrors } from './mirror-pods.ts'
-import { atOnce, isOver, type ObservedPod, type PlanInput, plan, planRemoval } from './plan.ts'
+import { execute } from './execute.ts'
+import { isOver, type ObservedPod, type PlanInput, plan } from './plan.ts'
 import { identityOf } from './pod-directory.ts'
-import { removeLogs } from './pod-logs.ts'
 import { PodMemory } from './pod-memory.ts'
+import { observe, type PodSync, type Round, report, shownAs } from './pod-round.ts'
 import type { SyncOutcome } from './pod-workers.ts'
-import type { Prober } from './probes/prober.ts'
 import { applyResources, type Resize, resizeEvent, resizeOf } from './resize.ts'
-import type { Sources } from './sources.ts'
-import { podStatus, seconds } from './status.ts'
-import type { StatusWriter } from './status-writer.ts'
-import { hasLiveVolumes, overfullVolume, setUpVolumes, tearDownPod } from './volumes/index.ts'
-
-export interface PodSync {
-  executor: Executor
-  sources: Sources
-  client: ApiClient
-  statuses: StatusWriter
-  probes: Prober
-  clock: Clock
-  /** The node object as last seen. */
-  node: () => Node
-  /** Sees the node object anew. */
-  refreshNode: () => Promise<void>
-  /** True on a kernel with SELinux. */
-  selinux: boolean
-  memories: Map<string, PodMemory>
-  /** Rounds that are under way, by UID. */
-  interrupts: Map<string, AbortController>
-  /** Pods that were here and are not in the sources any more: what they were. */
-  departed: Map<string, Pod>
-}
+import { seconds } from './status.ts'
+import { hasLiveVolumes, overfullVolume, setUpVolumes } from './volumes/index.ts'
 
 /** Ends what a round of this pod waits for, when the pod is to be deleted. */
 export function interruptIfEnding(at: PodSync, uid: string): void {
@@ -50,7 +24,7 @@ export function interruptIfEnding(at: PodSync, uid: string): void {
 /** Does what the pod needs now. Throws for the unexpected: the worker tries again. */
 export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Promise<SyncOutcome> {
   const seen = at.sources.get(uid)
-  const observed = await at.executor.runtime.podStatus(uid)
+  const observed = await observe(at, uid)
   if (!seen) return removePod(at, uid, { observed, signal: stop })
   const pod = at.statuses.newest(seen)
   at.departed.set(uid, pod)
@@ -71,11 +45,6 @@ export async function syncPod(at: PodSync, uid: string, stop: AbortSignal): Prom
   } finally {
     at.interrupts.delete(uid)
   }
-}
-
-interface Round {
-  observed: ObservedPod
-  signal: AbortSignal
 }
 
 /** This node, as a pod finds it that would come here. */
@@ -106,11 +75,12 @@ async function runPod(at: PodSync, pod: Pod, { observed, signal }: Round): Promi
   const next = plan(planInput(at, resize.allocated, { observed, memory }))
   const makesSandbox = next.actions.some((each) => each.do === 'createSandbox')
   if (makesSandbox && pod.status?.startTime === undefined) await report(at, pod, { observed, memory })
+  memory.noteReplaced(next.actions)
   const failures = await execute(at.executor, resize.allocated, { actions: next.actions, signal })
   if (signal.aborted) return {}
   const started = next.actions.flatMap((each) => (each.do === 'startContainer' ? [each.container.name, ''] : []))
   memory.noteRound(failures, makesSandbox ? ['', ...started] : started, at.clock.now())
-  const after = next.actions.length === 0 ? observed : await at.executor.runtime.podStatus(uid)
+  const after = next.actions.length === 0 ? observed : await observe(at, uid)
   at.probes.watch(pod, after)
   memory.resize = await resized(at, resize, { observed: after, started, memory, before })
   await report(at, pod, { observed: after, memory })
@@ -194,94 +164,6 @@ async function refreshVolumes(
   } catch (error) {
     at.executor.events.record(pod, { type: 'Warning', reason: 'FailedMount', message: messageOf(error) })
   }
-}
-
-/** The object in the API that tells of the pod; a static pod's may have to be made first. */
-async function shownAs(at: PodSync, pod: Pod): Promise<Pod | undefined> {
-  return at.sources.isStatic(identityOf(pod).uid) ? mirrorOf(at, pod) : pod
-}
-
-async function report(at: PodSync, pod: Pod, seen: { observed: ObservedPod; memory?: PodMemory }): Promise<void> {
-  const now = at.clock.now()
-  const shown = await shownAs(at, pod)
-  if (!shown) return
-  const newest = at.statuses.newest(shown)
-  const ending = seen.memory?.evicted ?? endingOf(newest, now)
-  const status = podStatus({
-    pod: newest,
-    observed: seen.observed,
-    waiting: seen.memory?.waiting(pod, seen.observed, now) ?? new Map(),
-    ready: at.probes.ready(seen.observed),
-    started: at.probes.started(seen.observed),
-    nodeIP: at.executor.node.ip,
-    now,
-    terminating: pod.metadata?.deletionTimestamp !== undefined,
-    ...(ending ? { ending } : {}),
-    ...(seen.memory?.resize ? { resize: seen.memory.resize } : {}),
-  })
-  await at.statuses.write(newest, status)
-}
-
-/** The API server says that it must end: stop it, report how it ended, clean up, and only then let its object go. */
-async function terminatePod(at: PodSync, pod: Pod, { observed, signal }: Round): Promise<SyncOutcome> {
-  const now = at.clock.now()
-  const { deletionTimestamp = '', deletionGracePeriodSeconds = 0 } = pod.metadata ?? {}
-  // Never more than the grace period from now on: the clock may have been set back.
-  const deadline = Math.min(Date.parse(deletionTimestamp) || now, now + deletionGracePeriodSeconds * 1000)
-  const nothing = { notBefore: new Map(), unhealthy: new Map(), started: new Set<string>() }
-  const { actions } = plan({ pod, observed, now, ...nothing, terminating: { deadline } })
-  await execute(at.executor, pod, { actions, signal })
-  const after = await at.executor.runtime.podStatus(identityOf(pod).uid)
-  at.probes.watch(pod, after, true)
-  await report(at, pod, { observed: after })
-  if (after.containers.some((each) => each.state === 'running' || each.state === 'created')) return {}
-  // Another sidecar's turn has come, or the sandbox's.
-  if (after.sandboxes.some((each) => each.ready)) return { againInMs: 0 }
-  await cleanUp(at, pod, { observed: after, signal })
-  const { namespace, name, uid } = identityOf(pod)
-  try {
-    await at.client.delete(resources.pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } })
-  } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND') && !hasCode(error, 'CONFLICT')) throw error
-  }
-  return forget(at, uid)
-}
-
-/** Nobody wants it any more (forced deletion, or deleted while this node was away): end it with what grace is left. */
-async function removePod(at: PodSync, uid: string, { observed, signal }: Round): Promise<SyncOutcome> {
-  const pod = at.departed.get(uid) ?? namedAfter(uid, observed)
-  const now = at.clock.now()
-  const grace = pod.metadata?.deletionGracePeriodSeconds === 0 ? 0 : (pod.spec?.terminationGracePeriodSeconds ?? 0)
-  const deadline = grace === 0 ? atOnce : now + Math.min(grace, 2) * 1000
-  const nothing = { notBefore: new Map(), unhealthy: new Map(), started: new Set<string>() }
-  const { actions } = plan({ pod, observed, now, ...nothing, terminating: { deadline } })
-  await execute(at.executor, pod, { actions, signal })
-  const after = await at.executor.runtime.podStatus(uid)
-  if (after.containers.some((each) => each.state === 'running' || each.state === 'created')) return {}
-  await cleanUp(at, pod, { observed: after, signal })
-  await pruneMirrors(at)
-  return forget(at, uid)
-}
-
-function forget(at: PodSync, uid: string): SyncOutcome {
-  at.memories.delete(uid)
-  at.departed.delete(uid)
-  at.statuses.forget(uid)
-  at.probes.forget(uid)
-  return at.sources.get(uid) ? {} : 'gone'
-}
-
-/** All that is known of a pod that this process never saw in the API. */
-function namedAfter(uid: string, observed: ObservedPod): Pod {
-  const { namespace = '', name = '' } = observed.sandboxes[0] ?? {}
-  return { metadata: { uid, namespace, name } } as Pod
-}
-
-async function cleanUp(at: PodSync, pod: Pod, { observed, signal }: Round): Promise<void> {
-  const { root } = at.executor
-  await execute(at.executor, pod, { actions: planRemoval(observed), signal })
-  await tearDownPod(root, identityOf(pod).uid)
-  await removeLogs(root, identityOf(pod))
 }
 
 async function refuse(at: PodSync, pod: Pod, refusal: { reason: string; message: string }): Promise<SyncOutcome> {

@@ -144,6 +144,17 @@ describe.skipIf(preferredKubectl() === undefined)('the life of pods', () => {
     expect(await eventsOf('probed')).toContain('Killing: Container main failed liveness probe, will be restarted')
     await remove('probed')
   })
+  it('liveness restarts a container that ends well, too, where only failures are', async () => {
+    const container = shell('trap "exit 0" TERM; touch /alive; while true; do sleep 0.1; done', {
+      livenessProbe: { exec: { command: ['test', '-f', '/alive'] }, periodSeconds: 1, failureThreshold: 1 },
+    })
+    await cluster.apply(listOf(aPod('well', container, { restartPolicy: 'OnFailure' })))
+    await until('well', isRunning)
+    await cluster.ok(['exec', 'well', '--', 'rm', '/alive'])
+    const again = await until('well', (pod) => first(pod)?.restartCount === 1 && isRunning(pod))
+    expect(first(again)?.lastState?.terminated).toMatchObject({ exitCode: 0, reason: 'Completed' })
+    await remove('well')
+  })
   it('readiness gates: the pod is ready when others say so', async () => {
     const gate = 'example.com/ok'
     await cluster.apply(listOf(aPod('gated', shell(untilTold), { readinessGates: [{ conditionType: gate }] })))
