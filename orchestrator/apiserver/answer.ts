@@ -44,7 +44,8 @@ function inEncoding(
   json: string,
   { form, pretty }: Pick<Presentation, 'form' | 'pretty'>,
 ): { contentType: string; body: string } {
-  if (form.encoding === 'yaml') return { contentType: 'application/yaml', body: stringify(JSON.parse(json), { aliasDuplicateObjects: false }) }
+  if (form.encoding === 'yaml')
+    return { contentType: 'application/yaml', body: stringify(JSON.parse(json), { aliasDuplicateObjects: false }) }
   return {
     contentType: 'application/json',
     body: pretty ? `${JSON.stringify(JSON.parse(json), null, 2)}\n` : `${json}\n`,
