@@ -1,7 +1,7 @@
 import { exclusively } from '../runtime/container/lock.ts'
 import { parseSpec } from '../runtime/spec/exact-json.ts'
 import type { LinuxResources } from '../runtime/spec/types.ts'
-import { type Call, idOf, inputOf, placeOf, usage, type Verb } from './oci-act.ts'
+import { type Call, idOf, inputOf, placeOf, usage, type Verb, warningAloud } from './oci-act.ts'
 import type { Flags } from './oci-flags.ts'
 
 /** What changes or ends a container that is there. */
@@ -23,7 +23,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     takes: [1, 1],
     async act(call) {
       const { deleteContainer } = await import('../runtime/container/delete.ts')
-      const place = await placeOf(call)
+      const place = warningAloud(await placeOf(call), call)
       const force = call.flags.has('force')
       await exclusively(call.root, idOf(call), () => deleteContainer(place, idOf(call), { force }))
     },

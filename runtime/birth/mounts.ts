@@ -67,6 +67,7 @@ export function recordMounts(tape: SyscallTape, plan: MountPlan): Result[] {
     const options = mountOptions(mount)
     tape.because(`mount ${mount.type ?? (options.bind ? 'bind' : 'none')} on ${mount.destination}`)
     if (options.remount) changeMount(tape, plan, mount, options)
+    else if (isHostsSysfs(mount, plan)) bindMount(tape, plan, { ...mount, source: '/sys' }, ownPlace(options))
     else if (options.bind) bindMount(tape, plan, mount, options)
     else if (mount.type === 'cgroup' || mount.type === 'cgroup2') late.push(...mountCgroups(tape, plan, mount))
     else {
@@ -75,6 +76,18 @@ export function recordMounts(tape: SyscallTape, plan: MountPlan): Result[] {
     }
   }
   return late
+}
+
+/**
+ * A sysfs shows a network, and only who owns that may mount it. In a user namespace with a network of others the host's own is
+ * shown instead, without what is mounted in it, as with crun.
+ */
+function isHostsSysfs({ type }: OciMount, { maps, spec }: MountPlan): boolean {
+  return type === 'sysfs' && maps !== undefined && !spec.linux?.namespaces?.some((one) => one.type === 'network')
+}
+
+function ownPlace(options: MountOptions): MountOptions {
+  return { ...options, destinationNofollow: true, data: [] }
 }
 
 function checkFilesystem(mount: OciMount, options: MountOptions, maps: IdMaps | undefined): void {
@@ -97,6 +110,9 @@ function bindMount(tape: SyscallTape, plan: MountPlan, mount: OciMount, options:
   if (options.copySymlink && found.isSymbolicLink()) {
     copyLink(tape, root, { target: readlinkSync(source), at: mount.destination })
     return
+  }
+  if (options.sourceNofollow && found.isSymbolicLink() && /^\/+proc\/+./.test(mount.destination)) {
+    throw specInvalid(`mounts ${mount.destination}`, 'a link cannot be mounted in /proc')
   }
   const useless = [...options.data, ...options.filesystemFlags]
   if (useless.length > 0) {

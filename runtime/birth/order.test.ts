@@ -176,7 +176,10 @@ describe('recordExec and recordSandbox', () => {
 
   it('a hook inside a half-born container joins all its namespaces by pidfd', async () => {
     const { spec } = aPlan((changed) => changed.linux.namespaces?.push({ type: 'user' }))
-    const { tape } = recordContainerHook({ path: '/hook', args: ['hook', 'now'] }, spec, aHost())
+    const { tape } = recordContainerHook({ path: '/hook', args: ['hook', 'now'] }, spec, {
+      cwd: '/bundle',
+      host: aHost(),
+    })
     await expect(listing(tape)).toMatchFileSnapshot(golden('container-hook'))
   })
 
