@@ -232,6 +232,20 @@ describe.skipIf(!canRun)('coracle-oci: habits of crun (needs root)', () => {
     expect(policyOf(oci('exec', 'x', 'cat', '/proc/self/numa_maps').stdout)).toBe('interleave:0')
   })
 
+  it('delete --regex: all that match, and no others; exec of one that is not there says so', () => {
+    for (const id of ['one-1', 'one-2', 'other']) {
+      configure(['sleep', '900'], (spec) => Object.assign(spec.linux, { cgroupsPath: `/${group}/${id}` }))
+      expect(detached(id).status).toBe(0)
+    }
+    expect(oci('delete', '--regex', '^one-').stderr).toMatch(
+      /delete one-1: .* not stopped; delete one-2: .* not stopped/,
+    )
+    expect(oci('delete', '-f', '--regex', '^one-').stderr).toBe('')
+    expect(oci('list', '-q').stdout).toBe('other\n')
+    expect(oci('delete', '-f', '--regex', '(').stderr).toContain('--regex (')
+    expect(oci('exec', 'one-1', 'true').stderr).toContain('find container one-1: it does not exist')
+  })
+
   it('spec --rootless: what it writes runs, with one id and the host’s network', () => {
     rmSync(join(bundle, 'config.json'))
     expect(oci('spec', '--rootless', '-b', bundle).stderr).toBe('')

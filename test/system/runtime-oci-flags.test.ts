@@ -260,10 +260,11 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       expect(JSON.parse(fine('ps', '-f', 'json', 'k'))).toEqual([])
       expect(oci('kill', 'k', 'KILL')).toMatchObject({ status: 1, stderr: expect.stringContaining('not running') })
     })
-    covers('delete --force', () => {
+    covers('delete --force --regex', () => {
       expect(oci('delete', 'x')).toMatchObject({ status: 1, stderr: expect.stringContaining('not stopped') })
       fine('delete', '--force', 'k')
       fine('delete', '--force', 'none')
+      fine('delete', '--regex', '^none$')
       expect(oci('delete', 'none').status).toBe(1)
     })
     covers('spec --bundle --rootless', () => {
