@@ -228,9 +228,19 @@ function changeMount(tape: SyscallTape, { root }: MountPlan, mount: OciMount, op
   change(tape, target, options)
 }
 
+/** What cgroup2 takes; outside of the host's cgroup namespace it changes nothing (cgroups(7), kernel's cgroup-v2.rst). */
+const ofCgroup2: ReadonlySet<string> = new Set([
+  'nsdelegate',
+  'favordynmods',
+  'memory_localevents',
+  'memory_recursiveprot',
+  'memory_hugetlb_accounting',
+  'pids_localevents',
+])
+
 /** Each hierarchy by a bind of the container's own group: the same view with and without a cgroup namespace. */
 function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan, mount: OciMount): Result[] {
-  const { attributes } = mountOptions(mount)
+  const { attributes, data } = mountOptions(mount)
   const target = targetOf(tape, root, mount.destination, { isFolder: true, nofollow: false })
   const unified = cgroups.length === 1 && cgroups[0]?.name === '' ? cgroups[0] : undefined
   const bind = (folder: string, on: Arg) => {
@@ -242,6 +252,9 @@ function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan,
     moveMount(tape, copy, on)
   }
   if (unified) {
+    const unknown = data.find((option) => !ofCgroup2.has(option))
+    if (unknown !== undefined)
+      throw specInvalid(`mounts ${mount.destination}`, `Invalid argument: ${unknown} is no option of cgroup2`)
     bind(unified.folder, target)
     return []
   }
