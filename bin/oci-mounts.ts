@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { posix } from 'node:path'
 import { exclusively } from '../runtime/container/lock.ts'
 import { addedMounts, addMount, removeMount } from '../runtime/container/mounts.ts'
@@ -38,11 +38,11 @@ async function mounting({ root, args, flags }: Call): Promise<void> {
   })
 }
 
-/** A destination at which something has been added, or as with add a file. */
+/** A destination at which something has been added, or as with add a file that lists mounts. */
 function named(word: string, added: readonly OciMount[]): string[] {
   const isDestination = added.some(({ destination }) => destination === posix.resolve('/', word))
-  if (isDestination || (word !== '-' && !existsSync(word))) return [word]
-  return fromFile(word).map(({ destination }) => destination)
+  const isFile = word === '-' || statSync(word, { throwIfNoEntry: false })?.isFile()
+  return isDestination || !isFile ? [word] : fromFile(word).map(({ destination }) => destination)
 }
 
 function fromFile(file: string): OciMount[] {
