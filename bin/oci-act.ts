@@ -46,6 +46,11 @@ export async function placeOf({ root, warn }: Call): Promise<Workplace> {
   return { root, player: localPlayer({ root }), environment: environment(), warn }
 }
 
+/** `place` for a verb whose container has ended, or ends with it: nobody else writes to our standard error then. */
+export function warningAloud<P extends Pick<Workplace, 'warn'>>(place: P, { global }: Call): P {
+  return { ...place, warn: (message: string) => report('warning', message, global, { containerHasEnded: true }) }
+}
+
 /** Our own, without what the program of this name adds for Node. */
 export function environment(): string[] {
   const { NODE_COMPILE_CACHE: _ours, ...theirs } = process.env
@@ -80,17 +85,38 @@ type Level = 'error' | 'warning'
  * What went wrong, in the form that engines read: one line on standard error, and one in the file of `--log`, as text or, with
  * `--log-format json`, as JSON.
  */
-export function report(level: Level, message: string, global: Flags): void {
+export function report(level: Level, message: string, global: Flags, how: { containerHasEnded?: boolean } = {}): void {
   const time = new Date().toISOString().replace(/\.\d+Z$/, 'Z')
   const isJson = global.text('log-format') === 'json'
   const line = isJson
     ? JSON.stringify({ level, msg: message, time })
     : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(message)}`
   const log = global.text('log')
-  if (log) writeFileSync(log, `${line}\n`, { flag: 'a' })
+  if (log) writeLog(log, `${line}\n`)
   // Our standard error is the container's own: a warning goes there only where a person reads it.
   if (level === 'error') writeFileSync(2, `${isJson && !log ? line : `coracle oci: ${message}`}\n`)
-  else if (!log && (global.has('debug') || process.stderr.isTTY)) writeFileSync(2, `coracle oci: warning: ${message}\n`)
+  else if (!log && (how.containerHasEnded || global.has('debug') || process.stderr.isTTY))
+    writeFileSync(2, `coracle oci: warning: ${message}\n`)
+}
+
+/** Also of a log that cannot be written to: that is what is being told then. */
+function writeLog(log: string, text: string): void {
+  try {
+    writeFileSync(log, text, { flag: 'a' })
+  } catch (error) {
+    writeFileSync(2, `coracle oci: --log ${log}: ${messageOf(error)}\n`)
+  }
+}
+
+/** The file of `--log` is there from the beginning, as with runc: engines look into it. Throws USAGE. */
+export function openLog(global: Flags): void {
+  const log = global.text('log')
+  if (!log) return
+  try {
+    writeFileSync(log, '', { flag: 'a' })
+  } catch (error) {
+    throw usage(`--log ${log} cannot be written: ${messageOf(error)}`)
+  }
 }
 
 /** An error as one line: its message and what can be done about it. */

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { hasCode } from '../runtime/base/errors.ts'
 import type { BirthWishes } from '../runtime/birth/plan.ts'
 import { type CreateOptions, create } from '../runtime/container/create.ts'
 import { deleteContainer } from '../runtime/container/delete.ts'
@@ -10,7 +11,7 @@ import { requireProgram } from '../runtime/container/require-program.ts'
 import { start } from '../runtime/container/start.ts'
 import { Children } from '../runtime/launcher/children.ts'
 import { writeExit } from '../runtime/launcher/records.ts'
-import { type Call, environment, idOf, placeOf, specOf, type Verb } from './oci-act.ts'
+import { type Call, environment, idOf, placeOf, specOf, type Verb, warningAloud } from './oci-act.ts'
 import { preservedDescriptors } from './oci-preserved.ts'
 import { checkConsole, forwardSignals } from './oci-streams.ts'
 import type { Relay } from './oci-terminal.ts'
@@ -58,9 +59,19 @@ export const verbs: Readonly<Record<string, Verb>> = {
       const id = idOf(call)
       if (call.flags.has('launcher')) return (await import('./oci-launcher.ts')).startByLauncher(call, id)
       const place = await placeOf(call)
-      await exclusively(call.root, id, () => start(place, id))
+      await exclusively(call.root, id, () => startOrDestroy(call, place, id))
     },
   },
+}
+
+/** Runtime-spec, "Lifecycle": of a container whose hooks of start fail nothing is left, as if it had been deleted. */
+async function startOrDestroy(call: Call, place: Workplace, id: string): Promise<void> {
+  try {
+    await start(place, id)
+  } catch (error) {
+    if (hasCode(error, 'HOOK_FAILED')) await deleteContainer(warningAloud(place, call), id, { force: true })
+    throw error
+  }
 }
 
 type Trace = BirthTrace & { text(): Promise<string> }
@@ -147,7 +158,7 @@ async function running(call: Call): Promise<number> {
     release = claimFolder(folder)
   }
   const place = workplace(call, birth, { onReady, claim })
-  const remove = () => exclusively(call.root, id, () => deleteContainer(place, id, { force: true }))
+  const remove = () => exclusively(call.root, id, () => deleteContainer(warningAloud(place, call), id, { force: true }))
   try {
     const { pid = 0 } = await create(place, birth.options)
     const exited = children?.wait(pid)

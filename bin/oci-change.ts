@@ -1,7 +1,8 @@
+import { runAll } from '../runtime/base/errors.ts'
 import { exclusively } from '../runtime/container/lock.ts'
 import { parseSpec } from '../runtime/spec/exact-json.ts'
 import type { LinuxResources } from '../runtime/spec/types.ts'
-import { type Call, idOf, inputOf, placeOf, usage, type Verb } from './oci-act.ts'
+import { type Call, idOf, inputOf, placeOf, usage, type Verb, warningAloud } from './oci-act.ts'
 import type { Flags } from './oci-flags.ts'
 
 /** What changes or ends a container that is there. */
@@ -19,13 +20,20 @@ export const verbs: Readonly<Record<string, Verb>> = {
   delete: {
     args: '<id>',
     does: 'remove a stopped container and all traces of it',
-    flags: ['-f, --force  kill it first; that there is none is fine'],
+    flags: [
+      '-f, --force  kill it first; that there is none is fine',
+      '--regex  id is a regular expression: every container whose id matches',
+    ],
     takes: [1, 1],
     async act(call) {
       const { deleteContainer } = await import('../runtime/container/delete.ts')
-      const place = await placeOf(call)
+      const place = warningAloud(await placeOf(call), call)
       const force = call.flags.has('force')
-      await exclusively(call.root, idOf(call), () => deleteContainer(place, idOf(call), { force }))
+      const ids = call.flags.has('regex') ? await idsMatching(call) : [idOf(call)]
+      await runAll(
+        'delete',
+        ids.map((id) => () => exclusively(call.root, id, () => deleteContainer(place, id, { force }))),
+      )
     },
   },
   pause: {
@@ -69,6 +77,16 @@ export const verbs: Readonly<Record<string, Verb>> = {
     takes: [1, 1],
     act: updating,
   },
+}
+
+async function idsMatching({ root, args }: Call): Promise<string[]> {
+  const { listStates } = await import('../runtime/container/state.ts')
+  try {
+    const pattern = new RegExp(args[0] ?? '')
+    return listStates(root).flatMap(({ id }) => (pattern.test(id) ? [id] : []))
+  } catch (error) {
+    throw error instanceof SyntaxError ? usage(`--regex ${args[0]}: ${error.message}`) : error
+  }
 }
 
 async function freezing(call: Call, verb: 'pause' | 'resume'): Promise<void> {

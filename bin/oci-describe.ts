@@ -25,13 +25,19 @@ export const verbs: Readonly<Record<string, Verb>> = {
   spec: {
     args: '',
     does: 'write a default config.json',
-    flags: ['-b, --bundle <path>  folder to write to (default: .)', '--rootless  refused: not supported'],
+    flags: [
+      '-b, --bundle <path>  folder to write to (default: .)',
+      '--rootless  with a user namespace in which you are root',
+    ],
     takes: [0, 0],
     async act({ flags }) {
-      if (flags.has('rootless')) throw usage('spec --rootless: rootless containers are not supported')
-      const { bundleSpec } = await import('../runtime/spec/default-spec.ts')
+      const { bundleSpec, rootlessSpec } = await import('../runtime/spec/default-spec.ts')
+      const spec = bundleSpec(findLayout().version)
+      const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 }
       const file = `${flags.text('bundle') ?? '.'}/config.json`
-      writeFileSync(file, `${JSON.stringify(bundleSpec(findLayout().version), null, '\t')}\n`, { flag: 'wx' })
+      writeFileSync(file, `${JSON.stringify(flags.has('rootless') ? rootlessSpec(spec, owner) : spec, null, '\t')}\n`, {
+        flag: 'wx',
+      })
     },
   },
   explain: {

@@ -1,3 +1,5 @@
+import { statSync } from 'node:fs'
+import { posix } from 'node:path'
 import { exclusively } from '../runtime/container/lock.ts'
 import { addedMounts, addMount, removeMount } from '../runtime/container/mounts.ts'
 import { stateOf } from '../runtime/container/state.ts'
@@ -7,7 +9,7 @@ import { type Call, inputOf, print, usage, type Verb } from './oci-act.ts'
 /** `mounts add|remove|list`: mounts of a container that runs already. */
 export const verbs: Readonly<Record<string, Verb>> = {
   mounts: {
-    args: 'add <id> [file] | remove <id> <destination...> | list <id>',
+    args: 'add <id> [file] | remove <id> [file] [destination...] | list <id>',
     does: 'mounts that are added to a running container; file lists them as config.json would (- is standard input)',
     flags: ['-m, --mount <fields>...  type=bind,source=/host,destination=/inside,options=rbind:ro'],
     takes: [2, Number.POSITIVE_INFINITY],
@@ -23,7 +25,8 @@ async function mounting({ root, args, flags }: Call): Promise<void> {
   }
   if (act === 'remove') {
     return exclusively(root, id, async () => {
-      for (const destination of rest) await removeMount(root, id, destination)
+      for (const destination of rest.flatMap((word) => named(word, addedMounts(root, id))))
+        await removeMount(root, id, destination)
     })
   }
   if (act !== 'add') throw usage(`mounts ${act}: is none of add, remove, list`)
@@ -33,6 +36,13 @@ async function mounting({ root, args, flags }: Call): Promise<void> {
   await exclusively(root, id, async () => {
     for (const one of all) await addMount(root, id, one)
   })
+}
+
+/** A destination at which something has been added, or as with add a file that lists mounts. */
+function named(word: string, added: readonly OciMount[]): string[] {
+  const isDestination = added.some(({ destination }) => destination === posix.resolve('/', word))
+  const isFile = word === '-' || statSync(word, { throwIfNoEntry: false })?.isFile()
+  return isDestination || !isFile ? [word] : fromFile(word).map(({ destination }) => destination)
 }
 
 function fromFile(file: string): OciMount[] {

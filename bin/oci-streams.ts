@@ -3,7 +3,7 @@ import { usage } from './oci-flags.ts'
 /** Who gets the terminal of a container: checked before anything is made, in runc's words. Throws USAGE. */
 export function checkConsole(o: { terminal: boolean; detach: boolean; socket: string | undefined }): void {
   if (o.detach && o.terminal && o.socket === undefined) {
-    throw usage('cannot allocate tty if runc will detach without setting console socket (give --console-socket)')
+    throw usage('cannot allocate tty if runc will detach without setting console socket (use --console-socket)')
   }
   if (!(o.detach && o.terminal) && o.socket !== undefined) {
     throw usage('cannot use console socket if runc will not detach or allocate tty')

@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
-import { type Call, lineOf, print, report, usage, type Verb } from './oci-act.ts'
+import { type Call, lineOf, openLog, print, report, usage, type Verb } from './oci-act.ts'
 import { type FlagLines, Flags, type Parsed, parseFlags } from './oci-flags.ts'
 
 /*
  * `coracle oci`, and the program `coracle-oci`: the command line of runc for our own runtime, without a resident process.
  * Each verb is loaded alone, and no library parses the command line: an engine starts us many times for each container.
- * NOT IMPLEMENTED, and refused in a sentence: checkpoint restore, --systemd-cgroup, --rootless, `spec --rootless`.
+ * NOT IMPLEMENTED, and refused in a sentence: checkpoint restore, --systemd-cgroup, --rootless.
  */
 const files: Readonly<Record<string, () => Promise<{ verbs: Readonly<Record<string, Verb>> }>>> = {
   'create run start': () => import('./oci-birth.ts'),
@@ -59,6 +59,7 @@ async function perform(
   const [name, ...rest] = args
   if (name === undefined || name === 'help' || global.has('help')) return help(rest[0])
   checkGlobal(global)
+  openLog(global)
   const verb = await verbOf(name)
   if (!verb) throw usage(`no such command: ${name} (coracle oci help lists them)`)
   const { flags, args: given } = parseFlags(rest, ['-h, --help  show this', ...verb.flags], verb.flagsEnd)
@@ -100,15 +101,20 @@ async function verbOf(name: string): Promise<Verb | undefined> {
 async function help(of: string | undefined): Promise<number> {
   const verb = of === undefined ? undefined : await verbOf(of)
   if (of !== undefined && !verb) throw usage(`no such command: ${of}`)
-  if (verb) print([`coracle oci ${of} [flags] ${verb.args}`, '', verb.does, '', ...verb.flags.map(indented)].join('\n'))
+  if (verb)
+    print([`usage: coracle oci ${of} [flags] ${verb.args}`, '', verb.does, '', ...verb.flags.map(indented)].join('\n'))
   else {
     const loaded = await Promise.all(Object.values(files).map((load) => load()))
     const all = loaded.flatMap(({ verbs }) => Object.entries(verbs))
     const rows = all.map(([name, { args, does }]) => `${`${name} ${args}`.padEnd(36)}  ${does}`)
     print(
-      ['coracle oci [global flags] VERB [flags] ...', '', ...rows.map(indented), '', ...globalFlags.map(indented)].join(
-        '\n',
-      ),
+      [
+        'usage: coracle oci [global flags] VERB [flags] ...',
+        '',
+        ...rows.map(indented),
+        '',
+        ...globalFlags.map(indented),
+      ].join('\n'),
     )
   }
   return 0

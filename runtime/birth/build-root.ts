@@ -8,11 +8,20 @@ import { flags, makeFolderInRoot, mountSetattr } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
 import { openTerminal, recordDevices } from './devices.ts'
 import { copyDescriptors, copyUpResult, type EarlyGate, masterDescriptor, passGate } from './gate.ts'
+import type { Workshop } from './host-device.ts'
 import { enterHostRoot, hasMountNamespace, recordHostRoot } from './host-root.ts'
 import { throughLinks } from './image-links.ts'
 import { type MountPlan, recordMounts } from './mounts.ts'
 import type { BirthPlan } from './plan.ts'
-import { enterRoot, hidePaths, makeRootReadonly, type RootFrom, type RootPlan, recordRoot } from './rootfs.ts'
+import {
+  enterRoot,
+  hidePaths,
+  isPeerOfHost,
+  makeRootReadonly,
+  type RootFrom,
+  type RootPlan,
+  recordRoot,
+} from './rootfs.ts'
 import type { IdMaps, UserNamespaces } from './user-namespace.ts'
 
 /** What a birth is made from, and what it gathers for its player while it is recorded. */
@@ -45,7 +54,7 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   const common = { root, spec, bundle, cgroups: cgroup.views, fromHost, maps, spaces, warnings }
   const late = recordMounts(tape, { ...common, modeOf, copyUp, throughLinks: follow })
   tape.because('devices and links that every container has, made on descriptors inside the root')
-  recordDevices(tape, root, { spec, fromHost, bind: maps !== undefined, lookUp })
+  recordDevices(tape, root, { spec, fromHost, bind: maps && workshopOf(scene.plan, maps), lookUp })
   tape.because('the working directory, where the image has none')
   makeFolderInRoot(tape, root, spec.process?.cwd ?? '/')
   if (spec.process?.terminal) {
@@ -63,6 +72,10 @@ export function buildRoot(tape: SyscallTape, scene: Scene, from: RootFrom): void
   if (spec.root?.readonly) makeRootReadonly(tape, root)
   if (inHost) enterHostRoot(tape, root)
   else enterRoot(tape, root, plan.root.propagation, plan.wishes?.noPivot)
+}
+
+function workshopOf({ root, emptyFolder }: BirthPlan, maps: IdMaps): Workshop {
+  return { maps, emptyFolder: isPeerOfHost(root.propagation) ? undefined : emptyFolder }
 }
 
 /** The player copies: it finds both folders at known numbers in the process that waits. */

@@ -1,10 +1,12 @@
-import { type BigIntStats, statSync } from 'node:fs'
-import { ioctls, openFlags, S_IFBLK, S_IFCHR, S_IFIFO } from '../linux/constants.ts'
+import type { BigIntStats } from 'node:fs'
+import { ioctls, openFlags } from '../linux/constants.ts'
 import { EEXIST } from '../linux/errno-numbers.ts'
 import { specInvalid } from '../spec/errors.ts'
 import type { OciDevice, OciSpec } from '../spec/types.ts'
-import { flags, here, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
+import { flags, makeFileInRoot, makeFolderInRoot, moveMount, openTree } from '../tape/calls.ts'
 import type { Arg, SyscallTape } from '../tape/syscall-tape.ts'
+import { deviceNumber, kindOf, makeNode } from './device-node.ts'
+import { deviceFromHost, type Workshop } from './host-device.ts'
 import { mountOptions } from './mount-options.ts'
 import type { FromHost } from './user-namespace.ts'
 
@@ -25,13 +27,11 @@ const links: readonly (readonly [path: string, target: string])[] = [
   ['stderr', '/proc/self/fd/2'],
 ]
 
-const kinds: Readonly<Record<string, number>> = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO }
-
 export interface DevicePlan {
   spec: OciSpec
   fromHost: FromHost
-  /** In a user namespace nobody makes devices: the host's own are bound. */
-  bind: boolean
+  /** In a user namespace nobody makes devices: they come from the host. */
+  bind: Workshop | undefined
   /** What lies at a path of the root as it is now; undefined where nothing does, or nothing is known. */
   lookUp(path: string): BigIntStats | undefined
 }
@@ -46,7 +46,8 @@ export function recordDevices(tape: SyscallTape, root: Arg, plan: DevicePlan): v
   const folders = new Map<string, Arg>()
   for (const device of [...defaults, ...asked]) {
     if (bind && device.type !== 'p') {
-      bindDevice(tape, root, { device, fromHost })
+      const node = fromHost((host) => deviceFromHost(host, device, bind))
+      moveMount(tape, node, makeFileInRoot(tape, root, device.path))
       continue
     }
     const slash = device.path.lastIndexOf('/')
@@ -55,43 +56,12 @@ export function recordDevices(tape: SyscallTape, root: Arg, plan: DevicePlan): v
     folders.set(parent, folder)
     // What is there already is somebody's choice, but not in place of a device that was asked for.
     const isThere = asked.includes(device) && isThereAlready(device, plan)
-    if (!isThere) makeDevice(tape, folder, device, asked.includes(device) ? [] : [EEXIST])
+    if (!isThere) makeNode(tape, folder, device, asked.includes(device) ? [] : [EEXIST])
   }
   const dev = folders.get('/dev') ?? makeFolderInRoot(tape, root, '/dev')
   for (const [name, target] of links) tape.call('symlinkat', [target, dev, name], { tolerate: [EEXIST] })
   const hasPts = spec.mounts?.some(({ destination }) => destination === '/dev/pts')
   if (hasPts) tape.call('symlinkat', ['pts/ptmx', dev, 'ptmx'], { tolerate: [EEXIST] })
-}
-
-function bindDevice(
-  tape: SyscallTape,
-  root: Arg,
-  { device, fromHost }: { device: OciDevice; fromHost: FromHost },
-): void {
-  const path = hostDevicePath(device)
-  const node = fromHost((host) => openTree(host, here, path, 0))
-  moveMount(tape, node, makeFileInRoot(tape, root, device.path))
-}
-
-/** Where the host has the device: at the same path, or where udev lists devices by number. Throws SPEC_INVALID. */
-function hostDevicePath({ path, type, major = 0, minor = 0 }: OciDevice): string {
-  if (kinds[type] === undefined) throw noSuchType(path, type)
-  const isIt = (candidate: string) => {
-    try {
-      const found = statSync(candidate, { bigint: true })
-      return (type === 'b') === found.isBlockDevice() && found.rdev === deviceNumber(major, minor)
-    } catch {
-      return false
-    }
-  }
-  const found = [path, `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`].find(isIt)
-  if (found) return found
-  const reason = `the host has no such device ${major}:${minor}, and in a user namespace none can be made`
-  throw specInvalid(`linux.devices ${path}`, reason)
-}
-
-function noSuchType(path: string, type: string) {
-  return specInvalid(`linux.devices ${path}`, `type ${type} is none of c, u, b, p`)
 }
 
 /** The same device twice is one; two at one path are none. Throws SPEC_INVALID. */
@@ -114,26 +84,8 @@ function isThereAlready({ path, type, major = 0, minor = 0 }: OciDevice, { spec,
   const found = lookUp(path)
   if (!found) return false
   const number = type === 'p' ? found.rdev : deviceNumber(major, minor)
-  if ((found.mode & 0o170000n) === BigInt(kinds[type] ?? 0) && found.rdev === number) return true
+  if ((found.mode & 0o170000n) === BigInt(kindOf({ path, type })) && found.rdev === number) return true
   throw specInvalid(`linux.devices ${path}`, `the root has something else there than ${type} ${major}:${minor}`)
-}
-
-function makeDevice(tape: SyscallTape, folder: Arg, device: OciDevice, tolerate: readonly number[]): void {
-  const { type, path, major = 0, minor = 0, fileMode = 0o666, uid = 0, gid = 0 } = device
-  const kind = kinds[type]
-  if (kind === undefined) throw noSuchType(path, type)
-  const name = path.slice(path.lastIndexOf('/') + 1)
-  const mode = { value: kind | (fileMode & 0o7777), shown: `0${(kind | (fileMode & 0o7777)).toString(8)}` }
-  const number = { value: deviceNumber(major, minor), shown: `makedev(${major}, ${minor})` }
-  tape.call('mknodat', [folder, name, mode, number], { tolerate })
-  if (uid !== 0 || gid !== 0) {
-    tape.call('fchownat', [folder, name, uid, gid, { value: 0x100, shown: 'AT_SYMLINK_NOFOLLOW' }])
-  }
-}
-
-/** makedev(3): 12 bits of major, 20 bits of minor. */
-function deviceNumber(major: number, minor: number): bigint {
-  return (BigInt(major) << 8n) | BigInt(minor & 0xff) | (BigInt(minor & ~0xff) << 12n)
 }
 
 /**

@@ -67,6 +67,7 @@ export function recordMounts(tape: SyscallTape, plan: MountPlan): Result[] {
     const options = mountOptions(mount)
     tape.because(`mount ${mount.type ?? (options.bind ? 'bind' : 'none')} on ${mount.destination}`)
     if (options.remount) changeMount(tape, plan, mount, options)
+    else if (isHostsSysfs(mount, plan)) bindMount(tape, plan, { ...mount, source: '/sys' }, ownPlace(options))
     else if (options.bind) bindMount(tape, plan, mount, options)
     else if (mount.type === 'cgroup' || mount.type === 'cgroup2') late.push(...mountCgroups(tape, plan, mount))
     else {
@@ -75,6 +76,18 @@ export function recordMounts(tape: SyscallTape, plan: MountPlan): Result[] {
     }
   }
   return late
+}
+
+/**
+ * A sysfs shows a network, and only who owns that may mount it. In a user namespace with a network of others the host's own is
+ * shown instead, without what is mounted in it, as with crun.
+ */
+function isHostsSysfs({ type }: OciMount, { maps, spec }: MountPlan): boolean {
+  return type === 'sysfs' && maps !== undefined && !spec.linux?.namespaces?.some((one) => one.type === 'network')
+}
+
+function ownPlace(options: MountOptions): MountOptions {
+  return { ...options, destinationNofollow: true, data: [] }
 }
 
 function checkFilesystem(mount: OciMount, options: MountOptions, maps: IdMaps | undefined): void {
@@ -97,6 +110,9 @@ function bindMount(tape: SyscallTape, plan: MountPlan, mount: OciMount, options:
   if (options.copySymlink && found.isSymbolicLink()) {
     copyLink(tape, root, { target: readlinkSync(source), at: mount.destination })
     return
+  }
+  if (options.sourceNofollow && found.isSymbolicLink() && /^\/+proc\/+./.test(mount.destination)) {
+    throw specInvalid(`mounts ${mount.destination}`, 'a link cannot be mounted in /proc')
   }
   const useless = [...options.data, ...options.filesystemFlags]
   if (useless.length > 0) {
@@ -212,9 +228,19 @@ function changeMount(tape: SyscallTape, { root }: MountPlan, mount: OciMount, op
   change(tape, target, options)
 }
 
+/** What cgroup2 takes; outside of the host's cgroup namespace it changes nothing (cgroups(7), kernel's cgroup-v2.rst). */
+const ofCgroup2: ReadonlySet<string> = new Set([
+  'nsdelegate',
+  'favordynmods',
+  'memory_localevents',
+  'memory_recursiveprot',
+  'memory_hugetlb_accounting',
+  'pids_localevents',
+])
+
 /** Each hierarchy by a bind of the container's own group: the same view with and without a cgroup namespace. */
 function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan, mount: OciMount): Result[] {
-  const { attributes } = mountOptions(mount)
+  const { attributes, data } = mountOptions(mount)
   const target = targetOf(tape, root, mount.destination, { isFolder: true, nofollow: false })
   const unified = cgroups.length === 1 && cgroups[0]?.name === '' ? cgroups[0] : undefined
   const bind = (folder: string, on: Arg) => {
@@ -226,6 +252,9 @@ function mountCgroups(tape: SyscallTape, { root, cgroups, fromHost }: MountPlan,
     moveMount(tape, copy, on)
   }
   if (unified) {
+    const unknown = data.find((option) => !ofCgroup2.has(option))
+    if (unknown !== undefined)
+      throw specInvalid(`mounts ${mount.destination}`, `Invalid argument: ${unknown} is no option of cgroup2`)
     bind(unified.folder, target)
     return []
   }

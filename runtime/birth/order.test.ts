@@ -114,6 +114,16 @@ describe('recordBirth', () => {
     ).toEqual([])
   })
 
+  it('cgroup2: its own options are taken, others refused', () => {
+    const views = [{ name: '', folder: '/sys/fs/cgroup/c' }]
+    const plan = (option: string) =>
+      aPlan((spec) => spec.mounts.find(({ type }) => type === 'cgroup')?.options?.push(option), {
+        cgroup: { join: [], views },
+      })
+    expect(text(plan('nsdelegate'))).toBe(text(plan('ro')))
+    expect(() => recordBirth(plan('nonsense'))).toThrow('Invalid argument: nonsense is no option of cgroup2')
+  })
+
   it('seccomp: before capabilities without no_new_privs, after the gate with it', () => {
     const seccomp = { defaultAction: 'SCMP_ACT_ALLOW' as const }
     const order = (noNewPrivileges: boolean) => {
@@ -176,7 +186,10 @@ describe('recordExec and recordSandbox', () => {
 
   it('a hook inside a half-born container joins all its namespaces by pidfd', async () => {
     const { spec } = aPlan((changed) => changed.linux.namespaces?.push({ type: 'user' }))
-    const { tape } = recordContainerHook({ path: '/hook', args: ['hook', 'now'] }, spec, aHost())
+    const { tape } = recordContainerHook({ path: '/hook', args: ['hook', 'now'] }, spec, {
+      cwd: '/bundle',
+      host: aHost(),
+    })
     await expect(listing(tape)).toMatchFileSnapshot(golden('container-hook'))
   })
 

@@ -1,7 +1,7 @@
 /*
  * IMPLEMENTED: all eight namespaces, new, joined or the host's; mounts with every option of runc and crun, id-mapped ones too; overlay root;
- * devices, terminal, masked and read-only paths, hooks, capabilities, seccomp, limits, scheduling, sysctls, users, security labels.
- * NOT IMPLEMENTED: memoryPolicy, netDevices, intelRdt. Refused by spec/validate.ts.
+ * devices, terminal, masked and read-only paths, hooks, capabilities, seccomp, limits, scheduling, memory policy, sysctls, users, security labels.
+ * NOT IMPLEMENTED: netDevices, intelRdt. Refused by spec/validate.ts.
  */
 import { CLOSE_RANGE_CLOEXEC, KEYCTL_JOIN_SESSION_KEYRING, openFlags, prctlOptions } from '../linux/constants.ts'
 import { EACCES, ENOENT, ENOSYS, EPERM } from '../linux/errno-numbers.ts'
@@ -18,7 +18,7 @@ import * as namespaces from './namespaces.ts'
 import type { BirthPlan, CgroupEntry } from './plan.ts'
 import { closeButPreserved, recordPreserved } from './preserved.ts'
 import { cloneFromSlaves } from './rootfs.ts'
-import { isForItself, recordIoPriority, recordPersonality, recordScheduler } from './scheduling.ts'
+import { isForItself, recordIoPriority, recordMemoryPolicy, recordPersonality, recordScheduler } from './scheduling.ts'
 import { installFilter, noNewPrivileges, seccompFilter } from './seccomp.ts'
 import { checkLabels, recordLabels } from './security-labels.ts'
 import {
@@ -190,6 +190,7 @@ export function becomeProcess(tape: SyscallTape, plan: ProcessPlan): number {
   const firstUnused = asked.terminal ? masterDescriptor + 1 : masterDescriptor
   closeButPreserved(tape, firstUnused, preserve)
   recordLateLimits(tape, asked, host)
+  recordMemoryPolicy(tape, spec.linux?.memoryPolicy)
   tape.call('chdir', [asked.cwd])
   tape.call('umask', [{ value: user.umask ?? 0o22, shown: `0${(user.umask ?? 0o22).toString(8)}` }])
   if (seccomp && !asked.noNewPrivileges) {

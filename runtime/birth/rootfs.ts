@@ -96,10 +96,15 @@ export function recordRoot(tape: SyscallTape, { path, overlay, propagation }: Ro
  * would carry every mount of the container back to the host. Unless that is wanted.
  */
 export function cloneFromSlaves(tape: SyscallTape, propagation?: string): void {
-  if (propagationOf(propagation) & mountFlags.MS_SHARED) return
+  if (isPeerOfHost(propagation)) return
   tape.because('what is cloned from the host must not carry mounts of the container back to it')
   tape.call('unshare', [flags(cloneFlags.CLONE_NEWNS, cloneFlags)])
   tape.call('mount', [null, '/', null, flags(mountFlags.MS_SLAVE | mountFlags.MS_REC, mountFlags), null])
+}
+
+/** True if the container's mounts shall be seen by the host: then all that is mounted on the way is. */
+export function isPeerOfHost(propagation: string | undefined): boolean {
+  return (propagationOf(propagation) & mountFlags.MS_SHARED) !== 0
 }
 
 function propagationOf(propagation: string | undefined): number {

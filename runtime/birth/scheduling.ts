@@ -1,6 +1,7 @@
-import { specInvalid } from '../spec/errors.ts'
+import { memoryPolicyOf } from '../spec/memory-policy.ts'
 import { ioPriorityClasses, personalityDomains, schedulerFlags, schedulerPolicies } from '../spec/names.ts'
-import type { OciProcess } from '../spec/types.ts'
+import { maskOf } from '../spec/number-list.ts'
+import type { OciMemoryPolicy, OciProcess } from '../spec/types.ts'
 import type { SyscallTape } from '../tape/syscall-tape.ts'
 
 /**
@@ -47,24 +48,18 @@ export function recordPersonality(tape: SyscallTape, domain: string): void {
 /** One side of `process.execCPUAffinity`, a list of processors such as `0-3,7` (sched_setaffinity(2)). */
 export function recordAffinity(tape: SyscallTape, side: 'initial' | 'final', list: string | undefined): void {
   if (!list) return
-  const mask = processorMask(`process.execCPUAffinity.${side}`, list)
+  const mask = maskOf(`process.execCPUAffinity.${side}`, list, { noun: 'processor', most: 8192 })
   tape.because(`process.execCPUAffinity.${side}`)
   tape.call('sched_setaffinity', [0, mask.length, tape.struct(mask, `[${list}]`)])
 }
 
-const mostProcessors = 8192
-
-/** A cpu_set_t of this list. Throws SPEC_INVALID, naming `field`. */
-export function processorMask(field: string, list: string): Uint8Array {
-  const mask = new Uint8Array(mostProcessors / 8)
-  for (const part of list.split(',')) {
-    const range = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(part)
-    const [first, last] = [Number(range?.[1]), Number(range?.[2] ?? range?.[1])]
-    if (!range || last < first || last >= mostProcessors) {
-      throw specInvalid(field, `${JSON.stringify(part)} is not a processor or a range of them`)
-    }
-    for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7))
-  }
-  // No longer than needed: the kernel reads as much as there is.
-  return mask.subarray(0, (Math.floor(mask.findLastIndex((byte) => byte !== 0) / 8) + 1) * 8)
+/** `linux.memoryPolicy` (set_mempolicy(2)): on which memory nodes lies what the process, and all that it starts, gets. */
+export function recordMemoryPolicy(tape: SyscallTape, policy: OciMemoryPolicy | undefined): void {
+  if (!policy) return
+  const { mode, nodes } = memoryPolicyOf(policy)
+  const shown = { value: mode, shown: [policy.mode, ...(policy.flags ?? [])].join('|') }
+  tape.because('linux.memoryPolicy')
+  // The kernel counts one bit less than it is told.
+  if (nodes.length === 0) tape.call('set_mempolicy', [shown, null, 0])
+  else tape.call('set_mempolicy', [shown, tape.struct(nodes, `[${policy.nodes}]`), nodes.length * 8 + 1])
 }

@@ -75,6 +75,14 @@ describe('v2Driver', () => {
     expect(() => setUnified(join(mount, 'pod/c'), { '../memory.low': '1' })).toThrow('is not the name of a file')
     expect(() => setUnified(join(mount, 'pod/c'), { 'cgroup.procs': '1' })).toThrow('is no limit')
     expect(() => setUnified(join(mount, 'pod/c'), { 'memory.lov': '1' })).toThrow('ENOENT')
+    expect(() => setUnified(join(mount, 'pod/c'), { memory: '1' })).toThrow('not the form CONTROLLER.VALUE `memory`')
+    const other = join(mount, 'without-foo')
+    mkdirSync(other)
+    writeFileSync(join(other, 'cgroup.controllers'), 'cpu memory\n')
+    expect(() => setUnified(other, { 'foo.bar': '1' })).toThrow(
+      'the requested cgroup controller `foo` is not available',
+    )
+    expect(() => setUnified(other, { 'memory.lov': '1' })).toThrow('ENOENT')
   })
 
   it('block devices: weights in v2’s scale, throttles, a throttle taken away', () => {

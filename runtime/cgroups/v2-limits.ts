@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import type { LinuxResources } from '../spec/types.ts'
 import { setIo } from './block-io.ts'
 import { cgroupUnsupported } from './errors.ts'
@@ -59,10 +60,21 @@ const noLimits = [
 export function setUnified(folder: string, unified: LinuxResources['unified']): void {
   for (const [file, value] of Object.entries(unified ?? {})) {
     const field = `linux.resources.unified ${JSON.stringify(file)}`
-    if (!/^[A-Za-z0-9_]+\.[A-Za-z0-9_.-]+$/.test(file)) throw cgroupUnsupported(field, 'is not the name of a file')
+    if (/^[^./]*$/.test(file)) {
+      throw cgroupUnsupported(field, `the specified key has not the form CONTROLLER.VALUE \`${file}\``)
+    }
+    const controller = /^([A-Za-z0-9_]+)\.[A-Za-z0-9_.-]+$/.exec(file)?.[1]
+    if (controller === undefined) throw cgroupUnsupported(field, 'is not the name of a file')
     if (noLimits.includes(file)) throw cgroupUnsupported(field, 'is no limit')
+    if (!existsSync(`${folder}/${file}`)) throw cgroupUnsupported(field, whyMissing(folder, controller))
     for (const line of value.split('\n').filter(Boolean)) writeValue(`${folder}/${file}`, line)
   }
+}
+
+function whyMissing(folder: string, controller: string): string {
+  const offered = readValue(`${folder}/cgroup.controllers`)?.split(' ') ?? []
+  if (offered.includes(controller) || controller === 'cgroup') return 'ENOENT: no such file or directory in the group'
+  return `the requested cgroup controller \`${controller}\` is not available`
 }
 
 /** OCI counts memory and swap together, v2 swap alone. */

@@ -6,11 +6,8 @@ import { containerError } from './errors.ts'
 import type { Workplace } from './player.ts'
 import type { SavedConfig } from './saved-config.ts'
 
-/** `<root>/<id>`, and in it the folder on which an overlay is mounted. Throws INVALID_ID, ALREADY_EXISTS. */
+/** `<root>/<id>`, and in it the folder on which an overlay is mounted. Throws ALREADY_EXISTS. */
 export function makeFolder({ root, claim }: Workplace, id: string, hasOverlay: boolean): void {
-  if (!/^[A-Za-z0-9_+][A-Za-z0-9_+.-]{0,250}$/.test(id)) {
-    throw containerError('INVALID_ID', `create ${JSON.stringify(id)}: not a container id`, { id })
-  }
   const folder = folderOf(root, id)
   const empty = emptyFolderOf(root)
   if (!existsSync(empty)) {
@@ -26,6 +23,24 @@ export function makeFolder({ root, claim }: Workplace, id: string, hasOverlay: b
   claim?.(folder)
   if (hasOverlay) mkdirSync(`${folder}/rootfs`)
 }
+
+/** Throws INVALID_ID, saying why. */
+export function checkId(id: string): void {
+  const stranger = /[^A-Za-z0-9_+.-]/.exec(id)?.[0]
+  const reason =
+    stranger !== undefined
+      ? `invalid character ${JSON.stringify(stranger)}`
+      : /^[.-]/.test(id)
+        ? `invalid character ${JSON.stringify(id[0])} at its beginning`
+        : id.length === 0 || id.length > mostIdLength
+          ? `invalid length, not within 1 and ${mostIdLength}`
+          : undefined
+  if (reason === undefined) return
+  throw containerError('INVALID_ID', `create: ${JSON.stringify(id)} is no container ID: ${reason}`, { id })
+}
+
+/** So that it can be the name of a file with something behind it. */
+const mostIdLength = 251
 
 /** Where the root is, or where the overlay that it is made of gets mounted. */
 export function rootPath(root: string, id: string, { spec, bundle, rootfs }: SavedConfig): string {

@@ -4,6 +4,7 @@ import { emptyFolderOf } from '../launcher/records.ts'
 import { checkMappings } from '../spec/id-mappings.ts'
 import type { LinuxResources, OciIdMapping } from '../spec/types.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
+import { checkId } from './container-folder.ts'
 import { bear, emptyRecord } from './create.ts'
 import { containerError } from './errors.ts'
 import type { Workplace } from './player.ts'
@@ -27,6 +28,7 @@ export interface SandboxOptions {
 /** Starts a pod's own process, which holds its namespaces; they are `/proc/<pid>/ns/*`. */
 export async function createSandbox(place: Workplace, options: SandboxOptions): Promise<ContainerState> {
   const { id, resources = {}, annotations = {}, hostname, sysctls = {} } = options
+  checkId(id)
   const { hostNetwork = false, hostPid = false, hostIpc = false } = options
   for (const [kind, mappings] of Object.entries(options.userNamespace ?? {})) checkMappings(kind, mappings)
   const cgroupPath = `${cgroupPathOf(options.cgroupPath, id)}/${id}`

@@ -12,7 +12,7 @@ import type { LinuxResources, OciSpec } from '../spec/types.ts'
 import { validateSpec } from '../spec/validate.ts'
 import { callersStdio } from './callers-stdio.ts'
 import { cgroupPathOf } from './cgroup-path.ts'
-import { makeFolder, rootPath } from './container-folder.ts'
+import { checkId, makeFolder, rootPath } from './container-folder.ts'
 import { removeTraces } from './delete.ts'
 import { containerError } from './errors.ts'
 import { withHome } from './home.ts'
@@ -45,6 +45,7 @@ export interface CreateOptions {
  */
 export async function create(place: Workplace, options: CreateOptions): Promise<ContainerState> {
   const { id, bundle, rootfs, wishes, log, stdin = false, stdinOnce = false, handler } = options
+  checkId(id)
   const spec = handler ? options.spec : validateSpec(options.spec)
   const cgroupPath = cgroupPathOf(spec.linux?.cgroupsPath, id)
   const record: ContainerRecord = {

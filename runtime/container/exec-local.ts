@@ -116,8 +116,8 @@ function groupsFor(path: string, subgroups: readonly string[]): CgroupMembership
       containerError('INVALID_ID', `exec: cgroup ${JSON.stringify(text)} ${reason}`, { cgroup: text })
     const [, controllers = '', folder = ''] = /^(?:([\w,]+):)?(.*)$/s.exec(text) ?? []
     const parts = folder.split('/').filter((part) => part !== '' && part !== '.')
-    if (parts.includes('..') || folder.includes(':'))
-      throw refused('is a bad sub cgroup path: it leads out of the container’s own')
+    if (parts.includes('..')) throw refused('is a bad sub cgroup path: `..` components are not allowed')
+    if (folder.includes(':')) throw refused('is a bad sub cgroup path: a `:` comes after controllers alone')
     for (const controller of controllers.split(',')) {
       if (below.has(controller)) throw refused('is for a controller that has one already')
       below.set(controller, parts.join('/'))

@@ -1,7 +1,7 @@
 import { capabilityNames } from '../birth/capabilities.ts'
 import { mountOptionNames } from '../birth/mount-options.ts'
 import { seccompNames } from '../birth/seccomp/profile.ts'
-import { hookNames, namespaceTypes } from '../spec/names.ts'
+import { hookNames, memoryPolicyFlags, memoryPolicyModes, namespaceTypes } from '../spec/names.ts'
 
 /** The runtime-spec's features document (features.md): only what is really there. */
 export function features(): Record<string, unknown> {
@@ -27,7 +27,7 @@ export function features(): Record<string, unknown> {
       apparmor: { enabled: true },
       selinux: { enabled: true },
       intelRdt: { enabled: false },
-      memoryPolicy: { modes: [], flags: [] },
+      memoryPolicy: { modes: memoryPolicyModes, flags: Object.keys(memoryPolicyFlags) },
       mountExtensions: { idmap: { enabled: true } },
       netDevices: { enabled: false },
     },

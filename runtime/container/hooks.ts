@@ -93,7 +93,7 @@ async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise
     const { pid } = await playBirth({ ...play, onChild, argv0: 'coracle-hook' }, () => {
       for (const fd of new Set([...inherit.values(), report.write])) closeSync(fd)
     })
-    await endOf(pid, hook)
+    await endOf(pid, kind, hook)
     reader.drain()
   } catch (error) {
     reader.drain()
@@ -104,7 +104,7 @@ async function runHook(kind: HookName, hook: OciHook, scene: HookScene): Promise
 }
 
 function tapeOf(kind: HookName, hook: OciHook, { spec, record, environment, pid = 0 }: HookScene): Birth {
-  if (kind === 'createContainer') return recordContainerHook(hook, spec)
+  if (kind === 'createContainer') return recordContainerHook(hook, spec, { cwd: record.bundle ?? '/' })
   if (kind !== 'startContainer')
     return recordRuntimeHook({ ...(environment ? { env: environment } : {}), ...hook }, record.bundle ?? '/')
   const { path, args = [path], env } = hook
@@ -120,7 +120,7 @@ function tapeOf(kind: HookName, hook: OciHook, { spec, record, environment, pid 
 }
 
 /** Throws unless the hook ends well, and in time. */
-async function endOf(pid: number, { timeout }: OciHook): Promise<void> {
+async function endOf(pid: number, kind: HookName, { timeout }: OciHook): Promise<void> {
   const end = waitForChild(pid)
   const late = new AbortController()
   const limit =
@@ -137,7 +137,7 @@ async function endOf(pid: number, { timeout }: OciHook): Promise<void> {
   late.abort()
   const { exitCode, signal } = first
   if (signal !== undefined) throw new Error(`it was killed by ${signalName(signal)}`)
-  if (exitCode !== 0) throw new Error(`it ended with ${exitCode}`)
+  if (exitCode !== 0) throw new Error(`${kind} hook failed with exit code ${exitCode}`)
 }
 
 function explained(error: unknown, birth: Birth, output: string): Error {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { errnoOf } from '../base/errors.ts'
 import type { BirthWishes } from '../birth/plan.ts'
 import type { Overlay } from '../birth/rootfs.ts'
@@ -26,11 +26,9 @@ export function savedConfig(root: string, id: string): SavedConfig {
     return parseSpec<SavedConfig>(readFileSync(`${folderOf(root, id)}/config.json`, 'utf8'))
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error
-    throw containerError(
-      'NOT_FOUND',
-      `read configuration of ${id}: it has none; sandboxes run no program`,
-      { id },
-      error,
-    )
+    const message = existsSync(folderOf(root, id))
+      ? `read configuration of ${id}: it has none; sandboxes run no program`
+      : `find container ${id}: it does not exist`
+    throw containerError('NOT_FOUND', message, { id }, error)
   }
 }

@@ -80,3 +80,25 @@ export function bundleSpec(cgroupVersion: 1 | 2): OciSpec {
   const namespaces = spec.linux?.namespaces?.filter(({ type }) => cgroupVersion === 2 || type !== 'cgroup') ?? []
   return { ...spec, linux: { ...spec.linux, namespaces } }
 }
+
+/**
+ * The same for one who is not the host's root, as runc has it: root inside is `owner` outside, who can neither give the network
+ * a namespace, mount a sysfs for it, nor limit anything.
+ */
+export function rootlessSpec(spec: OciSpec, owner: { uid: number; gid: number }): OciSpec {
+  const { resources: _none, namespaces = [], ...linux } = spec.linux ?? {}
+  const own = [...namespaces.filter(({ type }) => type !== 'network' && type !== 'user'), { type: 'user' as const }]
+  const sys = {
+    destination: '/sys',
+    type: 'none',
+    source: '/sys',
+    options: ['rbind', 'nosuid', 'noexec', 'nodev', 'ro'],
+  }
+  const mounts = (spec.mounts ?? []).map((mount) => {
+    if (mount.destination === '/sys') return sys
+    return { ...mount, ...(mount.options ? { options: mount.options.filter((one) => !/^[ug]id=/.test(one)) } : {}) }
+  })
+  const only = (hostID: number) => [{ containerID: 0, hostID, size: 1 }]
+  const maps = { uidMappings: only(owner.uid), gidMappings: only(owner.gid) }
+  return { ...spec, mounts, linux: { ...linux, namespaces: own, ...maps } }
+}

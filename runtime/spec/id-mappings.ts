@@ -45,6 +45,18 @@ export function hostIdOf(mappings: readonly OciIdMapping[], id: number): number 
   return range === undefined ? undefined : range.hostID + id - range.containerID
 }
 
+/**
+ * A new user namespace for which no ids are given at all has one, as with crun: root inside is root outside, and everybody else is
+ * nobody. runc refuses it.
+ */
+export function withIdMappings(spec: OciSpec): OciSpec {
+  const { linux } = spec
+  const isNew = linux?.namespaces?.some(({ type, path }) => type === 'user' && !path)
+  if (!isNew || linux?.uidMappings?.length || linux?.gidMappings?.length) return spec
+  const root = [{ containerID: 0, hostID: 0, size: 1 }]
+  return { ...spec, linux: { ...linux, uidMappings: root, gidMappings: root } }
+}
+
 /** Throws SPEC_INVALID unless mappings and user namespace of a container belong together. */
 export function checkUserNamespace({ linux }: OciSpec): void {
   const { uidMappings = [], gidMappings = [], namespaces = [] } = linux ?? {}

@@ -38,6 +38,23 @@ export const ioPriorityClasses = [
   'IOPRIO_CLASS_IDLE',
 ] as const
 
+/** set_mempolicy(2): the place in this list is the kernel's number. */
+export const memoryPolicyModes: readonly string[] = [
+  'MPOL_DEFAULT',
+  'MPOL_PREFERRED',
+  'MPOL_BIND',
+  'MPOL_INTERLEAVE',
+  'MPOL_LOCAL',
+  'MPOL_PREFERRED_MANY',
+  'MPOL_WEIGHTED_INTERLEAVE',
+]
+
+export const memoryPolicyFlags: Readonly<Record<string, number>> = {
+  MPOL_F_STATIC_NODES: 0x8000,
+  MPOL_F_RELATIVE_NODES: 0x4000,
+  MPOL_F_NUMA_BALANCING: 0x2000,
+}
+
 /** personality(2). */
 export const personalityDomains: Readonly<Record<string, number>> = { LINUX: 0, LINUX32: 0x0008 }
 

@@ -173,7 +173,7 @@ const linux = object({
   readonlyPaths: list(path, 10_000),
   mountLabel: text(),
   intelRdt: anything,
-  memoryPolicy: anything,
+  memoryPolicy: object({ mode: text(64), nodes: text(), flags: list(text(64), 16) }),
   netDevices: map(anything),
   personality: object({ 'domain!': word(...Object.keys(personalityDomains)), flags: list(text(64), 64) }),
   timeOffsets: map(object({ secs: signed, nanosecs: integer(0, 999_999_999) }), ['monotonic', 'boottime']),

@@ -39,6 +39,13 @@ export interface OciProcess {
   execCPUAffinity?: { initial?: string; final?: string }
 }
 
+/** set_mempolicy(2); `nodes` is a list such as `0-1,3`. */
+export interface OciMemoryPolicy {
+  mode?: string
+  nodes?: string
+  flags?: string[]
+}
+
 /** sched_setattr(2); times in nanoseconds. */
 export interface OciScheduler {
   policy: string
@@ -96,7 +103,7 @@ export interface OciLinux {
   readonlyPaths?: string[]
   mountLabel?: string
   intelRdt?: Record<string, unknown>
-  memoryPolicy?: Record<string, unknown>
+  memoryPolicy?: OciMemoryPolicy
   netDevices?: Record<string, unknown>
   personality?: { domain: string; flags?: string[] }
   timeOffsets?: Record<string, { secs?: number; nanosecs?: number }>

@@ -16,6 +16,8 @@ function verdict(change: (spec: Required<OciSpec> & { process: NonNullable<OciSp
   }
 }
 
+type Case = [expected: string, change: Parameters<typeof verdict>[0]]
+
 const map = [{ containerID: 0, hostID: 100_000, size: 65_536 }]
 const idMap = { uidMappings: map, gidMappings: map }
 const limit = (type: string, soft: number, hard: number) => ({ type, soft, hard })
@@ -23,7 +25,7 @@ const limit = (type: string, soft: number, hard: number) => ({ type, soft, hard 
 describe('validateSpec', () => {
   it('takes the default', () => expect(verdict(() => {})).toBe('fine'))
 
-  it.each<[string, Parameters<typeof verdict>[0]]>([
+  it.each<Case>([
     ['SPEC_INVALID ociVersion', (spec) => Object.assign(spec, { ociVersion: '2' })],
     ['SPEC_INVALID ociVersion', (spec) => Object.assign(spec, { ociVersion: 1 })],
     ['SPEC_INVALID root.path', (spec) => Object.assign(spec, { root: {} })],
@@ -68,7 +70,13 @@ describe('validateSpec', () => {
       'SPEC_UNSUPPORTED hooks.startContainer',
       (spec) => Object.assign(spec, { hostname: '', linux: {}, hooks: { startContainer: [{ path: '/bin/true' }] } }),
     ],
-    ['SPEC_INVALID linux.uidMappings', (spec) => spec.linux.namespaces?.push({ type: 'user' })],
+    [
+      'SPEC_INVALID linux.gidMappings',
+      (spec) => {
+        spec.linux.namespaces?.push({ type: 'user' })
+        Object.assign(spec.linux, { uidMappings: map })
+      },
+    ],
     [
       'SPEC_INVALID linux.uidMappings[0].size',
       (spec) => Object.assign(spec.linux, { uidMappings: [{ containerID: 0, hostID: 0 }] }),
@@ -106,10 +114,39 @@ describe('validateSpec', () => {
     ],
     ['SPEC_INVALID annotations.a', (spec) => Object.assign(spec, { annotations: { a: 1 } })],
     ['SPEC_UNSUPPORTED linux.intelRdt', (spec) => Object.assign(spec.linux, { intelRdt: {} })],
-    [
-      'SPEC_UNSUPPORTED linux.memoryPolicy',
-      (spec) => Object.assign(spec.linux, { memoryPolicy: { mode: 'MPOL_BIND' } }),
-    ],
+    ...[
+      {},
+      { mode: 'BIND', nodes: '0' },
+      { mode: 'MPOL_BIND' },
+      { mode: 'MPOL_DEFAULT', nodes: '0-7' },
+      { mode: 'MPOL_BIND', nodes: '0', flags: ['MPOL_F_STATIC_NODES', 'MPOL_F_RELATIVE_NODES'] },
+      { mode: 'MPOL_BIND', nodes: '0', flags: ['static'] },
+    ].map(
+      (memoryPolicy): Case => [
+        'SPEC_INVALID linux.memoryPolicy',
+        (spec) => Object.assign(spec.linux, { memoryPolicy }),
+      ],
+    ),
+    ...['bad', '1024', '3-1', '0-9876543210'].map(
+      (nodes): Case => [
+        'SPEC_INVALID linux.memoryPolicy.nodes',
+        (spec) => Object.assign(spec.linux, { memoryPolicy: { mode: 'MPOL_BIND', nodes } }),
+      ],
+    ),
+    ...[
+      { deadline: 20_000_000 },
+      { runtime: 10_000_000 },
+      { runtime: 0, deadline: 20_000_000 },
+      { runtime: 30_000_000, deadline: 20_000_000 },
+      { runtime: 10_000_000, deadline: 30_000_000, period: 20_000_000 },
+      { runtime: 1023, deadline: 20_000_000 },
+      { runtime: 2 ** 63, deadline: 2 ** 63 },
+    ].map(
+      (times): Case => [
+        'SPEC_INVALID process.scheduler',
+        (spec) => Object.assign(spec.process, { scheduler: { policy: 'SCHED_DEADLINE', ...times } }),
+      ],
+    ),
     ['SPEC_UNSUPPORTED linux.netDevices', (spec) => Object.assign(spec.linux, { netDevices: { eth0: {} } })],
   ])('%s', (expected, change) => {
     expect(verdict((spec) => void change(spec))).toBe(expected)
@@ -125,6 +162,28 @@ describe('validateSpec', () => {
     })
     expect(spec.process?.user).toEqual({ uid: 5, gid: 0 })
     expect(spec.linux?.namespaces).toEqual(plain.linux?.namespaces)
+  })
+
+  it('a user namespace without ids has root alone; a device’s path has no slash behind it; two words for one domain agree', () => {
+    const plain = defaultSpec()
+    const user = { type: 'user', path: '' }
+    const linux = {
+      ...plain.linux,
+      namespaces: [...(plain.linux?.namespaces ?? []), user],
+      devices: [{ path: '/mnt/', type: 'b', major: 10, minor: 229 }],
+      sysctl: { 'kernel.domainname': 'here' },
+    }
+    const spec = validateSpec({ ...plain, domainname: 'here', linux })
+    const root = [{ containerID: 0, hostID: 0, size: 1 }]
+    expect(spec.linux).toMatchObject({ uidMappings: root, gidMappings: root, devices: [{ path: '/mnt' }] })
+    expect(() => validateSpec({ ...plain, domainname: 'there', linux })).toThrow(
+      'linux.sysctl: kernel.domainname is "here", and domainname says "there"',
+    )
+    const joined = {
+      ...linux,
+      namespaces: [{ type: 'mount' }, { type: 'uts' }, { type: 'user', path: '/proc/1/ns/user' }],
+    }
+    expect(validateSpec({ ...plain, linux: joined }).linux?.uidMappings).toBeUndefined()
   })
 
   it('nulls stand for absent fields; what nobody knows is ignored; nothing else is changed', () => {

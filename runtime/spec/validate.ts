@@ -1,5 +1,6 @@
 import { specInvalid, specUnsupported } from './errors.ts'
-import { checkUserNamespace } from './id-mappings.ts'
+import { checkUserNamespace, withIdMappings } from './id-mappings.ts'
+import { checkMemoryPolicy } from './memory-policy.ts'
 import { hookNames } from './names.ts'
 import { processShape, resourcesShape, specShape } from './schema.ts'
 import { shaped } from './shape.ts'
@@ -21,10 +22,19 @@ export function validateSpec(value: unknown): OciSpec {
 /** Engines are written in Go, where what is absent is 0 or '': so runc takes an id as 0, and the path '' of a namespace as none. */
 function asRuncReadsIt(spec: OciSpec): OciSpec {
   const process = spec.process && withUser(spec.process)
-  const own = process === spec.process || !process ? spec : { ...spec, process }
+  const user = process === spec.process || !process ? spec : { ...spec, process }
+  const own = withIdMappings(withDevicesByName(user))
   if (!own.linux?.namespaces?.some(({ path }) => path === '')) return own
   const namespaces = own.linux.namespaces.map(({ type, path }) => (path ? { type, path } : { type }))
   return { ...own, linux: { ...own.linux, namespaces } }
+}
+
+/** A slash behind the name of a device is nothing, as with every path that runc cleans. */
+function withDevicesByName(spec: OciSpec): OciSpec {
+  const { devices } = spec.linux ?? {}
+  if (!devices?.some(({ path }) => path.endsWith('/'))) return spec
+  const named = devices.map((device) => ({ ...device, path: device.path.replace(/\/+$/, '') }))
+  return { ...spec, linux: { ...spec.linux, devices: named } }
 }
 
 function withUser(process: OciProcess): OciProcess {
@@ -38,6 +48,7 @@ export function validateProcess(value: unknown): OciProcess {
   const made = withUser(shaped('process', value, processShape) as OciProcess)
   process({ process: made })
   processLimits({ process: made })
+  deadline({ process: made })
   return made
 }
 
@@ -67,6 +78,29 @@ function processLimits({ process }: Pick<OciSpec, 'process'>): void {
     seen.add(limit.type)
   }
 }
+
+/** What the kernel would answer with nothing but EINVAL (sched(7), "SCHED_DEADLINE"). */
+function deadline({ process }: Pick<OciSpec, 'process'>): void {
+  const scheduler = process?.scheduler
+  if (scheduler?.policy !== 'SCHED_DEADLINE') return
+  const refused = (reason: string) => specInvalid('process.scheduler', `sched_setattr: \`SCHED_DEADLINE\` ${reason}`)
+  const { runtime, deadline, period } = scheduler
+  for (const [name, time] of Object.entries({ runtime, deadline })) {
+    if (time === undefined) throw refused(`requires \`${name}\``)
+    if (time === 0) throw refused(`${name} must be greater than 0`)
+  }
+  if (runtime === undefined || deadline === undefined) return
+  if (runtime > deadline) throw refused(`runtime (${runtime}) must be <= deadline (${deadline})`)
+  if (period && deadline > period) throw refused(`deadline (${deadline}) must be <= period (${period})`)
+  for (const [name, time] of Object.entries({ runtime, deadline })) {
+    if (time >= shortestRuntime && time < longestDeadline) continue
+    throw refused(`${name} ${time} must be between ${shortestRuntime} and 2^63 - 1 nanoseconds`)
+  }
+}
+
+/** The kernel's own unit of these times, and the bit that it needs for itself. */
+const shortestRuntime = 1024
+const longestDeadline = 2 ** 63
 
 function namespaces({ linux }: OciSpec): void {
   const all = linux?.namespaces ?? []
@@ -125,7 +159,7 @@ const sysctlOfIpc = /^(kernel[./](msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|
 
 function sysctls({ linux, domainname }: OciSpec): void {
   const has = (type: string) => linux?.namespaces?.some((namespace) => namespace.type === type) ?? false
-  for (const key of Object.keys(linux?.sysctl ?? {})) {
+  for (const [key, value] of Object.entries(linux?.sysctl ?? {})) {
     if (/(^|[./])\.\.([./]|$)/.test(key) || !/^[\w./-]+$/.test(key)) {
       throw specInvalid('linux.sysctl', `${JSON.stringify(key)} is not a name`)
     }
@@ -134,8 +168,11 @@ function sysctls({ linux, domainname }: OciSpec): void {
       (sysctlOfIpc.test(key) && has('ipc')) ||
       (/^kernel[./]domainname$/.test(key) && has('uts'))
     if (!allowed) throw specInvalid('linux.sysctl', `${key} would change the host, not a namespace of the container`)
-    if (domainname && /^kernel[./]domainname$/.test(key))
-      throw specInvalid('linux.sysctl', `${key} is what domainname says already`)
+    if (domainname && value !== domainname && /^kernel[./]domainname$/.test(key))
+      throw specInvalid(
+        'linux.sysctl',
+        `${key} is ${JSON.stringify(value)}, and domainname says ${JSON.stringify(domainname)}`,
+      )
   }
 }
 
@@ -151,7 +188,6 @@ function hooks({ hooks = {} }: OciSpec): void {
 function notYet({ linux }: OciSpec): void {
   const asked: [string, unknown][] = [
     ['linux.intelRdt', linux?.intelRdt],
-    ['linux.memoryPolicy', linux?.memoryPolicy],
     ['linux.netDevices', Object.keys(linux?.netDevices ?? {}).length],
     ['linux.personality.flags', linux?.personality?.flags?.length],
   ]
@@ -168,6 +204,7 @@ const checks: readonly Check[] = [
   version,
   process,
   processLimits,
+  deadline,
   namespaces,
   withoutMountNamespace,
   namesNeedUts,
@@ -176,5 +213,6 @@ const checks: readonly Check[] = [
   sysctls,
   hooks,
   checkUserNamespace,
+  checkMemoryPolicy,
   notYet,
 ]

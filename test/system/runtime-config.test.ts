@@ -284,7 +284,7 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
         const file = join(on.folder, `failed-${kind}`)
         const fails: OciHook = { path: '/bin/sh', args: ['sh', '-c', 'echo no luck; exit 3'] }
         await expect(create('f', { [kind]: [fails], poststop: [telling('poststop', file)] })).rejects.toThrow(
-          `error running ${kind} hook #0: /bin/sh of f: it ended with 3; it said: no luck`,
+          `error running ${kind} hook #0: /bin/sh of f: ${kind} hook failed with exit code 3; it said: no luck`,
         )
         expect(await on.runtime.list()).toEqual([])
         expect(linesOf(file)[0]?.state.status).toBe('stopped')
@@ -294,7 +294,7 @@ describe.skipIf(!isRoot)('config.json in real containers (needs root)', () => {
     it.each(['startContainer', 'poststart'] as const)('%s fails: the container is killed', async (kind) => {
       await create('f', { [kind]: [{ path: '/bin/sh', args: ['sh', '-c', 'exit 4'] }] })
       await expect(on.runtime.start('f')).rejects.toThrow(
-        `error running ${kind} hook #0: /bin/sh of f: it ended with 4`,
+        `error running ${kind} hook #0: /bin/sh of f: ${kind} hook failed with exit code 4`,
       )
       await on.runtime.wait('f')
       expect(await on.runtime.state('f')).toMatchObject({ status: 'stopped', signal: 9 })

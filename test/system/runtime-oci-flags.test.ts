@@ -260,17 +260,21 @@ describe.skipIf(process.getuid?.() !== 0)('coracle-oci, flag by flag (needs root
       expect(JSON.parse(fine('ps', '-f', 'json', 'k'))).toEqual([])
       expect(oci('kill', 'k', 'KILL')).toMatchObject({ status: 1, stderr: expect.stringContaining('not running') })
     })
-    covers('delete --force', () => {
+    covers('delete --force --regex', () => {
       expect(oci('delete', 'x')).toMatchObject({ status: 1, stderr: expect.stringContaining('not stopped') })
       fine('delete', '--force', 'k')
       fine('delete', '--force', 'none')
+      fine('delete', '--regex', '^none$')
       expect(oci('delete', 'none').status).toBe(1)
     })
     covers('spec --bundle --rootless', () => {
-      mkdirSync(at('made'))
+      for (const name of ['made', 'bundle-of-mine']) mkdirSync(at(name))
       fine('spec', '--bundle', at('made'))
       expect(JSON.parse(readFileSync(at('made/config.json'), 'utf8'))).toEqual(bundleSpec(cgroups().version))
-      expect(oci('spec', '--rootless').stderr).toContain('not supported')
+      fine('spec', '--rootless', '--bundle', at('bundle-of-mine'))
+      expect(JSON.parse(readFileSync(at('bundle-of-mine/config.json'), 'utf8')).linux.uidMappings).toEqual([
+        { containerID: 0, hostID: 0, size: 1 },
+      ])
     })
     covers('doctor --json', () => {
       expect(JSON.parse(fine('doctor', '--json'))[0]).toMatchObject({ what: 'kernel', state: 'fine' })

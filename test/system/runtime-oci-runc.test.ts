@@ -127,7 +127,6 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
       cgroup: { v1: true, v2: true, systemd: false, systemdUser: false },
       intelRdt: { enabled: false },
       netDevices: { enabled: false },
-      memoryPolicy: { modes: [], flags: [] },
     })
     expect([ours.ociVersionMin, ours.ociVersionMax]).toEqual(['1.0.0', '1.3.0'])
   })
@@ -195,7 +194,7 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
       }),
     )
     expect(oci('exec', '-p', file, 'e')).toMatchObject({ status: 4, stdout: 'y\n' })
-    expect(oci('exec', '--cgroup', '../..', 'e', 'true').stderr).toContain('leads out of')
+    expect(oci('exec', '--cgroup', '../..', 'e', 'true').stderr).toContain('`..` components are not allowed')
     expect(oci('exec', '--apparmor', 'x', 'e', 'true').status).toBe(255)
     oci('delete', '-f', 'e')
   })
@@ -318,7 +317,6 @@ describe.skipIf(!canRun)('coracle-oci as runc (needs root)', () => {
       ['checkpoint', 'x'],
       ['restore', 'x'],
       ['--systemd-cgroup', 'list'],
-      ['spec', '--rootless'],
       ['--rootless', 'true', 'list'],
     ]) {
       expect(oci(...args), args.join(' ')).toMatchObject({ status: 1, stderr: expect.stringMatching(/not supported/) })

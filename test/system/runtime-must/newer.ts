@@ -146,7 +146,7 @@ export const newerMusts: Must[] = [
     refused: /personality/,
     runcDiffers: 'it does not know the field',
   },
-  ...['intelRdt', 'memoryPolicy', 'netDevices'].map(
+  ...['intelRdt', 'netDevices'].map(
     (field): Must =>
       ({
         section: 'config.md#valid-values',
@@ -155,7 +155,6 @@ export const newerMusts: Must[] = [
           Object.assign(spec.linux, {
             [field]: {
               intelRdt: { closID: 'x' },
-              memoryPolicy: { mode: 'MPOL_BIND', nodes: '0' },
               netDevices: { eth9: {} },
             }[field],
           }),
