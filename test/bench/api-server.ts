@@ -196,16 +196,17 @@ async function fanOut(access: Access, client: HttpConnection): Promise<number[]>
   }
   await new Promise((resolve) => setTimeout(resolve, 2000))
   const times: number[] = []
-  for (let at = 0; at < 9; at++) {
+  for (let at = -3; at < 25; at++) {
     seen = 0
-    wanted = `"name":"fan-${at}"`
+    wanted = `"name":"fan${at}"`
     const begun = performance.now()
     const arrived = new Promise<void>((resolve) => {
       done = resolve
     })
-    await client.request('POST', collection, aPod(`fan-${at}`))
+    await client.request('POST', collection, aPod(`fan${at}`))
     await arrived
-    times.push(performance.now() - begun)
+    // The first rounds warm up.
+    if (at >= 0) times.push(performance.now() - begun)
   }
   for (const watcher of all) watcher.close()
   return times
